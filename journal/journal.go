@@ -1,0 +1,148 @@
+// Package journal is the store's contract: streams of opaque records that are durable before anybody hears of them.
+//
+// A stream is a gapless sequence of versions, starting at 1, that belongs to one grain. Every record also has a
+// position, which is gapless over all streams in the order of the commits. The engines are journal/sqlite
+// (embedded) and journal/memory (tests); journal/journaltest is the suite that each of them passes.
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Journal is one engine. All methods may be called from any goroutine.
+type Journal interface {
+	// Submit hands over an append without waiting. done is called exactly once, on a goroutine of the journal that
+	// must not be held up: with a nil error when the append is durable, otherwise it did not happen (but see
+	// ErrUnknown). Appends to one stream take effect in the order in which they were submitted.
+	// When the queue is full Submit itself waits until there is room, the deadline passes or the journal closes.
+	Submit(a Append, done func(Result))
+
+	// Head returns the version of a stream (0: it does not exist) and the ID of its last append.
+	Head(ctx context.Context, stream string) (version uint64, lastAppendID string, err error)
+	// Read returns up to limit records of a stream, from the version after `after` on.
+	Read(ctx context.Context, stream string, after uint64, limit int) ([]Record, error)
+	// ReadAll returns up to limit records of all streams, from the position after `after` on, without gaps.
+	ReadAll(ctx context.Context, after uint64, limit int) ([]Record, error)
+
+	// Claimed returns the stream that holds a claim, or "" when nobody does.
+	Claimed(ctx context.Context, kind, key string) (stream string, err error)
+	// Entries returns up to limit refs under (kind, key) that come after `after`, in the order of their refs.
+	Entries(ctx context.Context, kind, key, after string, limit int) ([]Entry, error)
+
+	// SaveSnapshot keeps a snapshot unless a newer one is kept already. It is a cache: it need not be durable.
+	SaveSnapshot(ctx context.Context, s Snapshot) error
+	// LoadSnapshot returns the snapshot of a stream; ok is false when there is none.
+	LoadSnapshot(ctx context.Context, stream string) (s Snapshot, ok bool, err error)
+
+	// Healthy returns nil while the journal accepts appends, and otherwise why it does not.
+	Healthy(ctx context.Context) error
+	// Close answers what was submitted, then closes. Later calls return ErrClosed.
+	Close() error
+}
+
+// Append adds records to one stream, with their index rows, in one transaction.
+type Append struct {
+	Stream   string
+	Expected uint64    // the stream's version before; 0 for a new stream
+	ID       string    // names this append (the command ID), so that a lost answer can be looked up
+	Deadline time.Time // dropped with ErrDeadline if it is not staged by then; zero: never
+	Records  []NewRecord
+	Index    []IndexChange
+}
+
+// NewRecord is a record to be stored. Data is opaque to the journal (ours is JSON).
+type NewRecord struct {
+	Type string
+	Time time.Time
+	Data []byte
+}
+
+// Record is a stored record. Time is in UTC with milliseconds.
+type Record struct {
+	Stream   string
+	Version  uint64
+	Position uint64
+	Type     string
+	Time     time.Time
+	AppendID string
+	Data     []byte
+}
+
+// IndexOp is what an IndexChange does.
+type IndexOp uint8
+
+const (
+	// Claim makes the stream the only holder of (Kind, Key). If another stream holds it the append fails with
+	// a *ClaimError; if this stream holds it already nothing happens. Claims are never given up.
+	Claim IndexOp = iota + 1
+	// Put adds the entry (Kind, Key, Ref) of this stream; Remove takes it away. Neither fails.
+	Put
+	Remove
+)
+
+// IndexChange is one change to the index rows that an append brings with it.
+type IndexChange struct {
+	Op   IndexOp
+	Kind string
+	Key  string
+	Ref  string // for Put and Remove
+}
+
+// Entry is one index row.
+type Entry struct {
+	Ref    string
+	Stream string
+}
+
+// Snapshot is a disposable copy of a stream's state at a version.
+type Snapshot struct {
+	Stream  string
+	Version uint64
+	Codec   string // the reader ignores a snapshot whose codec it does not know
+	Data    []byte
+}
+
+// Result is the answer to a Submit. Version and Position are those of the append's last record.
+type Result struct {
+	Version  uint64
+	Position uint64
+	Err      error
+}
+
+// The errors of Submit, to be matched with errors.Is.
+var (
+	ErrConflict = errors.New("journal: the stream is not at the expected version")
+	ErrDeadline = errors.New("journal: the deadline passed before the append was staged")
+	ErrClosed   = errors.New("journal: closed")
+	// ErrFailed is returned for ever after an I/O error: the process must end, and start again clean.
+	ErrFailed = errors.New("journal: the store failed")
+	// ErrUnknown says that the commit's answer was lost: Head and the append ID tell what happened.
+	ErrUnknown = errors.New("journal: the outcome of the append is unknown")
+	// ErrInvalid is an append that no engine would take: no records, no stream, an empty append ID.
+	ErrInvalid = errors.New("journal: invalid append")
+)
+
+// ClaimError says that another stream holds a claim.
+type ClaimError struct{ Kind, Key, Stream string }
+
+func (e *ClaimError) Error() string {
+	return fmt.Sprintf("journal: %s %q is claimed by %s", e.Kind, e.Key, e.Stream)
+}
+
+// Do submits an append and waits for its answer, or for ctx: then the outcome is unknown to the caller.
+func Do(ctx context.Context, j Journal, a Append) (Result, error) {
+	if d, ok := ctx.Deadline(); ok && a.Deadline.IsZero() {
+		a.Deadline = d
+	}
+	answer := make(chan Result, 1)
+	j.Submit(a, func(r Result) { answer <- r })
+	select {
+	case r := <-answer:
+		return r, r.Err
+	case <-ctx.Done():
+		return Result{}, fmt.Errorf("%w: %w", ErrUnknown, ctx.Err())
+	}
+}

@@ -1,0 +1,211 @@
+package lock
+
+import "time"
+
+// Command is what somebody wants of a lock. Queries are commands that change nothing.
+type Command interface{ isCommand() }
+
+// Caller is who wants it. A caller may be an organisation and a user at once.
+type Caller struct {
+	Super  bool   // the operator's super key
+	OrgID  OrgID  // an organisation's API key
+	UserID UserID // the subject of a token
+}
+
+// Name is how the caller appears in createdBy and the like: the user, else the organisation, else "super" or "guest".
+func (c Caller) Name() string {
+	switch {
+	case c.UserID != "":
+		return string(c.UserID)
+	case c.OrgID != "":
+		return string(c.OrgID)
+	case c.Super:
+		return "super"
+	default:
+		return "guest"
+	}
+}
+
+// The commands of platforms. By must hold credentials that were checked.
+type (
+	CreateLock struct {
+		By           Caller
+		ID           ID
+		UUID         UUID
+		Index        int64
+		SerialNumber string
+		VendorName   string
+		OwnerID      UserID
+		Keys         []Key
+	}
+	SetOwner struct {
+		By     Caller
+		UserID UserID
+	}
+	SetOrganization struct {
+		By    Caller
+		OrgID OrgID
+	}
+	AddKey struct {
+		By  Caller
+		Key Key
+	}
+	RemoveKey struct {
+		By          Caller
+		KeyUUID     string // either this
+		IndexNumber *int64 // or this
+	}
+	AddResident struct {
+		By       Caller
+		Resident Resident
+	}
+	RemoveResident struct {
+		By     Caller
+		UserID UserID // either this
+		Email  string // or this
+	}
+	// RotateDeviceSecret makes Hash (SHA-256 of the new secret) valid; the one before stays valid for Grace.
+	RotateDeviceSecret struct {
+		By    Caller
+		Hash  []byte
+		Grace time.Duration
+	}
+	CreateTempKey struct {
+		By             Caller
+		UUID           TempKeyID
+		AccessMode     AccessMode
+		AllowedUserIDs []UserID
+		ValidFrom      time.Time
+		ValidUntil     time.Time
+		MaxUses        *int64
+		Description    string
+	}
+	UpdateTempKey struct {
+		By        Caller
+		TempKeyID TempKeyID
+		Changes   Changes
+	}
+	DeleteTempKey struct {
+		By        Caller
+		TempKeyID TempKeyID
+	}
+	// OpenLock opens for an owner, an organisation or the operator, when the device is connected.
+	OpenLock struct {
+		By        Caller
+		RequestID RequestID
+		CommandID CommandID // used unless the request joins another command
+		Reason    string
+		Lifetime  time.Duration // of the command on its way to the device
+	}
+	// OpenWithTempKey opens for whoever has the key's link. Without a device it is held for Hold.
+	OpenWithTempKey struct {
+		By        Caller
+		TempKeyID TempKeyID
+		RequestID RequestID
+		CommandID CommandID
+		Lifetime  time.Duration
+		Hold      time.Duration
+	}
+)
+
+// The queries.
+type (
+	GetLock    struct{ By Caller } // Reply: *Info
+	GetTempKey struct {            // Reply: *TempKeyInfo; for whoever has the link
+		TempKeyID TempKeyID
+		RequestID RequestID // the open to tell about; empty: none
+	}
+	ListTempKeys struct{ By Caller } // Reply: *TempKeyList
+	// AuthenticateDevice checks a device's credentials. Reply: *Done, or an Unauthentic error.
+	AuthenticateDevice struct {
+		UUID UUID
+		Hash []byte // SHA-256 of the secret that it showed
+	}
+)
+
+// What a device says, by way of its session.
+type (
+	// ConnectDevice makes a session the lock's newest. Reply: *Greeting.
+	ConnectDevice struct {
+		Device   Device // Session, BootID, Firmware, Deadline, Journal
+		LastSeq  uint64
+		Reported Reported
+	}
+	DisconnectDevice struct{ Session Session }
+	// AnswerOpen is the device's answer to an Open.
+	AnswerOpen struct {
+		Session   Session
+		CommandID CommandID
+		Opened    bool     // the device answered that its motor moved
+		Executed  Executed // of a refusal
+		Code      string   // of a refusal, as in the protocol: "Expired", "Jammed", ...
+		Message   string
+		Bolt      string
+	}
+	// AnswerStatus is the device's answer to CommandStatus.
+	AnswerStatus struct {
+		Session  Session
+		Statuses map[CommandID]CommandStatus
+	}
+	// ReportEvents hands over events of the device. The effect AckEvents follows when they are durable.
+	ReportEvents struct {
+		Session Session
+		CallID  string
+		Items   []DeviceEvent
+	}
+)
+
+// Tick lets deadlines pass. The shell sends it at NextDeadline.
+type Tick struct{}
+
+// Executed is whether a device that refused a command has moved its motor for it.
+type Executed uint8
+
+// What a device may say of a refused command.
+const (
+	ExecutedUnknown Executed = iota
+	NotExecuted
+	WasExecuted
+)
+
+// CommandStatus is what a device's own journal says of a command.
+type CommandStatus string
+
+// The statuses of a command.
+const (
+	CommandExecuted    CommandStatus = "executed"
+	CommandRefused     CommandStatus = "refused"
+	CommandNotSeen     CommandStatus = "not-seen"
+	CommandJournalLost CommandStatus = "journal-lost"
+)
+
+// Reported is the state of a device as its Hello tells it. Empty and zero fields were not told.
+type Reported struct {
+	Bolt    string
+	Door    string
+	Battery int
+}
+
+func (*CreateLock) isCommand()         {}
+func (*SetOwner) isCommand()           {}
+func (*SetOrganization) isCommand()    {}
+func (*AddKey) isCommand()             {}
+func (*RemoveKey) isCommand()          {}
+func (*AddResident) isCommand()        {}
+func (*RemoveResident) isCommand()     {}
+func (*RotateDeviceSecret) isCommand() {}
+func (*CreateTempKey) isCommand()      {}
+func (*UpdateTempKey) isCommand()      {}
+func (*DeleteTempKey) isCommand()      {}
+func (*OpenLock) isCommand()           {}
+func (*OpenWithTempKey) isCommand()    {}
+func (*GetLock) isCommand()            {}
+func (*GetTempKey) isCommand()         {}
+func (*ListTempKeys) isCommand()       {}
+func (*AuthenticateDevice) isCommand() {}
+func (*ConnectDevice) isCommand()      {}
+func (*DisconnectDevice) isCommand()   {}
+func (*AnswerOpen) isCommand()         {}
+func (*AnswerStatus) isCommand()       {}
+func (*ReportEvents) isCommand()       {}
+func (*Tick) isCommand()               {}

@@ -1,0 +1,183 @@
+package lock
+
+import "time"
+
+// Event is a fact about a lock. All but DeviceConnected, DeviceDisconnected and CommandSent go to the journal.
+type Event interface {
+	EventType() string
+}
+
+// Stamp is what every event carries.
+type Stamp struct {
+	At       time.Time `json:"at"`
+	LockUUID UUID      `json:"lockUuid"`
+	OrgID    OrgID     `json:"orgId,omitempty"`
+	By       string    `json:"by,omitempty"`
+}
+
+// EventStamp gives the stamp of an event.
+func (s Stamp) EventStamp() Stamp { return s }
+
+type (
+	LockCreated struct {
+		Stamp
+		LockID       ID     `json:"lockId"`
+		Index        int64  `json:"index"`
+		SerialNumber string `json:"serialNumber,omitempty"`
+		VendorName   string `json:"vendorName,omitempty"`
+		OwnerID      UserID `json:"ownerId,omitempty"`
+		Keys         []Key  `json:"keys,omitempty"`
+	}
+	OwnerSet struct {
+		Stamp
+		UserID UserID `json:"userId"`
+	}
+	// OrganizationSet carries the new organisation in its stamp as well: the event belongs to the one that gets the lock.
+	OrganizationSet struct {
+		Stamp
+		NewOrgID OrgID `json:"newOrgId"`
+	}
+	KeyAdded struct {
+		Stamp
+		Key Key `json:"key"`
+	}
+	KeyRemoved struct {
+		Stamp
+		Key Key `json:"key"`
+	}
+	ResidentAdded struct {
+		Stamp
+		Resident Resident `json:"resident"`
+	}
+	ResidentRemoved struct {
+		Stamp
+		Resident Resident `json:"resident"`
+	}
+	// DeviceSecretRotated makes Hash the device's newest secret; the one before is good until GraceUntil.
+	DeviceSecretRotated struct {
+		Stamp
+		Hash       []byte    `json:"hash"`
+		GraceUntil time.Time `json:"graceUntil"`
+	}
+	TempKeyCreated struct {
+		Stamp
+		Key TempKey `json:"key"`
+	}
+	TempKeyUpdated struct {
+		Stamp
+		TempKeyID TempKeyID `json:"tempKeyUuid"`
+		Changes   Changes   `json:"changes"`
+	}
+	TempKeyDeleted struct {
+		Stamp
+		TempKeyID TempKeyID `json:"tempKeyUuid"`
+	}
+	// TempKeyUsed reserves one use of a key. UsedCount is the count with it.
+	TempKeyUsed struct {
+		Stamp
+		TempKeyID TempKeyID `json:"tempKeyUuid"`
+		UserID    UserID    `json:"userId,omitempty"`
+		UsedCount int64     `json:"usedCount"`
+		RequestID RequestID `json:"requestId"`
+	}
+	// TempKeyUseReturned gives back the use that the request reserved. UsedCount is the count without it.
+	TempKeyUseReturned struct {
+		Stamp
+		TempKeyID TempKeyID `json:"tempKeyUuid"`
+		UsedCount int64     `json:"usedCount"`
+		RequestID RequestID `json:"requestId"`
+	}
+	// LockOpenRequested is one accepted request to open. It starts the device command CommandID, or joins it.
+	// Unless Held, the command may be on the wire from the moment that this event is durable.
+	LockOpenRequested struct {
+		Stamp
+		RequestID RequestID `json:"requestId"`
+		CommandID CommandID `json:"commandId"`
+		TempKeyID TempKeyID `json:"tempKeyUuid,omitempty"`
+		UserID    UserID    `json:"userId,omitempty"`
+		Reason    string    `json:"reason,omitempty"`
+		Joined    bool      `json:"joined,omitempty"`
+		Held      bool      `json:"held,omitempty"`
+		Deadline  time.Time `json:"deadline"`
+	}
+	// LockOpenSent releases a held command: from the moment that it is durable the command may be on the wire.
+	LockOpenSent struct {
+		Stamp
+		CommandID CommandID `json:"commandId"`
+		Deadline  time.Time `json:"deadline"`
+	}
+	// LockOpened is the device's word that its motor moved.
+	LockOpened struct {
+		Stamp
+		CommandID        CommandID `json:"commandId"`
+		Bolt             string    `json:"bolt,omitempty"`
+		DeadlineEnforced bool      `json:"deadlineEnforced"`
+		Resolved         bool      `json:"resolved,omitempty"` // learnt afterwards, through CommandStatus
+	}
+	// LockOpenFailed ends a command as refused, expired or unknown. Only unknown can be followed by another end.
+	LockOpenFailed struct {
+		Stamp
+		CommandID        CommandID `json:"commandId"`
+		RequestID        RequestID `json:"requestId,omitempty"` // set: only this request left the command
+		Outcome          Outcome   `json:"outcome"`
+		Reason           string    `json:"reason"` // a stable word: "jammed", "deadline-passed", ...
+		Message          string    `json:"message,omitempty"`
+		DeadlineEnforced bool      `json:"deadlineEnforced"`
+		Resolved         bool      `json:"resolved,omitempty"`
+		Final            bool      `json:"final,omitempty"` // unknown for ever: nobody can tell any more
+	}
+	// DeviceReported is a batch of the device's own events, in the order of their seq.
+	DeviceReported struct {
+		Stamp
+		Items []DeviceEvent `json:"items"`
+	}
+)
+
+// The events that live in memory only.
+type (
+	DeviceConnected struct {
+		Stamp
+		Device Device
+	}
+	DeviceDisconnected struct {
+		Stamp
+		Session Session
+	}
+	// CommandSent notes that a command was handed to the session.
+	CommandSent struct {
+		Stamp
+		CommandID CommandID
+		Session   Session
+	}
+)
+
+// Journaled tells whether an event belongs in the journal.
+func Journaled(e Event) bool {
+	switch e.(type) {
+	case *DeviceConnected, *DeviceDisconnected, *CommandSent:
+		return false
+	}
+	return true
+}
+
+// Changes are the fields of a temporary key that an update names; nil leaves a field as it is.
+type Changes struct {
+	ValidFrom      *time.Time  `json:"validFrom,omitempty"`
+	ValidUntil     *time.Time  `json:"validUntil,omitempty"`
+	MaxUses        *MaxUses    `json:"maxUses,omitempty"`
+	AllowedUserIDs *[]UserID   `json:"allowedUserIds,omitempty"`
+	AccessMode     *AccessMode `json:"accessMode,omitempty"`
+}
+
+// MaxUses is a limit of uses that was named in an update: Limit nil lifts it.
+type MaxUses struct {
+	Limit *int64 `json:"limit"`
+}
+
+// DeviceEvent is one thing that a device reports: type is bolt, door, battery, tamper, rssi, firmware or manual-open.
+type DeviceEvent struct {
+	Seq   uint64 `json:"seq"`
+	Type  string `json:"type"`
+	Value string `json:"value"` // text; numbers in decimal
+	Mono  int64  `json:"mono"`  // ms since the device booted
+}

@@ -1,0 +1,141 @@
+package lock
+
+import "time"
+
+// Reply is the answer to a command that was not rejected.
+type Reply interface{ isReply() }
+
+type (
+	// Done answers a command. Event is nil when there was nothing to change.
+	Done struct {
+		Version uint64
+		Event   Event
+	}
+	// OpenResult is what is known of one request to open.
+	OpenResult struct {
+		Version          uint64
+		RequestID        RequestID
+		CommandID        CommandID
+		Event            *LockOpenRequested // nil when the request ID had been seen before
+		TempKeyID        TempKeyID
+		Outcome          Outcome
+		Reason           string // of refused, expired, unknown; and "device-offline" while it is held
+		Message          string
+		Offline          bool // the device had no session when the request came
+		DeadlineEnforced bool
+		UseReturned      bool
+		At               time.Time
+		Deadline         time.Time
+	}
+	// Info is the lock as its owner or organisation sees it.
+	Info struct {
+		ID           ID
+		UUID         UUID
+		Version      uint64
+		SerialNumber string
+		VendorName   string
+		OwnerID      UserID
+		OrgID        OrgID
+		Keys         []Key
+		Residents    []Resident
+		CreatedAt    time.Time
+		ChangedAt    time.Time
+		Bolt, Door   string
+		Battery      int
+		Online       bool
+		Firmware     string
+		// DeadlineEnforced is false when the connected device cannot refuse a late command by itself.
+		DeadlineEnforced bool
+	}
+	// TempKeyView is one temporary key with its status at the instant of the query.
+	TempKeyView struct {
+		TempKey
+		Status Status
+	}
+	// TempKeyList holds the keys of a lock, oldest first.
+	TempKeyList struct {
+		ID       ID
+		UUID     UUID
+		TempKeys []TempKeyView
+	}
+	// TempKeyInfo is what the holder of a link may know.
+	TempKeyInfo struct {
+		ID           ID
+		UUID         UUID
+		SerialNumber string
+		VendorName   string
+		Key          TempKeyView
+		Online       bool
+		Bolt, Door   string
+		Open         *OpenResult // the open that was asked about; nil when there is none
+	}
+	// Greeting is what a device's Hello is answered with.
+	Greeting struct {
+		Epoch   uint64
+		AckSeq  uint64
+		Resolve []CommandID
+	}
+)
+
+func (*Done) isReply()        {}
+func (*OpenResult) isReply()  {}
+func (*Info) isReply()        {}
+func (*TempKeyList) isReply() {}
+func (*TempKeyInfo) isReply() {}
+func (*Greeting) isReply()    {}
+
+// Effect is what has to be done to a device's session once the events of the decision are durable.
+type Effect interface{ To() Session }
+
+type (
+	// SendOpen tells the device to open, unless NotAfter has passed. NotAfter keeps Go's monotonic reading:
+	// it must be turned into the device's clock by the node that holds the socket, as late as possible.
+	SendOpen struct {
+		Session   Session
+		CommandID CommandID
+		BootID    string
+		Epoch     uint64
+		NotAfter  time.Time
+	}
+	// AskStatus asks the device what became of commands.
+	AskStatus struct {
+		Session    Session
+		CommandIDs []CommandID
+	}
+	// AckEvents answers the call CallID: events up to AckSeq are durable.
+	AckEvents struct {
+		Session Session
+		CallID  string
+		AckSeq  uint64
+	}
+	// CloseSession ends a session that is not the lock's newest any more, or that missed a deadline.
+	CloseSession struct {
+		Session Session
+		Cause   CloseCause
+	}
+)
+
+// CloseCause says why a session is ended.
+type CloseCause uint8
+
+// The causes.
+const (
+	CauseReplaced       CloseCause = iota + 1 // a newer socket of the same device took over
+	CauseMissedDeadline                       // an answer did not come in time: reset, so that its bytes die with it
+)
+
+func (e *SendOpen) To() Session     { return e.Session }
+func (e *AskStatus) To() Session    { return e.Session }
+func (e *AckEvents) To() Session    { return e.Session }
+func (e *CloseSession) To() Session { return e.Session }
+
+// Decision is what a command leads to: first the events are made durable, then the effects happen, then the reply is given.
+type Decision struct {
+	Events  []Event
+	Effects []Effect
+	Reply   Reply
+	// SafeAt delays the reply: a revocation is acknowledged only when no command of that key can move
+	// the motor any more, which is when all of these commands have ended or the instant has passed.
+	SafeAfter []CommandID
+	SafeAt    time.Time
+}

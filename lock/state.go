@@ -1,0 +1,132 @@
+package lock
+
+import "time"
+
+// State is all that a lock knows. Everything but Device follows from the journal alone.
+// It belongs to one goroutine; Evolve changes it in place.
+type State struct {
+	ID           ID        `json:"id"`
+	UUID         UUID      `json:"uuid"`
+	Version      uint64    `json:"version"` // of the stream; also the epoch that devices see
+	Index        int64     `json:"index"`
+	SerialNumber string    `json:"serialNumber,omitempty"`
+	VendorName   string    `json:"vendorName,omitempty"`
+	OwnerID      UserID    `json:"ownerId,omitempty"`
+	OrgID        OrgID     `json:"orgId,omitempty"`
+	CreatedAt    time.Time `json:"createdAt"`
+	ChangedAt    time.Time `json:"changedAt"`
+
+	Keys      []Key                  `json:"keys,omitempty"`
+	Residents []Resident             `json:"residents,omitempty"`
+	Secrets   []Secret               `json:"secrets,omitempty"` // newest first
+	TempKeys  map[TempKeyID]*TempKey `json:"tempKeys,omitempty"`
+
+	Commands []*DeviceCommand `json:"commands,omitempty"` // on their way or unresolved, oldest first
+	Requests requestLog       `json:"requests"`           // the answers that a repeated request ID gets
+
+	AckSeq  uint64 `json:"ackSeq,omitempty"`  // the device's events up to here are in the journal
+	Bolt    string `json:"bolt,omitempty"`    // as the device last reported
+	Door    string `json:"door,omitempty"`    // as the device last reported
+	Battery int    `json:"battery,omitempty"` // per cent, as the device last reported
+
+	Device Device `json:"-"` // the live session, if there is one; gone with the process
+}
+
+// Exists tells whether the lock was created.
+func (s *State) Exists() bool { return s.ID != 0 }
+
+// Key is a permanent key (a card, a fob) of a lock.
+type Key struct {
+	UUID        string `json:"uuid"`
+	IndexNumber *int64 `json:"indexNumber,omitempty"`
+	UserID      UserID `json:"userId,omitempty"`
+}
+
+// Resident is a person on the doorbell list.
+type Resident struct {
+	UserID UserID `json:"userId"`
+	Name   string `json:"name"`
+	Email  string `json:"email,omitempty"`
+}
+
+// Secret is one credential of the device, kept as its SHA-256.
+type Secret struct {
+	Hash       []byte     `json:"hash"`
+	ValidUntil *time.Time `json:"validUntil,omitempty"` // nil: until it is rotated
+}
+
+// AccessMode says who may open with a temporary key.
+type AccessMode string
+
+// The access modes.
+const (
+	Public        AccessMode = "public"         // whoever has the link
+	UserWhitelist AccessMode = "user-whitelist" // the users that the key names
+)
+
+// TempKey is a temporary key. Its window is [ValidFrom, ValidUntil): the first instant is inside, the last is not.
+type TempKey struct {
+	UUID           TempKeyID  `json:"uuid"`
+	AccessMode     AccessMode `json:"accessMode"`
+	AllowedUserIDs []UserID   `json:"allowedUserIds,omitempty"`
+	ValidFrom      time.Time  `json:"validFrom"`
+	ValidUntil     time.Time  `json:"validUntil"`
+	MaxUses        *int64     `json:"maxUses,omitempty"` // nil: as often as one likes
+	UsedCount      int64      `json:"usedCount,omitempty"`
+	Description    string     `json:"description,omitempty"`
+	CreatedBy      string     `json:"createdBy"`
+	CreatedAt      time.Time  `json:"createdAt"`
+}
+
+// Status is what a temporary key is worth at an instant.
+type Status string
+
+// The statuses, in the order in which they are looked for: an expired key that is also used up reads expired.
+const (
+	StatusExpired     Status = "expired"
+	StatusUsedUp      Status = "used-up"
+	StatusNotYetValid Status = "not-yet-valid"
+	StatusValid       Status = "valid"
+)
+
+// Status computes what the key is worth at now.
+func (k *TempKey) Status(now time.Time) Status {
+	switch {
+	case !now.Before(k.ValidUntil):
+		return StatusExpired
+	case k.MaxUses != nil && k.UsedCount >= *k.MaxUses:
+		return StatusUsedUp
+	case now.Before(k.ValidFrom):
+		return StatusNotYetValid
+	default:
+		return StatusValid
+	}
+}
+
+// Session names one WebSocket of a device: the member that holds the socket, and a number unique to the session.
+type Session struct {
+	Node string
+	ID   uint64
+}
+
+// Device is the live side of a lock: what the current session said of itself.
+type Device struct {
+	Session   Session
+	Connected bool
+	BootID    string
+	Firmware  string
+	Deadline  bool // it enforces deadlines on its own clock
+	Journal   bool // it keeps the IDs of the commands that it has seen
+	Since     time.Time
+}
+
+// DeviceCommand is one command to open on its way to the device, with all the requests that joined it.
+type DeviceCommand struct {
+	ID       CommandID   `json:"id"`
+	Requests []RequestID `json:"requests"`
+	Held     bool        `json:"held,omitempty"` // waits for the device to come back; nothing has left
+	At       time.Time   `json:"at"`
+	Deadline time.Time   `json:"deadline"` // nothing may move after it
+	Outcome  Outcome     `json:"outcome"`  // reserved, sent or unknown
+	Session  Session     `json:"-"`        // where it was sent; zero after a restart
+}
