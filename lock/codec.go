@@ -36,7 +36,19 @@ func UnmarshalState(data []byte) (*State, error) {
 	if err := json.Unmarshal(data, s); err != nil {
 		return nil, fmt.Errorf("lock: snapshot: %w", err)
 	}
+	s.relink()
 	return s, nil
+}
+
+// relink makes the commands share their requests with the log again.
+func (s *State) relink() {
+	for _, cmd := range s.Commands {
+		for i, r := range cmd.Requests {
+			if logged := s.Requests.find(r.ID); logged != nil {
+				cmd.Requests[i] = logged
+			}
+		}
+	}
 }
 
 var eventTypes = map[string]func() Event{

@@ -127,10 +127,11 @@ type (
 type (
 	// ConnectDevice makes a session the lock's newest. Reply: *Greeting.
 	ConnectDevice struct {
-		Device   Device // Session, BootID, Firmware, Deadline, Journal
-		LastSeq  uint64
-		Reported Reported
+		Device Device // Connected is not looked at
 	}
+	// KeepDevice says now and then that a session still lives, in case that the grain was activated anew.
+	// Reply: *Done. A session that is not the newest is closed.
+	KeepDevice       struct{ Device Device }
 	DisconnectDevice struct{ Session Session }
 	// AnswerOpen is the device's answer to an Open.
 	AnswerOpen struct {
@@ -179,11 +180,11 @@ const (
 	CommandJournalLost CommandStatus = "journal-lost"
 )
 
-// Reported is the state of a device as its Hello tells it. Empty and zero fields were not told.
+// Reported is what a device tells of itself. Empty and zero fields were never told.
 type Reported struct {
-	Bolt    string
-	Door    string
-	Battery int
+	Bolt    string `json:"bolt,omitempty"`
+	Door    string `json:"door,omitempty"`
+	Battery int    `json:"battery,omitempty"` // per cent
 }
 
 func (*CreateLock) isCommand()         {}
@@ -204,6 +205,7 @@ func (*GetTempKey) isCommand()         {}
 func (*ListTempKeys) isCommand()       {}
 func (*AuthenticateDevice) isCommand() {}
 func (*ConnectDevice) isCommand()      {}
+func (*KeepDevice) isCommand()         {}
 func (*DisconnectDevice) isCommand()   {}
 func (*AnswerOpen) isCommand()         {}
 func (*AnswerStatus) isCommand()       {}

@@ -16,7 +16,7 @@ type (
 		Version          uint64
 		RequestID        RequestID
 		CommandID        CommandID
-		Event            *LockOpenRequested // nil when the request ID had been seen before
+		Event            *LockOpenRequested // the same one each time that the request ID is seen
 		TempKeyID        TempKeyID
 		Outcome          Outcome
 		Reason           string // of refused, expired, unknown; and "device-offline" while it is held
@@ -40,8 +40,7 @@ type (
 		Residents    []Resident
 		CreatedAt    time.Time
 		ChangedAt    time.Time
-		Bolt, Door   string
-		Battery      int
+		Reported     Reported
 		Online       bool
 		Firmware     string
 		// DeadlineEnforced is false when the connected device cannot refuse a late command by itself.
@@ -66,7 +65,7 @@ type (
 		VendorName   string
 		Key          TempKeyView
 		Online       bool
-		Bolt, Door   string
+		Reported     Reported
 		Open         *OpenResult // the open that was asked about; nil when there is none
 	}
 	// Greeting is what a device's Hello is answered with.

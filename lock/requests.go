@@ -18,10 +18,14 @@ type request struct {
 	CommandID        CommandID `json:"commandId"`
 	TempKeyID        TempKeyID `json:"tempKeyUuid,omitempty"`
 	By               string    `json:"by,omitempty"`
+	OrgID            OrgID     `json:"orgId,omitempty"`
+	UserID           UserID    `json:"userId,omitempty"`
+	Why              string    `json:"why,omitempty"` // the reason that the caller gave
 	At               time.Time `json:"at"`
 	Deadline         time.Time `json:"deadline"`
 	Version          uint64    `json:"version"` // of its LockOpenRequested
 	Offline          bool      `json:"offline,omitempty"`
+	Joined           bool      `json:"joined,omitempty"`
 	Outcome          Outcome   `json:"outcome"`
 	Reason           string    `json:"reason,omitempty"`
 	Message          string    `json:"message,omitempty"`

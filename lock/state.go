@@ -16,18 +16,16 @@ type State struct {
 	CreatedAt    time.Time `json:"createdAt"`
 	ChangedAt    time.Time `json:"changedAt"`
 
-	Keys      []Key                  `json:"keys,omitempty"`
-	Residents []Resident             `json:"residents,omitempty"`
-	Secrets   []Secret               `json:"secrets,omitempty"` // newest first
-	TempKeys  map[TempKeyID]*TempKey `json:"tempKeys,omitempty"`
+	Keys      []Key      `json:"keys,omitempty"`
+	Residents []Resident `json:"residents,omitempty"`
+	Secrets   []Secret   `json:"secrets,omitempty"` // newest first
+	TempKeys  tempKeys   `json:"tempKeys"`
 
 	Commands []*DeviceCommand `json:"commands,omitempty"` // on their way or unresolved, oldest first
 	Requests requestLog       `json:"requests"`           // the answers that a repeated request ID gets
 
-	AckSeq  uint64 `json:"ackSeq,omitempty"`  // the device's events up to here are in the journal
-	Bolt    string `json:"bolt,omitempty"`    // as the device last reported
-	Door    string `json:"door,omitempty"`    // as the device last reported
-	Battery int    `json:"battery,omitempty"` // per cent, as the device last reported
+	AckSeq   uint64   `json:"ackSeq,omitempty"` // the device's events up to here are in the journal
+	Reported Reported `json:"reported"`         // as the device's events last told
 
 	Device Device `json:"-"` // the live session, if there is one; gone with the process
 }
@@ -115,18 +113,19 @@ type Device struct {
 	Connected bool
 	BootID    string
 	Firmware  string
-	Deadline  bool // it enforces deadlines on its own clock
-	Journal   bool // it keeps the IDs of the commands that it has seen
-	Since     time.Time
+	Deadline  bool     // it enforces deadlines on its own clock
+	Journal   bool     // it keeps the IDs of the commands that it has seen
+	Reported  Reported // as its Hello and its events told
 }
 
 // DeviceCommand is one command to open on its way to the device, with all the requests that joined it.
 type DeviceCommand struct {
-	ID       CommandID   `json:"id"`
-	Requests []RequestID `json:"requests"`
-	Held     bool        `json:"held,omitempty"` // waits for the device to come back; nothing has left
-	At       time.Time   `json:"at"`
-	Deadline time.Time   `json:"deadline"` // nothing may move after it
-	Outcome  Outcome     `json:"outcome"`  // reserved, sent or unknown
-	Session  Session     `json:"-"`        // where it was sent; zero after a restart
+	ID       CommandID  `json:"id"`
+	Requests []*request `json:"requests"` // the same ones as in the log, unless that has forgotten them
+	At       time.Time  `json:"at"`
+	Deadline time.Time  `json:"deadline"` // nothing may move after it
+	// Outcome is reserved while it is held for an offline device and nothing has left, sent from the moment
+	// that it may be on the wire, unknown when no answer came.
+	Outcome Outcome `json:"outcome"`
+	Session Session `json:"-"` // where it was sent; zero after a restart
 }

@@ -1,0 +1,28 @@
+package lock
+
+// see rejects callers that may not know of the lock: neither the operator, nor its organisation, nor its owner.
+func (s *State) see(c Caller) error {
+	switch {
+	case c.Super,
+		c.OrgID != "" && c.OrgID == s.OrgID,
+		c.UserID != "" && c.UserID == s.OwnerID:
+		return nil
+	}
+	return noLock()
+}
+
+// mayUse tells whether the caller is among those that a temporary key is for.
+func (k *TempKey) mayUse(user UserID) bool {
+	if k.AccessMode == Public {
+		return true
+	}
+	if user == "" {
+		return false
+	}
+	for _, u := range k.AllowedUserIDs {
+		if u == user {
+			return true
+		}
+	}
+	return false
+}

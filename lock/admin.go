@@ -1,0 +1,234 @@
+package lock
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"slices"
+	"time"
+)
+
+func (s *State) createLock(c *CreateLock, now time.Time) (Decision, error) {
+	if !c.By.Super && c.By.OrgID == "" {
+		return Decision{}, reject(Forbidden, "api-key-required", "Creating a lock takes the API key of an organisation, or the super key.")
+	}
+	if err := checkLock(c); err != nil {
+		return Decision{}, err
+	}
+	if s.Exists() {
+		same := s.UUID == c.UUID && s.Index == c.Index && s.SerialNumber == c.SerialNumber && s.VendorName == c.VendorName
+		if same && s.see(c.By) == nil {
+			return s.unchanged()
+		}
+		return Decision{}, reject(Conflict, "lock-exists", "A lock with this ID exists already. Choose another ID, or send exactly what it was created with.")
+	}
+	return s.done(&LockCreated{
+		Stamp:  Stamp{At: millis(now), LockUUID: c.UUID, OrgID: c.By.OrgID, By: c.By.Name()},
+		LockID: c.ID, Index: c.Index, SerialNumber: c.SerialNumber, VendorName: c.VendorName,
+		OwnerID: c.OwnerID, Keys: c.Keys,
+	})
+}
+
+func checkLock(c *CreateLock) error {
+	if c.ID < 1 || c.ID > MaxID {
+		return invalid("id", "lock-id-invalid", "the lock ID must be a whole number from 1 to 9007199254740991")
+	}
+	if _, err := ParseUUID(string(c.UUID)); err != nil {
+		return err
+	}
+	if c.Index < 1 {
+		return invalid("index", "index-invalid", "index must be a whole number of 1 or more")
+	}
+	if !plainText(c.SerialNumber) {
+		return invalid("serialNumber", "serial-number-invalid", "serialNumber may have up to 800 letters, digits and any of _.,@/:#=[]-")
+	}
+	if !plainText(c.VendorName) {
+		return invalid("vendorName", "vendor-name-invalid", "vendorName may have up to 800 letters, digits and any of _.,@/:#=[]-")
+	}
+	if len(c.OwnerID) > maxText {
+		return invalid("ownerId", "user-id-invalid", "ownerId may have up to 800 characters")
+	}
+	if len(c.Keys) > maxKeys {
+		return invalid("keys", "too-many-keys", "a lock takes up to 10000 keys")
+	}
+	for i, k := range c.Keys {
+		if err := checkKey(k, "keys"); err != nil {
+			return err
+		}
+		if clash(c.Keys[:i], k) {
+			return invalid("keys", "key-twice", "keys names a uuid or an indexNumber twice")
+		}
+	}
+	return nil
+}
+
+// plainText tells whether s keeps to the letters that serial numbers and vendors may have.
+func plainText(s string) bool {
+	if len(s) > maxText {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9') {
+			continue
+		}
+		if bytes.IndexByte([]byte("_.,@/:#=[]-"), c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *State) setOwner(c *SetOwner, now time.Time) (Decision, error) {
+	if err := s.see(c.By); err != nil {
+		return Decision{}, err
+	}
+	if c.UserID == "" || len(c.UserID) > maxText {
+		return Decision{}, invalid("userId", "user-id-invalid", "userId must name a user, in up to 800 characters")
+	}
+	if s.OwnerID == c.UserID {
+		return s.unchanged()
+	}
+	return s.done(&OwnerSet{Stamp: s.stamp(c.By.Name(), now), UserID: c.UserID})
+}
+
+func (s *State) setOrganization(c *SetOrganization, now time.Time) (Decision, error) {
+	if err := s.see(c.By); err != nil {
+		return Decision{}, err
+	}
+	if !c.By.Super && s.OrgID != "" && c.By.OrgID != s.OrgID {
+		return Decision{}, reject(Forbidden, "organization-required", "Only the lock's own organisation, or the super key, can hand the lock to another organisation.")
+	}
+	if c.OrgID == "" || len(c.OrgID) > maxText {
+		return Decision{}, invalid("orgId", "org-id-invalid", "orgId must name an organisation, in up to 800 characters")
+	}
+	if s.OrgID == c.OrgID {
+		return s.unchanged()
+	}
+	e := &OrganizationSet{Stamp: s.stamp(c.By.Name(), now), NewOrgID: c.OrgID}
+	e.OrgID = c.OrgID
+	return s.done(e)
+}
+
+func checkKey(k Key, field string) error {
+	if k.UUID == "" || len(k.UUID) > maxText {
+		return invalid(field, "key-uuid-invalid", field+" must have a uuid of 1 to 800 characters for each key")
+	}
+	if len(k.UserID) > maxText {
+		return invalid(field, "user-id-invalid", "userId may have up to 800 characters")
+	}
+	return nil
+}
+
+// clash tells whether one of the keys has the UUID or the index number of k.
+func clash(keys []Key, k Key) bool {
+	return slices.ContainsFunc(keys, func(o Key) bool {
+		return o.UUID == k.UUID || o.IndexNumber != nil && k.IndexNumber != nil && *o.IndexNumber == *k.IndexNumber
+	})
+}
+
+func sameKey(a, b Key) bool {
+	return a.UUID == b.UUID && a.UserID == b.UserID && equal(a.IndexNumber, b.IndexNumber)
+}
+
+func (s *State) addKey(c *AddKey, now time.Time) (Decision, error) {
+	if err := s.see(c.By); err != nil {
+		return Decision{}, err
+	}
+	if err := checkKey(c.Key, "keyUuid"); err != nil {
+		return Decision{}, err
+	}
+	if slices.ContainsFunc(s.Keys, func(k Key) bool { return sameKey(k, c.Key) }) {
+		return s.unchanged()
+	}
+	if clash(s.Keys, c.Key) {
+		return Decision{}, reject(Conflict, "key-exists", "The lock has another key with this keyUuid or keyIndexNumber. Remove that one first.")
+	}
+	if len(s.Keys) >= maxKeys {
+		return Decision{}, reject(Conflict, "too-many-keys", "The lock has 10000 keys, the most that it takes. Remove some first.")
+	}
+	return s.done(&KeyAdded{Stamp: s.stamp(c.By.Name(), now), Key: c.Key})
+}
+
+func (s *State) removeKey(c *RemoveKey, now time.Time) (Decision, error) {
+	if err := s.see(c.By); err != nil {
+		return Decision{}, err
+	}
+	if c.KeyUUID == "" && c.IndexNumber == nil {
+		return Decision{}, invalid("keyUuid", "key-required", "name the key by keyUuid or by keyIndexNumber")
+	}
+	for _, k := range s.Keys {
+		byUUID := c.KeyUUID == "" || k.UUID == c.KeyUUID
+		byIndex := c.IndexNumber == nil || equal(k.IndexNumber, c.IndexNumber)
+		if byUUID && byIndex {
+			return s.done(&KeyRemoved{Stamp: s.stamp(c.By.Name(), now), Key: k})
+		}
+	}
+	return Decision{}, reject(NotFound, "key-not-found", "The lock has no such key.")
+}
+
+func (s *State) addResident(c *AddResident, now time.Time) (Decision, error) {
+	if err := s.see(c.By); err != nil {
+		return Decision{}, err
+	}
+	r := c.Resident
+	if r.UserID == "" || len(r.UserID) > maxText {
+		return Decision{}, invalid("userId", "user-id-invalid", "userId must name a user, in up to 800 characters")
+	}
+	if r.Name == "" || len(r.Name) > maxText || len(r.Email) > maxText {
+		return Decision{}, invalid("name", "name-invalid", "name must have 1 to 800 characters, and email up to 800")
+	}
+	if slices.Contains(s.Residents, r) {
+		return s.unchanged()
+	}
+	if len(s.Residents) >= maxResidents {
+		return Decision{}, reject(Conflict, "too-many-residents", "The lock has 1000 residents, the most that it takes. Remove some first.")
+	}
+	return s.done(&ResidentAdded{Stamp: s.stamp(c.By.Name(), now), Resident: r})
+}
+
+func (s *State) removeResident(c *RemoveResident, now time.Time) (Decision, error) {
+	if err := s.see(c.By); err != nil {
+		return Decision{}, err
+	}
+	if c.UserID == "" && c.Email == "" {
+		return Decision{}, invalid("userId", "resident-required", "name the resident by userId or by email")
+	}
+	for _, r := range s.Residents {
+		if (c.UserID == "" || r.UserID == c.UserID) && (c.Email == "" || r.Email == c.Email) {
+			return s.done(&ResidentRemoved{Stamp: s.stamp(c.By.Name(), now), Resident: r})
+		}
+	}
+	return Decision{}, reject(NotFound, "resident-not-found", "The lock has no such resident.")
+}
+
+func (s *State) rotateDeviceSecret(c *RotateDeviceSecret, now time.Time) (Decision, error) {
+	if err := s.see(c.By); err != nil {
+		return Decision{}, err
+	}
+	if len(c.Hash) != secretHashBytes {
+		return Decision{}, invalid("", "secret-hash-invalid", "the hash of a device secret has 32 bytes")
+	}
+	if c.Grace < 0 || c.Grace > maxSecretGrace {
+		return Decision{}, invalid("graceSeconds", "grace-invalid", "graceSeconds must be from 0 to 604800 (7 days)")
+	}
+	return s.done(&DeviceSecretRotated{Stamp: s.stamp(c.By.Name(), now), Hash: c.Hash, GraceUntil: millis(now.Add(c.Grace))})
+}
+
+func (s *State) authenticateDevice(c *AuthenticateDevice, now time.Time) (Decision, error) {
+	match := 0
+	for _, secret := range s.Secrets {
+		if secret.ValidUntil == nil || now.Before(*secret.ValidUntil) {
+			match |= subtle.ConstantTimeCompare(secret.Hash, c.Hash)
+		}
+	}
+	if match != 1 || c.UUID != s.UUID {
+		return Decision{}, badCredentials()
+	}
+	return s.unchanged()
+}
+
+func badCredentials() *Error {
+	return reject(Unauthentic, "device-credentials-invalid", "The lock UUID or its device secret is wrong.")
+}
+
+func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }

@@ -1,0 +1,188 @@
+package lock
+
+import (
+	"strconv"
+	"time"
+)
+
+func (s *State) connectDevice(c *ConnectDevice, now time.Time) (Decision, error) {
+	var d Decision
+	device := c.Device
+	device.Connected = true
+	d.Events = append(d.Events, &DeviceConnected{Stamp: s.stamp("", now), Device: device})
+	if s.Device.Connected && s.Device.Session != device.Session {
+		d.Effects = append(d.Effects, &CloseSession{Session: s.Device.Session, Cause: CauseReplaced})
+	}
+	var unresolved []CommandID
+	journaled := uint64(0)
+	for _, cmd := range s.Commands {
+		switch {
+		case cmd.Outcome == Reserved && now.Before(cmd.Deadline):
+			journaled++
+			deadline := cmd.Deadline
+			if latest := now.Add(MaxLifetime); latest.Before(deadline) {
+				deadline = latest
+			}
+			d.Events = append(d.Events,
+				&LockOpenSent{Stamp: s.stamp("", now), CommandID: cmd.ID, Deadline: deadline},
+				&CommandSent{CommandID: cmd.ID, Session: device.Session})
+			d.Effects = append(d.Effects, &SendOpen{
+				Session: device.Session, CommandID: cmd.ID, BootID: device.BootID, Epoch: s.Version + journaled, NotAfter: deadline,
+			})
+		case cmd.Outcome != Reserved && device.Journal && cmd.Session != device.Session:
+			unresolved = append(unresolved, cmd.ID)
+		}
+	}
+	if len(unresolved) > 0 {
+		d.Effects = append(d.Effects, &AskStatus{Session: device.Session, CommandIDs: unresolved})
+	}
+	d.Reply = &Greeting{Epoch: s.Version + journaled, AckSeq: s.AckSeq, Resolve: unresolved}
+	return d, nil
+}
+
+func (s *State) keepDevice(c *KeepDevice, now time.Time) (Decision, error) {
+	switch {
+	case !s.Device.Connected:
+		d, err := s.connectDevice(&ConnectDevice{Device: c.Device}, now)
+		d.Reply = &Done{Version: s.Version}
+		return d, err
+	case s.Device.Session == c.Device.Session:
+		return s.unchanged()
+	default:
+		return Decision{
+			Effects: []Effect{&CloseSession{Session: c.Device.Session, Cause: CauseReplaced}},
+			Reply:   &Done{Version: s.Version},
+		}, nil
+	}
+}
+
+func (s *State) disconnectDevice(c *DisconnectDevice, now time.Time) (Decision, error) {
+	if !s.current(c.Session) {
+		return s.unchanged()
+	}
+	return Decision{
+		Events: []Event{&DeviceDisconnected{Stamp: s.stamp("", now), Session: c.Session}},
+		Reply:  &Done{Version: s.Version},
+	}, nil
+}
+
+func (s *State) current(session Session) bool {
+	return s.Device.Connected && s.Device.Session == session
+}
+
+// answerOpen takes the device's word for its own motor, whichever session it comes by and however late.
+func (s *State) answerOpen(c *AnswerOpen, now time.Time) (Decision, error) {
+	cmd := s.command(c.CommandID)
+	if cmd == nil || cmd.Outcome == Reserved {
+		return s.unchanged()
+	}
+	d := Decision{Reply: &Done{Version: s.Version}}
+	switch {
+	case c.Opened:
+		d.Events = append(d.Events, s.opened(cmd, c.Bolt, now))
+	case c.Executed == NotExecuted && c.Code == "Expired":
+		s.end(&d, s.failed(cmd, Expired, "deadline-passed", c.Message, false, now), cmd, now)
+	case c.Executed == NotExecuted:
+		s.end(&d, s.failed(cmd, Refused, reasonOf(c.Code), c.Message, false, now), cmd, now)
+	default:
+		// The motor moved, or the device cannot tell: nobody will ever know more.
+		s.end(&d, s.failed(cmd, Unknown, reasonOf(c.Code), c.Message, true, now), cmd, now)
+	}
+	return d, nil
+}
+
+func (s *State) opened(cmd *DeviceCommand, bolt string, now time.Time) *LockOpened {
+	return &LockOpened{
+		Stamp: s.stamp("", now), CommandID: cmd.ID, Bolt: bolt,
+		DeadlineEnforced: s.Device.Connected && s.Device.Deadline, Resolved: cmd.Outcome == Unknown,
+	}
+}
+
+// reasonOf turns an error code of the protocol into a stable word.
+func reasonOf(code string) string {
+	switch code {
+	case "Jammed":
+		return "jammed"
+	case "LowBattery":
+		return "low-battery"
+	case "Busy":
+		return "device-busy"
+	case "StaleSession":
+		return "stale-session"
+	case "StaleEpoch":
+		return "stale-epoch"
+	case "BootMismatch":
+		return "boot-mismatch"
+	case "Unsupported":
+		return "unsupported"
+	case "Expired":
+		return "deadline-passed"
+	default:
+		return "device-error"
+	}
+}
+
+// answerStatus resolves commands by what the device's own journal says. "not-seen" proves that a command never moved
+// the motor when the device keeps a journal, and the command went out on an older session (whose frames the device
+// refuses) or has passed its deadline.
+func (s *State) answerStatus(c *AnswerStatus, now time.Time) (Decision, error) {
+	if !s.current(c.Session) {
+		return s.unchanged()
+	}
+	d := Decision{Reply: &Done{Version: s.Version}}
+	for _, cmd := range s.Commands {
+		status, told := c.Statuses[cmd.ID]
+		if !told || cmd.Outcome == Reserved {
+			continue
+		}
+		switch status {
+		case CommandExecuted:
+			d.Events = append(d.Events, s.opened(cmd, "", now))
+		case CommandRefused:
+			s.end(&d, s.failed(cmd, Refused, "device-refused", "The lock refused to open.", false, now), cmd, now)
+		case CommandNotSeen:
+			if s.Device.Journal && (cmd.Outcome == Unknown || cmd.Session != s.Device.Session) {
+				s.end(&d, s.failed(cmd, Expired, "not-seen", "The lock never received the command.", false, now), cmd, now)
+			}
+		case CommandJournalLost:
+			s.end(&d, s.failed(cmd, Unknown, "journal-lost", "The lock lost its memory of the command. It may have opened.", true, now), cmd, now)
+		}
+	}
+	return d, nil
+}
+
+// reportEvents stores what is new, and acknowledges everything up to there once it is durable.
+func (s *State) reportEvents(c *ReportEvents, now time.Time) (Decision, error) {
+	if !s.current(c.Session) {
+		return s.unchanged()
+	}
+	if len(c.Items) > maxReported {
+		return Decision{}, invalid("items", "too-many-events", "one frame may carry up to 100 events")
+	}
+	last, fresh := s.AckSeq, []DeviceEvent(nil)
+	for _, item := range c.Items {
+		if item.Seq > last {
+			last, fresh = item.Seq, append(fresh, item)
+		}
+	}
+	d := Decision{Reply: &Done{Version: s.Version}}
+	if len(fresh) > 0 {
+		d.Events = append(d.Events, &DeviceReported{Stamp: s.stamp("", now), Items: fresh})
+	}
+	d.Effects = append(d.Effects, &AckEvents{Session: c.Session, CallID: c.CallID, AckSeq: last})
+	return d, nil
+}
+
+// note takes over what an event of the device tells.
+func (r *Reported) note(e DeviceEvent) {
+	switch e.Type {
+	case "bolt":
+		r.Bolt = e.Value
+	case "door":
+		r.Door = e.Value
+	case "battery":
+		if n, err := strconv.Atoi(e.Value); err == nil {
+			r.Battery = n
+		}
+	}
+}

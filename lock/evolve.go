@@ -1,0 +1,180 @@
+package lock
+
+import "slices"
+
+// Evolve applies an event to the state, in place. It never fails: what is in the journal has happened.
+func Evolve(s *State, e Event) {
+	switch e := e.(type) {
+	case *DeviceConnected:
+		s.Device = e.Device
+		return
+	case *DeviceDisconnected:
+		s.Device = Device{}
+		return
+	case *CommandSent:
+		if cmd := s.command(e.CommandID); cmd != nil {
+			cmd.Session = e.Session
+		}
+		return
+	}
+	s.Version++
+	switch e := e.(type) {
+	case *LockCreated:
+		s.ID, s.UUID, s.Index, s.OrgID, s.OwnerID = e.LockID, e.LockUUID, e.Index, e.OrgID, e.OwnerID
+		s.SerialNumber, s.VendorName, s.CreatedAt = e.SerialNumber, e.VendorName, e.At
+		s.Keys = slices.Clone(e.Keys)
+	case *OwnerSet:
+		s.OwnerID = e.UserID
+	case *OrganizationSet:
+		s.OrgID = e.NewOrgID
+	case *KeyAdded:
+		s.Keys = append(s.Keys, e.Key)
+	case *KeyRemoved:
+		s.Keys = slices.DeleteFunc(s.Keys, func(k Key) bool { return k.UUID == e.Key.UUID })
+	case *ResidentAdded:
+		s.Residents = slices.DeleteFunc(s.Residents, func(r Resident) bool { return r.UserID == e.Resident.UserID })
+		s.Residents = append(s.Residents, e.Resident)
+	case *ResidentRemoved:
+		s.Residents = slices.DeleteFunc(s.Residents, func(r Resident) bool { return r.UserID == e.Resident.UserID })
+	case *DeviceSecretRotated:
+		s.evolveSecret(e)
+	case *TempKeyCreated:
+		k := e.Key
+		s.TempKeys.add(&k)
+	case *TempKeyUpdated:
+		if k := s.TempKeys.find(e.TempKeyID); k != nil {
+			k.apply(e.Changes)
+		}
+	case *TempKeyDeleted:
+		s.TempKeys.remove(e.TempKeyID)
+	case *TempKeyUsed:
+		if k := s.TempKeys.find(e.TempKeyID); k != nil {
+			k.UsedCount = e.UsedCount
+		}
+	case *TempKeyUseReturned:
+		if k := s.TempKeys.find(e.TempKeyID); k != nil {
+			k.UsedCount = e.UsedCount
+		}
+		if r := s.requestOnItsWay(e.RequestID); r != nil {
+			r.UseReturned = true
+		}
+	case *LockOpenRequested:
+		s.evolveRequest(e)
+	case *LockOpenSent:
+		if cmd := s.command(e.CommandID); cmd != nil {
+			cmd.Outcome, cmd.Deadline = Sent, e.Deadline
+			for _, r := range cmd.Requests {
+				r.Outcome = Sent
+			}
+		}
+	case *LockOpened:
+		s.evolveEnd(e.CommandID, Opened, "", "", e.DeadlineEnforced, true)
+		if e.Bolt != "" {
+			s.Reported.Bolt, s.Device.Reported.Bolt = e.Bolt, e.Bolt
+		}
+	case *LockOpenFailed:
+		if e.RequestID != "" {
+			s.evolveLeave(e)
+			break
+		}
+		s.evolveEnd(e.CommandID, e.Outcome, e.Reason, e.Message, e.DeadlineEnforced, e.Outcome != Unknown || e.Final)
+	case *DeviceReported:
+		for _, item := range e.Items {
+			s.AckSeq = max(s.AckSeq, item.Seq)
+			s.Reported.note(item)
+			s.Device.Reported.note(item)
+		}
+	}
+	if stamped, ok := e.(interface{ EventStamp() Stamp }); ok {
+		s.ChangedAt = stamped.EventStamp().At
+	}
+}
+
+// evolveSecret puts the new secret first and lets the one before live until the end of the grace.
+func (s *State) evolveSecret(e *DeviceSecretRotated) {
+	secrets := []Secret{{Hash: e.Hash}}
+	for _, old := range s.Secrets {
+		if old.ValidUntil == nil {
+			old.ValidUntil = &e.GraceUntil
+		}
+		if len(secrets) < maxSecretsAtATime {
+			secrets = append(secrets, old)
+		}
+	}
+	s.Secrets = secrets
+}
+
+// requestOf makes the remembered form of a request.
+func requestOf(e *LockOpenRequested, version uint64) *request {
+	outcome := Sent
+	if e.Held {
+		outcome = Reserved
+	}
+	return &request{
+		ID: e.RequestID, CommandID: e.CommandID, TempKeyID: e.TempKeyID, By: e.By, OrgID: e.OrgID, UserID: e.UserID,
+		Why: e.Reason, At: e.At, Deadline: e.Deadline, Version: version, Offline: e.Held, Joined: e.Joined, Outcome: outcome,
+	}
+}
+
+// evolveRequest remembers the request, and starts or joins its command.
+func (s *State) evolveRequest(e *LockOpenRequested) {
+	r := requestOf(e, s.Version)
+	s.Requests.add(r)
+	cmd := s.command(e.CommandID)
+	if cmd == nil {
+		cmd = &DeviceCommand{ID: e.CommandID, At: e.At, Deadline: e.Deadline, Outcome: r.Outcome}
+		s.Commands = append(s.Commands, cmd)
+	}
+	cmd.Requests = append(cmd.Requests, r)
+}
+
+// requestOnItsWay finds a request that may still change: in the log, or in an unresolved command that outlived the log.
+func (s *State) requestOnItsWay(id RequestID) *request {
+	if r := s.Requests.find(id); r != nil {
+		return r
+	}
+	for _, cmd := range s.Commands {
+		for _, r := range cmd.Requests {
+			if r.ID == id {
+				return r
+			}
+		}
+	}
+	return nil
+}
+
+// evolveEnd gives an outcome to all requests of a command, and forgets the command when the outcome cannot change any more.
+func (s *State) evolveEnd(id CommandID, o Outcome, reason, message string, enforced, final bool) {
+	cmd := s.command(id)
+	if cmd == nil {
+		return
+	}
+	for _, r := range cmd.Requests {
+		r.Outcome, r.Reason, r.Message, r.DeadlineEnforced = o, reason, message, enforced
+	}
+	cmd.Outcome = o
+	if final {
+		s.Commands = slices.DeleteFunc(s.Commands, func(c *DeviceCommand) bool { return c.ID == id })
+	}
+	if len(s.Commands) == 0 {
+		s.Commands = nil
+	}
+}
+
+// evolveLeave takes one request out of a command; a command without requests is over.
+func (s *State) evolveLeave(e *LockOpenFailed) {
+	cmd := s.command(e.CommandID)
+	if cmd == nil {
+		return
+	}
+	cmd.Requests = slices.DeleteFunc(cmd.Requests, func(r *request) bool {
+		if r.ID != e.RequestID {
+			return false
+		}
+		r.Outcome, r.Reason, r.Message = e.Outcome, e.Reason, e.Message
+		return true
+	})
+	if len(cmd.Requests) == 0 {
+		s.evolveEnd(cmd.ID, e.Outcome, e.Reason, e.Message, e.DeadlineEnforced, true)
+	}
+}

@@ -1,0 +1,144 @@
+// Package lock is the kernel: every rule about a lock, its temporary keys and its opens, and nothing else.
+//
+// A command is decided against the state of one lock and yields events, effects and a reply. The shell makes the
+// events durable, evolves the state, carries out the effects and gives the reply, in that order. The kernel reads no
+// clock, no socket and no random source: the time and every ID come with the command, so that replaying the events of a
+// stream gives the state that ran live.
+package lock
+
+import (
+	"fmt"
+	"time"
+)
+
+// The bounds that hold for every lock.
+const (
+	MaxLifetime = 15 * time.Second // of a command on its way to the device
+	MaxHold     = 60 * time.Second // of an open that waits for the device to come back
+
+	answerGrace = time.Second            // how long after the deadline an answer may still arrive
+	driftMargin = 250 * time.Millisecond // what a device's clock may be behind at a deadline
+
+	maxCommands       = 64     // on their way or unresolved
+	maxJoined         = 4096   // requests of one command
+	maxTempKeys       = 10_000 // of one lock
+	maxUsers          = 1000   // on the whitelist of a key
+	maxKeys           = 10_000 // permanent keys of one lock
+	maxResidents      = 1000
+	maxReported       = 100 // events of a device in one frame
+	maxText           = 800 // of IDs, names, serial numbers
+	maxDescription    = 2000
+	maxReason         = 500
+	maxSecretGrace    = 7 * 24 * time.Hour
+	secretHashBytes   = 32
+	maxSecretsAtATime = 2
+)
+
+// Decide says what a command leads to. It does not change the state. An error is a rejection, of type *Error.
+func Decide(s *State, c Command, now time.Time) (Decision, error) {
+	if create, ok := c.(*CreateLock); ok {
+		return s.createLock(create, now)
+	}
+	if !s.Exists() {
+		return s.decideAbsent(c)
+	}
+	switch c := c.(type) {
+	case *SetOwner:
+		return s.setOwner(c, now)
+	case *SetOrganization:
+		return s.setOrganization(c, now)
+	case *AddKey:
+		return s.addKey(c, now)
+	case *RemoveKey:
+		return s.removeKey(c, now)
+	case *AddResident:
+		return s.addResident(c, now)
+	case *RemoveResident:
+		return s.removeResident(c, now)
+	case *RotateDeviceSecret:
+		return s.rotateDeviceSecret(c, now)
+	case *CreateTempKey:
+		return s.createTempKey(c, now)
+	case *UpdateTempKey:
+		return s.updateTempKey(c, now)
+	case *DeleteTempKey:
+		return s.deleteTempKey(c, now)
+	case *OpenLock:
+		return s.openLock(c, now)
+	case *OpenWithTempKey:
+		return s.openWithTempKey(c, now)
+	case *GetLock:
+		return s.getLock(c)
+	case *GetTempKey:
+		return s.getTempKey(c, now)
+	case *ListTempKeys:
+		return s.listTempKeys(c, now)
+	case *AuthenticateDevice:
+		return s.authenticateDevice(c, now)
+	case *ConnectDevice:
+		return s.connectDevice(c, now)
+	case *KeepDevice:
+		return s.keepDevice(c, now)
+	case *DisconnectDevice:
+		return s.disconnectDevice(c, now)
+	case *AnswerOpen:
+		return s.answerOpen(c, now)
+	case *AnswerStatus:
+		return s.answerStatus(c, now)
+	case *ReportEvents:
+		return s.reportEvents(c, now)
+	case *Tick:
+		return s.tick(now)
+	default:
+		return Decision{}, invalid("", "command-unknown", fmt.Sprintf("the lock does not know the command %T", c))
+	}
+}
+
+// decideAbsent answers for a lock that was never created, without telling a device's lock from a platform's.
+func (s *State) decideAbsent(c Command) (Decision, error) {
+	switch c.(type) {
+	case *AuthenticateDevice:
+		return Decision{}, badCredentials()
+	case *GetTempKey, *OpenWithTempKey:
+		return Decision{}, noTempKey()
+	case *Tick, *KeepDevice, *DisconnectDevice, *AnswerOpen, *AnswerStatus, *ReportEvents:
+		return Decision{Reply: &Done{}}, nil
+	default:
+		return Decision{}, noLock()
+	}
+}
+
+// NextDeadline is when the next Tick is due; ok is false when nothing waits for time to pass.
+func NextDeadline(s *State) (t time.Time, ok bool) {
+	for _, c := range s.Commands {
+		if d, due := c.due(); due && (!ok || d.Before(t)) {
+			t, ok = d, true
+		}
+	}
+	return t, ok
+}
+
+func (s *State) stamp(by string, now time.Time) Stamp {
+	return Stamp{At: millis(now), LockUUID: s.UUID, OrgID: s.OrgID, By: by}
+}
+
+// done is the decision of a command that made one event.
+func (s *State) done(e Event) (Decision, error) {
+	return Decision{Events: []Event{e}, Reply: &Done{Version: s.Version + 1, Event: e}}, nil
+}
+
+// unchanged is the decision of a command that asked for what is already so.
+func (s *State) unchanged() (Decision, error) {
+	return Decision{Reply: &Done{Version: s.Version}}, nil
+}
+
+// millis brings an instant to the form in which it is stored: UTC, milliseconds, further digits cut.
+func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+func noLock() *Error {
+	return reject(NotFound, "lock-not-found", "There is no such lock, or it belongs to somebody else.")
+}
+
+func noTempKey() *Error {
+	return reject(NotFound, "temp-key-not-found", "There is no such temporary key, or it was deleted.")
+}

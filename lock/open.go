@@ -1,0 +1,233 @@
+package lock
+
+import (
+	"slices"
+	"time"
+)
+
+// ask is a request to open, whoever makes it.
+type ask struct {
+	by       Caller
+	request  RequestID
+	command  CommandID
+	key      *TempKey // nil: by right of owner or organisation
+	why      string
+	lifetime time.Duration
+	hold     time.Duration // 0: not without a device
+}
+
+func (s *State) openLock(c *OpenLock, now time.Time) (Decision, error) {
+	if err := s.see(c.By); err != nil {
+		return Decision{}, err
+	}
+	if len(c.Reason) > maxReason {
+		return Decision{}, invalid("reason", "reason-too-long", "reason may have up to 500 characters")
+	}
+	a := ask{by: c.By, request: c.RequestID, command: c.CommandID, why: c.Reason, lifetime: c.Lifetime}
+	if r, err := s.seen(a, ""); r != nil || err != nil {
+		return s.again(r, err)
+	}
+	return s.open(a, now)
+}
+
+func (s *State) openWithTempKey(c *OpenWithTempKey, now time.Time) (Decision, error) {
+	a := ask{by: c.By, request: c.RequestID, command: c.CommandID, lifetime: c.Lifetime, hold: c.Hold}
+	if r, err := s.seen(a, c.TempKeyID); r != nil || err != nil {
+		return s.again(r, err)
+	}
+	k := s.TempKeys.find(c.TempKeyID)
+	if k == nil {
+		return Decision{}, noTempKey()
+	}
+	if !k.mayUse(c.By.UserID) {
+		return Decision{}, reject(Forbidden, "temp-key-not-for-you", "This key is for certain users only. Open it from an account that it names.")
+	}
+	switch k.Status(now) {
+	case StatusExpired:
+		return Decision{}, reject(Forbidden, "temp-key-expired", "This key is not valid any more.")
+	case StatusUsedUp:
+		return Decision{}, reject(Forbidden, "temp-key-used-up", "This key has been used as often as it may be.")
+	case StatusNotYetValid:
+		return Decision{}, reject(Forbidden, "temp-key-not-yet-valid", "This key is not valid yet.")
+	}
+	a.key = k
+	return s.open(a, now)
+}
+
+// seen looks for an earlier request with the same ID. It must have been for the same key, or by the same caller.
+func (s *State) seen(a ask, key TempKeyID) (*request, error) {
+	if a.request == "" || len(a.request) > maxText || a.command == "" {
+		return nil, invalid("requestId", "request-id-invalid", "requestId must have 1 to 800 characters")
+	}
+	r := s.Requests.find(a.request)
+	if r == nil {
+		return nil, nil
+	}
+	if r.TempKeyID != key || key == "" && r.By != a.by.Name() {
+		return nil, reject(Conflict, "request-id-reused", "This requestId was used for another open of this lock. Use a new one for each open.")
+	}
+	return r, nil
+}
+
+func (s *State) again(r *request, err error) (Decision, error) {
+	if err != nil {
+		return Decision{}, err
+	}
+	return Decision{Reply: s.openResult(r)}, nil
+}
+
+// open accepts a request: it joins the command that is on its way, or starts one.
+func (s *State) open(a ask, now time.Time) (Decision, error) {
+	if a.lifetime <= 0 || a.lifetime > MaxLifetime || a.hold < 0 || a.hold > MaxHold {
+		return Decision{}, invalid("", "lifetime-invalid", "the lifetime of an open must be up to 15 s, and its hold up to 60 s")
+	}
+	online := s.Device.Connected
+	if !online && a.hold == 0 {
+		return Decision{}, reject(Offline, "device-offline", "The lock is not connected. Nothing was sent; try again when it is back.")
+	}
+	wait := a.lifetime
+	if !online {
+		wait = a.hold
+	}
+	if a.key != nil {
+		// Nothing may move after the end of the key's window.
+		wait = min(wait, a.key.ValidUntil.Sub(now))
+	}
+
+	var d Decision
+	cmd := s.joinable(a, wait, now)
+	event := &LockOpenRequested{
+		Stamp: s.stamp(a.by.Name(), now), RequestID: a.request, CommandID: a.command, UserID: a.by.UserID,
+		Reason: a.why, Held: !online, Deadline: now.Add(wait),
+	}
+	if cmd != nil {
+		event.CommandID, event.Deadline, event.Held, event.Joined = cmd.ID, cmd.Deadline, cmd.Outcome == Reserved, true
+	} else if err := s.makeRoom(&d, a.command, now); err != nil {
+		return Decision{}, err
+	}
+	if a.key != nil {
+		event.TempKeyID = a.key.UUID
+		d.Events = append(d.Events, &TempKeyUsed{
+			Stamp: event.Stamp, TempKeyID: a.key.UUID, UserID: a.by.UserID, UsedCount: a.key.UsedCount + 1, RequestID: a.request,
+		})
+	}
+	d.Events = append(d.Events, event)
+	epoch := s.Version + uint64(len(d.Events))
+	if cmd == nil && online {
+		d.Events = append(d.Events, &CommandSent{CommandID: a.command, Session: s.Device.Session})
+		d.Effects = append(d.Effects, s.sendOpen(a.command, epoch, event.Deadline))
+	}
+	d.Reply = s.openResult(requestOf(event, epoch))
+	return d, nil
+}
+
+// joinable finds the command that the request can join: one that will end in time for it, and has at least half of
+// the time left that the request would get by itself.
+func (s *State) joinable(a ask, wait time.Duration, now time.Time) *DeviceCommand {
+	latest, earliest := now.Add(wait), now.Add(wait/2)
+	for _, cmd := range s.Commands {
+		way := cmd.Outcome == Reserved && !s.Device.Connected ||
+			cmd.Outcome == Sent && s.Device.Connected && cmd.Session == s.Device.Session
+		inTime := !cmd.Deadline.After(latest) && !cmd.Deadline.Before(earliest)
+		if way && inTime && len(cmd.Requests) < maxJoined {
+			return cmd
+		}
+	}
+	return nil
+}
+
+// makeRoom checks that the command is new, and gives up the oldest unresolved command when there are too many.
+func (s *State) makeRoom(d *Decision, id CommandID, now time.Time) error {
+	if s.command(id) != nil {
+		return reject(Conflict, "command-id-reused", "This open is on its way already.")
+	}
+	if len(s.Commands) < maxCommands {
+		return nil
+	}
+	for _, cmd := range s.Commands {
+		if cmd.Outcome == Unknown {
+			d.Events = append(d.Events, s.failed(cmd, Unknown, "given-up", "Too many opens without an answer came after it.", true, now))
+			return nil
+		}
+	}
+	return reject(Busy, "too-many-opens", "Too many opens are on their way to this lock. Try again in a few seconds.")
+}
+
+func (s *State) sendOpen(id CommandID, epoch uint64, notAfter time.Time) *SendOpen {
+	return &SendOpen{Session: s.Device.Session, CommandID: id, BootID: s.Device.BootID, Epoch: epoch, NotAfter: notAfter}
+}
+
+func (s *State) command(id CommandID) *DeviceCommand {
+	i := slices.IndexFunc(s.Commands, func(c *DeviceCommand) bool { return c.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return s.Commands[i]
+}
+
+// due is when time alone ends the command, or turns it into an unknown one.
+func (c *DeviceCommand) due() (time.Time, bool) {
+	switch c.Outcome {
+	case Reserved:
+		return c.Deadline, true
+	case Sent:
+		return c.Deadline.Add(answerGrace), true
+	}
+	return time.Time{}, false
+}
+
+// tick ends the commands whose time is over.
+func (s *State) tick(now time.Time) (Decision, error) {
+	d := Decision{Reply: &Done{Version: s.Version}}
+	for _, cmd := range s.Commands {
+		due, ok := cmd.due()
+		if !ok || now.Before(due) {
+			continue
+		}
+		if cmd.Outcome == Reserved {
+			s.end(&d, s.failed(cmd, Expired, "device-offline", "The lock did not come back in time. Nothing was sent to it.", false, now), cmd, now)
+			continue
+		}
+		s.end(&d, s.failed(cmd, Unknown, "no-answer", "The lock did not answer in time. It may have opened.", false, now), cmd, now)
+		if s.Device.Connected && cmd.Session == s.Device.Session {
+			d.Effects = append(d.Effects, &CloseSession{Session: cmd.Session, Cause: CauseMissedDeadline})
+		}
+	}
+	return d, nil
+}
+
+func (s *State) failed(cmd *DeviceCommand, o Outcome, reason, message string, final bool, now time.Time) *LockOpenFailed {
+	return &LockOpenFailed{
+		Stamp: s.stamp("", now), CommandID: cmd.ID, Outcome: o, Reason: reason, Message: message, Final: final,
+		DeadlineEnforced: s.Device.Connected && s.Device.Deadline, Resolved: cmd.Outcome == Unknown,
+	}
+}
+
+// end appends the end of a command, and the return of its uses when it is proven that nothing moved.
+func (s *State) end(d *Decision, e *LockOpenFailed, cmd *DeviceCommand, now time.Time) {
+	d.Events = append(d.Events, e)
+	if e.Outcome != Refused && e.Outcome != Expired {
+		return
+	}
+	for _, r := range cmd.Requests {
+		s.giveBack(d, r, now)
+	}
+}
+
+// giveBack returns the use that a request reserved, unless it came back already or its key is gone.
+func (s *State) giveBack(d *Decision, r *request, now time.Time) {
+	k := s.TempKeys.find(r.TempKeyID)
+	if k == nil || r.UseReturned {
+		return
+	}
+	left := k.UsedCount - 1
+	for i := len(d.Events) - 1; i >= 0; i-- {
+		if e, ok := d.Events[i].(*TempKeyUseReturned); ok && e.TempKeyID == k.UUID {
+			left = e.UsedCount - 1
+			break
+		}
+	}
+	d.Events = append(d.Events, &TempKeyUseReturned{
+		Stamp: s.stamp("", now), TempKeyID: k.UUID, UsedCount: left, RequestID: r.ID,
+	})
+}

@@ -1,0 +1,133 @@
+package lock
+
+import "time"
+
+// Instant formats an instant as the API shows it: UTC with milliseconds.
+func Instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// payload is the data of a public event.
+type payload map[string]any
+
+// with adds a field unless it is empty.
+func (p payload) with(name, value string) payload {
+	if value != "" {
+		p[name] = value
+	}
+	return p
+}
+
+// PublicEvent projects an event to its public form: the type and the data that the API and webhooks show. The names and
+// fields of the 14 events of the reference are kept exactly; the others are our own. Secrets stay out.
+func PublicEvent(id ID, e Event) (typ string, data map[string]any) {
+	switch e := e.(type) {
+	case *TempKeyCreated, *TempKeyUpdated, *TempKeyDeleted, *TempKeyUsed, *TempKeyUseReturned:
+		return e.EventType(), publicTempKey(id, e)
+	}
+	stamp := e.(interface{ EventStamp() Stamp }).EventStamp()
+	p := payload{"lockId": id, "uuid": stamp.LockUUID, "timestamp": Instant(stamp.At)}
+	switch e := e.(type) {
+	case *LockCreated:
+		p.with("serialNumber", e.SerialNumber).with("ownerId", string(e.OwnerID))
+		p["keys"] = publicKeys(e.Keys)
+	case *OwnerSet:
+		p["userId"] = e.UserID
+	case *OrganizationSet:
+		p["orgId"] = e.NewOrgID
+	case *KeyAdded:
+		p.key(e.Key).with("userId", string(e.Key.UserID))
+	case *KeyRemoved:
+		p.key(e.Key)
+	case *ResidentAdded:
+		p["userId"], p["name"] = e.Resident.UserID, e.Resident.Name
+		p.with("email", e.Resident.Email)
+	case *ResidentRemoved:
+		p["userId"] = e.Resident.UserID
+		p.with("email", e.Resident.Email)
+	case *LockOpenRequested:
+		p.with("reason", e.Reason)["requestId"] = e.RequestID
+	case *LockOpenSent:
+		p["commandId"], p["deadline"] = e.CommandID, Instant(e.Deadline)
+	case *LockOpened:
+		p["commandId"], p["outcome"], p["deadlineEnforced"], p["resolved"] = e.CommandID, Opened, e.DeadlineEnforced, e.Resolved
+		p.with("bolt", e.Bolt)
+	case *LockOpenFailed:
+		p["commandId"], p["outcome"], p["reason"] = e.CommandID, e.Outcome, e.Reason
+		p["deadlineEnforced"], p["resolved"] = e.DeadlineEnforced, e.Resolved
+		p.with("message", e.Message).with("requestId", string(e.RequestID))
+	case *DeviceReported:
+		p["items"] = e.Items
+	case *DeviceSecretRotated:
+		p["graceUntil"] = Instant(e.GraceUntil)
+	}
+	return e.EventType(), p
+}
+
+func publicTempKey(id ID, e Event) payload {
+	stamp := e.(interface{ EventStamp() Stamp }).EventStamp()
+	p := payload{"lockId": id, "lockUuid": stamp.LockUUID, "timestamp": Instant(stamp.At)}
+	switch e := e.(type) {
+	case *TempKeyCreated:
+		k := e.Key
+		p["tempKeyUuid"], p["accessMode"], p["createdBy"] = k.UUID, k.AccessMode, k.CreatedBy
+		p["allowedUserIds"], p["maxUses"] = users(k.AllowedUserIDs), k.MaxUses
+		p["validFrom"], p["validUntil"] = Instant(k.ValidFrom), Instant(k.ValidUntil)
+	case *TempKeyUpdated:
+		p["tempKeyUuid"], p["updatedBy"], p["changes"] = e.TempKeyID, e.By, publicChanges(e.Changes)
+	case *TempKeyDeleted:
+		p["tempKeyUuid"], p["deletedBy"] = e.TempKeyID, e.By
+	case *TempKeyUsed:
+		p["tempKeyUuid"], p["usedCount"] = e.TempKeyID, e.UsedCount
+		p.with("userId", string(e.UserID))
+	case *TempKeyUseReturned:
+		p["tempKeyUuid"], p["usedCount"], p["requestId"] = e.TempKeyID, e.UsedCount, e.RequestID
+	}
+	return p
+}
+
+func publicChanges(c Changes) payload {
+	p := payload{}
+	if c.ValidFrom != nil {
+		p["validFrom"] = Instant(*c.ValidFrom)
+	}
+	if c.ValidUntil != nil {
+		p["validUntil"] = Instant(*c.ValidUntil)
+	}
+	if c.MaxUses != nil {
+		p["maxUses"] = c.MaxUses.Limit
+	}
+	if c.AllowedUserIDs != nil {
+		p["allowedUserIds"] = users(*c.AllowedUserIDs)
+	}
+	if c.AccessMode != nil {
+		p["accessMode"] = *c.AccessMode
+	}
+	return p
+}
+
+func (p payload) key(k Key) payload {
+	p["keyUuid"] = k.UUID
+	if k.IndexNumber != nil {
+		p["keyIndexNumber"] = *k.IndexNumber
+	}
+	return p
+}
+
+// publicKeys and users write an empty list as [], never as null.
+func publicKeys(keys []Key) []payload {
+	list := make([]payload, 0, len(keys))
+	for _, k := range keys {
+		p := payload{"uuid": k.UUID}
+		if k.IndexNumber != nil {
+			p["indexNumber"] = *k.IndexNumber
+		}
+		list = append(list, p.with("userId", string(k.UserID)))
+	}
+	return list
+}
+
+func users(ids []UserID) []UserID {
+	if ids == nil {
+		return []UserID{}
+	}
+	return ids
+}

@@ -1,0 +1,88 @@
+package lock
+
+import "time"
+
+func (s *State) getLock(c *GetLock) (Decision, error) {
+	if err := s.see(c.By); err != nil {
+		return Decision{}, err
+	}
+	return Decision{Reply: &Info{
+		ID: s.ID, UUID: s.UUID, Version: s.Version, SerialNumber: s.SerialNumber, VendorName: s.VendorName,
+		OwnerID: s.OwnerID, OrgID: s.OrgID, Keys: append([]Key(nil), s.Keys...), Residents: append([]Resident(nil), s.Residents...),
+		CreatedAt: s.CreatedAt, ChangedAt: s.ChangedAt, Reported: s.reported(), Online: s.Device.Connected,
+		Firmware: s.Device.Firmware, DeadlineEnforced: s.Device.Connected && s.Device.Deadline,
+	}}, nil
+}
+
+// reported is what the device last told, by its newest Hello if it is connected.
+func (s *State) reported() Reported {
+	r := s.Reported
+	if s.Device.Connected {
+		live := s.Device.Reported
+		if live.Bolt != "" {
+			r.Bolt = live.Bolt
+		}
+		if live.Door != "" {
+			r.Door = live.Door
+		}
+		if live.Battery != 0 {
+			r.Battery = live.Battery
+		}
+	}
+	return r
+}
+
+func (s *State) listTempKeys(c *ListTempKeys, now time.Time) (Decision, error) {
+	if err := s.see(c.By); err != nil {
+		return Decision{}, err
+	}
+	list := &TempKeyList{ID: s.ID, UUID: s.UUID, TempKeys: make([]TempKeyView, len(s.TempKeys.list))}
+	for i, k := range s.TempKeys.list {
+		list.TempKeys[i] = TempKeyView{TempKey: *k, Status: k.Status(now)}
+	}
+	return Decision{Reply: list}, nil
+}
+
+func (s *State) getTempKey(c *GetTempKey, now time.Time) (Decision, error) {
+	k := s.TempKeys.find(c.TempKeyID)
+	if k == nil {
+		return Decision{}, noTempKey()
+	}
+	info := &TempKeyInfo{
+		ID: s.ID, UUID: s.UUID, SerialNumber: s.SerialNumber, VendorName: s.VendorName,
+		Key: TempKeyView{TempKey: *k, Status: k.Status(now)}, Online: s.Device.Connected, Reported: s.reported(),
+	}
+	if r := s.Requests.find(c.RequestID); r != nil && r.TempKeyID == k.UUID {
+		info.Open = s.openResult(r)
+	}
+	return Decision{Reply: info}, nil
+}
+
+// OpenResult tells what is known of a request to open; ok is false when it is not remembered.
+func (s *State) OpenResult(id RequestID) (result *OpenResult, ok bool) {
+	r := s.Requests.find(id)
+	if r == nil {
+		return nil, false
+	}
+	return s.openResult(r), true
+}
+
+func (s *State) openResult(r *request) *OpenResult {
+	event := &LockOpenRequested{
+		Stamp:     Stamp{At: r.At, LockUUID: s.UUID, OrgID: r.OrgID, By: r.By},
+		RequestID: r.ID, CommandID: r.CommandID, TempKeyID: r.TempKeyID, UserID: r.UserID, Reason: r.Why,
+		Joined: r.Joined, Held: r.Offline, Deadline: r.Deadline,
+	}
+	result := &OpenResult{
+		Version: r.Version, RequestID: r.ID, CommandID: r.CommandID, Event: event, TempKeyID: r.TempKeyID,
+		Outcome: r.Outcome, Reason: r.Reason, Message: r.Message, Offline: r.Offline, UseReturned: r.UseReturned,
+		DeadlineEnforced: r.DeadlineEnforced, At: r.At, Deadline: r.Deadline,
+	}
+	if !r.Outcome.Final() {
+		result.DeadlineEnforced = s.Device.Connected && s.Device.Deadline
+		if r.Outcome == Reserved {
+			result.Reason, result.Message = "device-offline", "The lock is not connected. It opens if it comes back before the deadline."
+		}
+	}
+	return result
+}

@@ -1,0 +1,225 @@
+package lock
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+	"unicode/utf8"
+)
+
+// tempKeys holds the temporary keys of a lock, oldest first.
+type tempKeys struct {
+	list []*TempKey
+	byID map[TempKeyID]*TempKey
+}
+
+func (t *tempKeys) find(id TempKeyID) *TempKey { return t.byID[id] }
+
+func (t *tempKeys) add(k *TempKey) {
+	if t.byID == nil {
+		t.byID = make(map[TempKeyID]*TempKey)
+	}
+	t.list = append(t.list, k)
+	t.byID[k.UUID] = k
+}
+
+func (t *tempKeys) remove(id TempKeyID) {
+	delete(t.byID, id)
+	t.list = slices.DeleteFunc(t.list, func(k *TempKey) bool { return k.UUID == id })
+}
+
+// MarshalJSON writes the list alone.
+func (t tempKeys) MarshalJSON() ([]byte, error) { return json.Marshal(t.list) }
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (t *tempKeys) UnmarshalJSON(b []byte) error {
+	var list []*TempKey
+	if err := json.Unmarshal(b, &list); err != nil {
+		return err
+	}
+	*t = tempKeys{}
+	for _, k := range list {
+		t.add(k)
+	}
+	return nil
+}
+
+// TempKeyCount is how many temporary keys the lock has.
+func (s *State) TempKeyCount() int { return len(s.TempKeys.list) }
+
+func (s *State) createTempKey(c *CreateTempKey, now time.Time) (Decision, error) {
+	if err := s.see(c.By); err != nil {
+		return Decision{}, err
+	}
+	id, err := ParseTempKeyID(string(c.UUID))
+	if err != nil {
+		return Decision{}, err
+	}
+	if utf8.RuneCountInString(c.Description) > maxDescription {
+		return Decision{}, invalid("description", "description-too-long", "description may have up to 2000 characters")
+	}
+	k := TempKey{
+		UUID: id, AccessMode: c.AccessMode, AllowedUserIDs: c.AllowedUserIDs,
+		ValidFrom: millis(c.ValidFrom), ValidUntil: millis(c.ValidUntil), MaxUses: c.MaxUses,
+		Description: c.Description, CreatedBy: c.By.Name(), CreatedAt: millis(now),
+	}
+	if err := k.check(); err != nil {
+		return Decision{}, err
+	}
+	if old := s.TempKeys.find(id); old != nil {
+		if old.sameTerms(&k) {
+			return s.unchanged()
+		}
+		return Decision{}, reject(Conflict, "temp-key-exists", "The lock has a temporary key with this tempKeyUuid and other terms. Use update-temp-key, or another UUID.")
+	}
+	if len(s.TempKeys.list) >= maxTempKeys {
+		return Decision{}, reject(Conflict, "too-many-temp-keys", "The lock has 10000 temporary keys, the most that it takes. Delete expired ones first.")
+	}
+	return s.done(&TempKeyCreated{Stamp: s.stamp(c.By.Name(), now), Key: k})
+}
+
+// check tells what is wrong with the terms of a key.
+func (k *TempKey) check() error {
+	switch k.AccessMode {
+	case Public:
+	case UserWhitelist:
+		if len(k.AllowedUserIDs) == 0 {
+			return invalid("allowedUserIds", "whitelist-empty", "a user-whitelist key needs at least one user in allowedUserIds, or nobody could open with it")
+		}
+	default:
+		return invalid("accessMode", "access-mode-invalid", `accessMode must be "public" or "user-whitelist"`)
+	}
+	if len(k.AllowedUserIDs) > maxUsers {
+		return invalid("allowedUserIds", "whitelist-too-long", "allowedUserIds may name up to 1000 users")
+	}
+	for _, u := range k.AllowedUserIDs {
+		if u == "" || len(u) > maxText {
+			return invalid("allowedUserIds", "user-id-invalid", "each of allowedUserIds must have 1 to 800 characters")
+		}
+	}
+	if !validYear(k.ValidFrom) {
+		return invalid("validFrom", "instant-invalid", "validFrom must be in the years 1 to 9999 in UTC")
+	}
+	if !validYear(k.ValidUntil) {
+		return invalid("validUntil", "instant-invalid", "validUntil must be in the years 1 to 9999 in UTC")
+	}
+	if !k.ValidFrom.Before(k.ValidUntil) {
+		return invalid("validUntil", "window-empty", "validUntil must be later than validFrom, by a millisecond or more")
+	}
+	if k.MaxUses != nil && (*k.MaxUses < 1 || *k.MaxUses > int64(MaxID)) {
+		return invalid("maxUses", "max-uses-invalid", "maxUses must be a whole number of 1 or more, or null for no limit")
+	}
+	return nil
+}
+
+func validYear(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 }
+
+// sameTerms tells whether two keys were asked for with the same words.
+func (k *TempKey) sameTerms(o *TempKey) bool {
+	return k.AccessMode == o.AccessMode && k.Description == o.Description &&
+		slices.Equal(k.AllowedUserIDs, o.AllowedUserIDs) && equal(k.MaxUses, o.MaxUses) &&
+		k.ValidFrom.Equal(o.ValidFrom) && k.ValidUntil.Equal(o.ValidUntil)
+}
+
+func (s *State) updateTempKey(c *UpdateTempKey, now time.Time) (Decision, error) {
+	if err := s.see(c.By); err != nil {
+		return Decision{}, err
+	}
+	old := s.TempKeys.find(c.TempKeyID)
+	if old == nil {
+		return Decision{}, noTempKey()
+	}
+	if c.Changes == (Changes{}) {
+		return Decision{}, invalid("", "nothing-to-change", "name at least one of validFrom, validUntil, maxUses, allowedUserIds, accessMode")
+	}
+	changes := c.Changes.stored()
+	next := *old
+	next.apply(changes)
+	if err := next.check(); err != nil {
+		return Decision{}, err
+	}
+	if next.sameTerms(old) {
+		return s.unchanged()
+	}
+	d, err := s.done(&TempKeyUpdated{Stamp: s.stamp(c.By.Name(), now), TempKeyID: old.UUID, Changes: changes})
+	s.withdraw(&d, &next, false, now)
+	return d, err
+}
+
+// stored brings the instants to the form in which they are stored.
+func (c Changes) stored() Changes {
+	if c.ValidFrom != nil {
+		t := millis(*c.ValidFrom)
+		c.ValidFrom = &t
+	}
+	if c.ValidUntil != nil {
+		t := millis(*c.ValidUntil)
+		c.ValidUntil = &t
+	}
+	return c
+}
+
+func (k *TempKey) apply(c Changes) {
+	if c.ValidFrom != nil {
+		k.ValidFrom = *c.ValidFrom
+	}
+	if c.ValidUntil != nil {
+		k.ValidUntil = *c.ValidUntil
+	}
+	if c.MaxUses != nil {
+		k.MaxUses = c.MaxUses.Limit
+	}
+	if c.AllowedUserIDs != nil {
+		k.AllowedUserIDs = *c.AllowedUserIDs
+	}
+	if c.AccessMode != nil {
+		k.AccessMode = *c.AccessMode
+	}
+}
+
+func (s *State) deleteTempKey(c *DeleteTempKey, now time.Time) (Decision, error) {
+	if err := s.see(c.By); err != nil {
+		return Decision{}, err
+	}
+	old := s.TempKeys.find(c.TempKeyID)
+	if old == nil {
+		return Decision{}, noTempKey()
+	}
+	d, err := s.done(&TempKeyDeleted{Stamp: s.stamp(c.By.Name(), now), TempKeyID: old.UUID})
+	gone := *old
+	gone.ValidUntil = time.Time{}
+	s.withdraw(&d, &gone, true, now)
+	return d, err
+}
+
+// withdraw deals with the opens that are on their way with a key whose terms become k. What is held and no longer
+// covered leaves its command. What may be on the wire cannot be called back: the reply waits until it can do no harm.
+func (s *State) withdraw(d *Decision, k *TempKey, revoked bool, now time.Time) {
+	for _, cmd := range s.Commands {
+		for _, r := range cmd.Requests {
+			if r.TempKeyID != k.UUID || k.covers(r, cmd, now) {
+				continue
+			}
+			switch cmd.Outcome {
+			case Reserved:
+				d.Events = append(d.Events, &LockOpenFailed{
+					Stamp: s.stamp("", now), CommandID: cmd.ID, RequestID: r.ID, Outcome: Refused, Reason: "temp-key-withdrawn",
+					Message: "The key was revoked or changed before the lock came back.",
+				})
+				if !revoked {
+					s.giveBack(d, r, now)
+				}
+			case Sent:
+				d.SafeAfter = append(d.SafeAfter, cmd.ID)
+				if at := cmd.Deadline.Add(driftMargin); at.After(d.SafeAt) {
+					d.SafeAt = at
+				}
+			}
+		}
+	}
+}
+
+// covers tells whether the key would still allow the request that is on its way.
+func (k *TempKey) covers(r *request, cmd *DeviceCommand, now time.Time) bool {
+	return !now.Before(k.ValidFrom) && !cmd.Deadline.After(k.ValidUntil) && k.mayUse(r.UserID)
+}
