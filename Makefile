@@ -1,0 +1,59 @@
+# Everything that people and CI do here is a target of this file. `make` alone lists them.
+
+GO       ?= go
+BIN      := bin/latchkey
+PACKAGES := ./...
+FUZZTIME ?= 30s
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -X main.version=$(VERSION)
+
+# The tools are run by their pinned version and are no dependency of the module.
+GOLANGCI_LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## a whole demo on this machine: server, three simulated locks, guest links (data in ./latchkey-data)
+	./$(BIN) demo
+
+.PHONY: build
+build: ## build bin/latchkey, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/latchkey
+
+.PHONY: test
+test: tools ## go vet and all tests with the race detector; installs what is missing, then takes some minutes
+	$(GO) vet $(PACKAGES)
+	$(GO) test -race -timeout 12m $(PACKAGES)
+
+.PHONY: tools
+tools: ## install the Debian packages that the tests need and that are missing
+	@scripts/tools
+
+.PHONY: lint
+lint: ## gofmt, go vet and golangci-lint with .golangci.yml
+	@unformatted="$$(gofmt -l .)"; \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet $(PACKAGES)
+	$(GOLANGCI_LINT) run $(PACKAGES)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@scripts/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## all Go benchmarks, with allocations
+	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+.PHONY: generate
+generate: ## write the generated code again (its generators are pinned where they are called)
+	$(GO) generate $(PACKAGES)
+
+.PHONY: cover
+cover: ## test coverage in cover.out, and a page of it in cover.html
+	$(GO) test -coverpkg=$(PACKAGES) -coverprofile=cover.out $(PACKAGES)
+	$(GO) tool cover -html=cover.out -o cover.html
+	$(GO) tool cover -func=cover.out | tail -1

@@ -1,0 +1,125 @@
+// Package config is what a server can be told, and where it is told it: flags win over the environment (LATCHKEY_...),
+// which wins over a YAML file, which wins over the defaults.
+//
+// There is one schema: the fields of Server with their tags. The names in the environment, in the file, and in the
+// help are all made from the flags, so they cannot drift apart.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// EnvPrefix starts the name of every environment variable.
+const EnvPrefix = "LATCHKEY"
+
+// Server is the configuration of `latchkey serve`.
+type Server struct {
+	Config File `placeholder:"FILE" help:"YAML file with any of these flags, by their names without the dashes in front."`
+
+	HTTPAddr string `name:"http-addr" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the API, the guests' pages and the devices' WebSockets (${default})."`
+	OpsAddr  string `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Address of metrics, health and profiles: for the operator only (${default})."`
+	TLSCert  string `name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM) for --http-addr."`
+	TLSKey   string `name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert."`
+	Insecure bool   `help:"Allow plain HTTP beyond this machine: only behind a proxy that terminates TLS, since device secrets and guest links travel."`
+
+	DataDir       string   `default:"./latchkey-data" placeholder:"DIR" help:"Folder of the journal, the embedded etcd and the super key's hash (${default})."`
+	JournalURL    string   `name:"journal-url" placeholder:"URL" help:"Where the journal is: sqlite:PATH (default: journal.db in the data folder)."`
+	EtcdEndpoints []string `placeholder:"URL" help:"etcd servers of a cluster (default: an etcd of its own inside this process)."`
+	ClusterAddr   string   `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address at which other members reach this one; port 0 is any free one (${default})."`
+
+	SuperKeyFile string `placeholder:"FILE" help:"File with the operator's super key, 32 characters or more; or $$LATCHKEY_SUPER_KEY. Without either the first start makes one and prints it once."`
+
+	JWTJWKS            string `name:"jwt-jwks" placeholder:"URL|FILE" help:"JSON Web Key Set that verifies users' tokens (RS256, ES256)."`
+	JWTHS256SecretFile string `name:"jwt-hs256-secret-file" placeholder:"FILE" help:"Shared secret that verifies users' tokens (HS256); for development."`
+	JWTIssuer          string `name:"jwt-issuer" placeholder:"ISS" help:"Issuer that a token must name."`
+	JWTAudience        string `name:"jwt-audience" placeholder:"AUD" help:"Audience that a token must name."`
+
+	DrainTimeout time.Duration `default:"15s" placeholder:"DURATION" help:"The longest that a stop may take to let work in flight finish (${default})."`
+	LogLevel     string        `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least level that is logged: ${enum} (${default})."`
+	LogFormat    string        `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the log: ${enum} (${default})."`
+}
+
+// The bounds of --drain-timeout.
+const (
+	minDrainTimeout = time.Second
+	maxDrainTimeout = 10 * time.Minute
+)
+
+// Validate tells everything that is wrong at once, each with what to do about it. kong calls it after parsing.
+func (s *Server) Validate() error {
+	var errs []error
+	complain := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	for _, a := range []struct{ flag, addr string }{
+		{"http-addr", s.HTTPAddr}, {"ops-addr", s.OpsAddr}, {"cluster-addr", s.ClusterAddr},
+	} {
+		if _, _, err := net.SplitHostPort(a.addr); err != nil {
+			complain("--%s: %q is no HOST:PORT", a.flag, a.addr)
+		}
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		complain("--tls-cert and --tls-key belong together: one of them is missing")
+	}
+	if !s.TLS() && !s.Insecure && !loopback(s.HTTPAddr) {
+		complain("--http-addr %s can be reached from other machines, where device secrets and guest links would travel in plain HTTP: "+
+			"give --tls-cert and --tls-key, or --insecure if a proxy in front of it terminates TLS", s.HTTPAddr)
+	}
+	if s.DataDir == "" {
+		complain("--data-dir must not be empty")
+	}
+	if _, err := s.JournalPath(); err != nil {
+		errs = append(errs, err)
+	}
+	for _, e := range s.EtcdEndpoints {
+		if u, err := url.Parse(e); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			complain("--etcd-endpoints: %q is no http:// or https:// URL", e)
+		}
+	}
+	if s.JWTJWKS != "" && s.JWTHS256SecretFile != "" {
+		complain("--jwt-jwks and --jwt-hs256-secret-file exclude each other: with both, whoever knows the secret could sign for the issuer")
+	}
+	if s.DrainTimeout < minDrainTimeout || s.DrainTimeout > maxDrainTimeout {
+		complain("--drain-timeout must be from %s to %s, not %s", minDrainTimeout, maxDrainTimeout, s.DrainTimeout)
+	}
+	return errors.Join(errs...)
+}
+
+// TLS tells whether the HTTP address speaks TLS.
+func (s *Server) TLS() bool { return s.TLSCert != "" && s.TLSKey != "" }
+
+// JournalPath is the file that --journal-url names; "" is the default in the data folder.
+func (s *Server) JournalPath() (string, error) {
+	if s.JournalURL == "" {
+		return "", nil
+	}
+	path, ok := strings.CutPrefix(s.JournalURL, "sqlite:")
+	if !ok || path == "" {
+		return "", fmt.Errorf("--journal-url: this version keeps its journal in SQLite, as in sqlite:/var/lib/latchkey/journal.db, and cannot use %q",
+			redacted(s.JournalURL))
+	}
+	return path, nil
+}
+
+// redacted hides a password in a URL, which would otherwise end up in a log.
+func redacted(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "that"
+	}
+	return u.Redacted()
+}
+
+// loopback tells whether an address can be reached from this machine only.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return true // has been complained about
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,137 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/internal/config"
+)
+
+// parse runs a parser as the command does, with `serve` and a second command that has another flag.
+func parse(t *testing.T, args ...string) (*config.Server, error) {
+	t.Helper()
+	var cli struct {
+		Serve struct{ config.Server } `cmd:""`
+		Other struct {
+			Locks int `default:"1"`
+		} `cmd:""`
+	}
+	parser, err := kong.New(&cli, kong.Name("latchkey"), config.Options())
+	require.NoError(t, err)
+	_, err = parser.Parse(args)
+	return &cli.Serve.Server, err
+}
+
+func writeFile(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "latchkey.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	c, err := parse(t, "serve")
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:8080", c.HTTPAddr)
+	require.Equal(t, "127.0.0.1:8081", c.OpsAddr)
+	require.Equal(t, "./latchkey-data", c.DataDir)
+	require.Equal(t, 15*time.Second, c.DrainTimeout)
+	require.False(t, c.Insecure)
+}
+
+// Each value comes from the strongest source that gives one. Not parallel: it changes the environment.
+func TestFlagsWinOverEnvironmentWinsOverFile(t *testing.T) {
+	path := writeFile(t, `
+http-addr: 127.0.0.1:1001
+ops-addr: 127.0.0.1:1002
+data-dir: from-file
+drain-timeout: 20s
+insecure: true
+etcd-endpoints: [http://a:2379, http://b:2379]
+jwt:
+  issuer: nested
+`)
+	t.Setenv("LATCHKEY_CONFIG", path)
+	t.Setenv("LATCHKEY_OPS_ADDR", "127.0.0.1:2002")
+	t.Setenv("LATCHKEY_DATA_DIR", "from-environment")
+	t.Setenv("LATCHKEY_JWT_AUDIENCE", "doors")
+
+	c, err := parse(t, "serve", "--data-dir", "from-flag")
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:1001", c.HTTPAddr)
+	require.Equal(t, "127.0.0.1:2002", c.OpsAddr)
+	require.Equal(t, "from-flag", c.DataDir)
+	require.Equal(t, 20*time.Second, c.DrainTimeout)
+	require.True(t, c.Insecure)
+	require.Equal(t, []string{"http://a:2379", "http://b:2379"}, c.EtcdEndpoints)
+	require.Equal(t, "nested", c.JWTIssuer)
+	require.Equal(t, "doors", c.JWTAudience)
+}
+
+func TestFileByFlag(t *testing.T) {
+	t.Parallel()
+	c, err := parse(t, "serve", "--config", writeFile(t, "log-level: debug\n"))
+	require.NoError(t, err)
+	require.Equal(t, "debug", c.LogLevel)
+}
+
+// What is wrong is named, with what to do about it.
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args []string
+		says []string
+	}{
+		"unknown keys in the file": {
+			[]string{"--config", writeFile(t, "http-adr: x\ntls: {cart: y}\nhttp-addr: 127.0.0.1:1\n")},
+			[]string{"unknown: http-adr, tls-cart"},
+		},
+		"a key of another command": {[]string{"--config", writeFile(t, "locks: 5\n")}, []string{"unknown: locks"}},
+		"a file that names a file": {[]string{"--config", writeFile(t, "config: x\n")}, []string{"unknown: config"}},
+		"no such file":             {[]string{"--config", "does-not-exist.yaml"}, []string{"--config does-not-exist.yaml", "no such file"}},
+		"no YAML":                  {[]string{"--config", writeFile(t, "a: [\n")}, []string{"--config"}},
+		"a wrong value in the file": {
+			[]string{"--config", writeFile(t, "drain-timeout: soon\n")}, []string{"--drain-timeout"},
+		},
+		"plain HTTP for everybody": {[]string{"--http-addr", "0.0.0.0:8080"}, []string{"--tls-cert", "--insecure", "plain HTTP"}},
+		"plain HTTP without host":  {[]string{"--http-addr", ":8080"}, []string{"plain HTTP"}},
+		"plain HTTP by name":       {[]string{"--http-addr", "door.example:80"}, []string{"plain HTTP"}},
+		"half of TLS":              {[]string{"--tls-cert", "cert.pem"}, []string{"--tls-cert and --tls-key belong together"}},
+		"another database":         {[]string{"--journal-url", "mysql://u:secret@h/x"}, []string{"--journal-url", "sqlite:"}},
+		"two errors at once":       {[]string{"--http-addr", "x", "--drain-timeout", "1ms"}, []string{"--http-addr", "--drain-timeout"}},
+		"both kinds of token": {
+			[]string{"--jwt-jwks", "https://x/jwks", "--jwt-hs256-secret-file", "y"}, []string{"exclude each other"},
+		},
+		"etcd without scheme": {[]string{"--etcd-endpoints", "localhost:2379"}, []string{"--etcd-endpoints", "http://"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := parse(t, append([]string{"serve"}, c.args...)...)
+			require.Error(t, err)
+			for _, s := range c.says {
+				require.ErrorContains(t, err, s)
+			}
+			require.NotContains(t, err.Error(), "secret@", "a password must not reach the log")
+		})
+	}
+}
+
+func TestPlainHTTPIsAllowed(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"--http-addr", "localhost:1"},
+		{"--http-addr", "[::1]:1"},
+		{"--http-addr", "127.0.0.9:1"},
+		{"--http-addr", ":1", "--insecure"},
+		{"--http-addr", ":1", "--tls-cert", "a", "--tls-key", "b"},
+	} {
+		_, err := parse(t, append([]string{"serve"}, args...)...)
+		require.NoError(t, err, args)
+	}
+}

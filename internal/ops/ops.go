@@ -1,0 +1,186 @@
+// Package ops is the second address of a server, for the operator alone: metrics, health and profiles. It listens on
+// loopback unless told otherwise, because profiles and metrics are nobody else's business and ask for no credentials.
+//
+//	/metrics   Prometheus
+//	/livez     200 while the process can answer: restart it when it cannot
+//	/readyz    200 while it should get traffic, with the state of each dependency; 503 otherwise, and during a drain
+//	/debug/pprof/
+package ops
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+const (
+	probeTimeout      = 2 * time.Second
+	readHeaderTimeout = 5 * time.Second
+	idleTimeout       = time.Minute
+	maxScrapes        = 4 // at once
+)
+
+// Check looks at one dependency.
+type Check struct {
+	Name string
+	// Probe returns nil while the dependency works. It gives up when its context ends.
+	Probe func(context.Context) error
+	// Optional dependencies are shown, but the server stays ready without them.
+	Optional bool
+}
+
+// Options are what a Server needs.
+type Options struct {
+	Addr     string
+	Gatherer prometheus.Gatherer
+	Checks   []Check
+	Logger   *slog.Logger
+}
+
+func (o Options) validate() error {
+	if o.Addr == "" || o.Gatherer == nil || o.Logger == nil {
+		return errors.New("ops: Addr, Gatherer and Logger are needed")
+	}
+	return nil
+}
+
+// Server answers on the second address.
+type Server struct {
+	options  Options
+	http     *http.Server
+	listener net.Listener
+	served   chan struct{} // closed when the goroutine of Start ended
+	draining atomic.Bool
+}
+
+// Start listens and serves until Stop.
+func Start(o Options) (*Server, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("ops: %w", err)
+	}
+	s := &Server{options: o, listener: listener, served: make(chan struct{})}
+	s.http = &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
+	}
+	go func() {
+		defer close(s.served)
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			o.Logger.Error("the ops address stopped serving", "error", err)
+		}
+	}()
+	return s, nil
+}
+
+// Addr is the address that it listens on.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Drain makes /readyz answer 503 from now on, so that no new traffic is sent here.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Stop ends the server; what is being answered may finish until ctx ends.
+func (s *Server) Stop(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	<-s.served
+	return err
+}
+
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{
+		MaxRequestsInFlight: maxScrapes,
+		EnableOpenMetrics:   true,
+		ErrorLog:            slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelError),
+	}))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// The states of /readyz, of the server and of one dependency.
+const (
+	stateReady    = "ready"
+	stateDegraded = "degraded" // ready, without an optional dependency
+	stateUnready  = "unready"
+	stateDraining = "draining"
+	stateUp       = "up"
+	stateDown     = "down"
+)
+
+type readiness struct {
+	Status       string                `json:"status"`
+	Dependencies map[string]dependency `json:"dependencies"`
+}
+
+type dependency struct {
+	Status   string `json:"status"`
+	Optional bool   `json:"optional,omitempty"`
+	Error    string `json:"error,omitempty"`
+}
+
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	found := s.probe(r.Context())
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if found.Status == stateUnready || found.Status == stateDraining {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	// A client that went away is the only way in which this fails.
+	_ = json.NewEncoder(w).Encode(found)
+}
+
+// probe asks all dependencies at once, so that it takes as long as the slowest of them and never longer than its timeout.
+func (s *Server) probe(ctx context.Context) readiness {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	errs := make([]error, len(s.options.Checks))
+	var probes sync.WaitGroup
+	for i, c := range s.options.Checks {
+		probes.Go(func() { errs[i] = c.Probe(ctx) })
+	}
+	probes.Wait()
+
+	found := readiness{Status: stateReady, Dependencies: make(map[string]dependency, len(errs))}
+	for i, c := range s.options.Checks {
+		d := dependency{Status: stateUp, Optional: c.Optional}
+		if errs[i] != nil {
+			d.Status, d.Error = stateDown, errs[i].Error()
+			switch {
+			case !c.Optional:
+				found.Status = stateUnready
+			case found.Status == stateReady:
+				found.Status = stateDegraded
+			}
+		}
+		found.Dependencies[c.Name] = d
+	}
+	if s.draining.Load() {
+		found.Status = stateDraining
+	}
+	return found
+}
