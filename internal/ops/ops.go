@@ -3,8 +3,10 @@
 //
 //	/metrics   Prometheus
 //	/livez     200 while the process can answer: restart it when it cannot
-//	/readyz    200 while it should get traffic, with the state of each dependency; 503 otherwise, and during a drain
+//	/readyz    200 while it should get traffic, with the state of each dependency; 503 otherwise
 //	/debug/pprof/
+//
+// It is the first thing to start and the last to stop, so that a start that hangs and a drain can be watched.
 package ops
 
 import (
@@ -16,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +47,6 @@ type Check struct {
 type Options struct {
 	Addr     string
 	Gatherer prometheus.Gatherer
-	Checks   []Check
 	Logger   *slog.Logger
 }
 
@@ -61,8 +63,18 @@ type Server struct {
 	http     *http.Server
 	listener net.Listener
 	served   chan struct{} // closed when the goroutine of Start ended
-	draining atomic.Bool
+	phase    atomic.Int32
+
+	mu     sync.Mutex // guards what follows
+	checks []Check
 }
+
+// The phases of a server.
+const (
+	starting int32 = iota
+	serving
+	draining
+)
 
 // Start listens and serves until Stop.
 func Start(o Options) (*Server, error) {
@@ -92,8 +104,18 @@ func Start(o Options) (*Server, error) {
 // Addr is the address that it listens on.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
+// Watch adds a dependency to /readyz.
+func (s *Server) Watch(c Check) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checks = append(s.checks, c)
+}
+
+// Ready ends the start: from now on /readyz is 200 while the dependencies work.
+func (s *Server) Ready() { s.phase.Store(serving) }
+
 // Drain makes /readyz answer 503 from now on, so that no new traffic is sent here.
-func (s *Server) Drain() { s.draining.Store(true) }
+func (s *Server) Drain() { s.phase.Store(draining) }
 
 // Stop ends the server; what is being answered may finish until ctx ends.
 func (s *Server) Stop(ctx context.Context) error {
@@ -124,6 +146,7 @@ func (s *Server) routes() http.Handler {
 
 // The states of /readyz, of the server and of one dependency.
 const (
+	stateStarting = "starting"
 	stateReady    = "ready"
 	stateDegraded = "degraded" // ready, without an optional dependency
 	stateUnready  = "unready"
@@ -147,7 +170,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	found := s.probe(r.Context())
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	if found.Status == stateUnready || found.Status == stateDraining {
+	if found.Status != stateReady && found.Status != stateDegraded {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	// A client that went away is the only way in which this fails.
@@ -158,15 +181,18 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 func (s *Server) probe(ctx context.Context) readiness {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	errs := make([]error, len(s.options.Checks))
+	s.mu.Lock()
+	checks := slices.Clone(s.checks)
+	s.mu.Unlock()
+	errs := make([]error, len(checks))
 	var probes sync.WaitGroup
-	for i, c := range s.options.Checks {
+	for i, c := range checks {
 		probes.Go(func() { errs[i] = c.Probe(ctx) })
 	}
 	probes.Wait()
 
 	found := readiness{Status: stateReady, Dependencies: make(map[string]dependency, len(errs))}
-	for i, c := range s.options.Checks {
+	for i, c := range checks {
 		d := dependency{Status: stateUp, Optional: c.Optional}
 		if errs[i] != nil {
 			d.Status, d.Error = stateDown, errs[i].Error()
@@ -179,7 +205,10 @@ func (s *Server) probe(ctx context.Context) readiness {
 		}
 		found.Dependencies[c.Name] = d
 	}
-	if s.draining.Load() {
+	switch s.phase.Load() {
+	case starting:
+		found.Status = stateStarting
+	case draining:
 		found.Status = stateDraining
 	}
 	return found

@@ -18,12 +18,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func start(t *testing.T, checks ...ops.Check) *ops.Server {
+func start(t *testing.T) *ops.Server {
 	t.Helper()
 	s, err := ops.Start(ops.Options{
 		Addr:     "127.0.0.1:0",
 		Gatherer: ops.NewRegistry("v1.2.3"),
-		Checks:   checks,
 		Logger:   slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
@@ -55,10 +54,9 @@ func TestReadyz(t *testing.T) {
 			return nil
 		}
 	}
-	s := start(t,
-		ops.Check{Name: "journal", Probe: failWhen(&broken, "disk full")},
-		ops.Check{Name: "etcd", Probe: failWhen(&limping, "no answer"), Optional: true},
-	)
+	s := start(t)
+	s.Watch(ops.Check{Name: "journal", Probe: failWhen(&broken, "disk full")})
+	s.Watch(ops.Check{Name: "etcd", Probe: failWhen(&limping, "no answer"), Optional: true})
 	expect := func(code int, status string) map[string]any {
 		t.Helper()
 		got, body := get(t, s, "/readyz")
@@ -72,6 +70,8 @@ func TestReadyz(t *testing.T) {
 		return answer.Dependencies
 	}
 
+	expect(http.StatusServiceUnavailable, "starting")
+	s.Ready()
 	require.Equal(t, map[string]any{
 		"journal": map[string]any{"status": "up"},
 		"etcd":    map[string]any{"status": "up", "optional": true},
