@@ -1,0 +1,120 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	startWait = 30 * time.Second
+	stopWait  = 30 * time.Second
+	// clockTick is the unit of the CPU times in /proc: 1/100 s on every Linux that Go runs on.
+	clockTick = 10 * time.Millisecond
+)
+
+// process is a server under test, in a process of its own so that its CPU and memory are its own.
+type process struct {
+	cmd  *exec.Cmd
+	log  *bytes.Buffer
+	url  string // of the API
+	ops  string // of metrics and health; empty: it has none
+	done chan error
+}
+
+// start runs this very program with args and waits until it answers at url+ready.
+func start(ctx context.Context, url, ops, ready string, args ...string) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &process{cmd: exec.CommandContext(ctx, self, args...), log: new(bytes.Buffer), url: url, ops: ops, done: make(chan error, 1)}
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { p.done <- p.cmd.Wait() }()
+	deadline := time.Now().Add(startWait)
+	for time.Now().Before(deadline) {
+		if resp, err := http.Get(ready); err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return p, nil
+			}
+		}
+		select {
+		case err := <-p.done:
+			return nil, fmt.Errorf("bench: %s ended before it was ready: %w\n%s", args[0], err, p.log)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	_ = p.cmd.Process.Kill()
+	return nil, fmt.Errorf("bench: %s was not ready within %s\n%s", args[0], startWait, p.log)
+}
+
+func (p *process) stop() error {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case err := <-p.done:
+		return err
+	case <-time.After(stopWait):
+		_ = p.cmd.Process.Kill()
+		return fmt.Errorf("bench: a server did not stop within %s", stopWait)
+	}
+}
+
+// cpu is the user and system time that the process has used.
+func (p *process) cpu() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	// The name of the program, in parentheses, may hold anything; what follows it is plain.
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("bench: cannot read %q", stat)
+	}
+	user, err1 := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	if err1 != nil || err2 != nil {
+		return 0, fmt.Errorf("bench: cannot read %q", stat)
+	}
+	return time.Duration(user+system) * clockTick, nil
+}
+
+// rss is the resident memory of the process in bytes.
+func (p *process) rss() (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("bench: no VmRSS of process %d", p.cmd.Process.Pid)
+}
+
+// freeAddr finds a loopback address that is free now.
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String(), nil
+}
