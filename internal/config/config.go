@@ -21,11 +21,12 @@ const EnvPrefix = "LATCHKEY"
 type Server struct {
 	Config File `placeholder:"FILE" help:"YAML file with any of these flags, by their names without the dashes in front."`
 
-	HTTPAddr string `name:"http-addr" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the API, the guests' pages and the devices' WebSockets (${default})."`
-	OpsAddr  string `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Address of metrics, health and profiles: for the operator only (${default})."`
-	TLSCert  string `name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM) for --http-addr."`
-	TLSKey   string `name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert."`
-	Insecure bool   `help:"Allow plain HTTP beyond this machine: only behind a proxy that terminates TLS, since device secrets and guest links travel."`
+	HTTPAddr  string `name:"http-addr" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the API, the guests' pages and the devices' WebSockets (${default})."`
+	OpsAddr   string `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Address of metrics, health and profiles: for the operator only (${default})."`
+	PublicURL string `name:"public-url" placeholder:"URL" help:"Where guests reach this server, as in https://keys.example.com (default: the host that their requests name)."`
+	TLSCert   string `name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM) for --http-addr."`
+	TLSKey    string `name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert."`
+	Insecure  bool   `help:"Allow plain HTTP beyond this machine: only behind a proxy that terminates TLS, since device secrets and guest links travel."`
 
 	DataDir       string   `default:"./latchkey-data" placeholder:"DIR" help:"Folder of the journal, the embedded etcd and the super key's hash (${default})."`
 	JournalURL    string   `name:"journal-url" placeholder:"URL" help:"Where the journal is: sqlite:PATH (default: journal.db in the data folder)."`
@@ -69,6 +70,9 @@ func (s *Server) Validate() error {
 		complain("--http-addr %s can be reached from other machines, where device secrets and guest links would travel in plain HTTP: "+
 			"give --tls-cert and --tls-key, or --insecure if a proxy in front of it terminates TLS", s.HTTPAddr)
 	}
+	if s.PublicURL != "" && !webURL(s.PublicURL) {
+		complain("--public-url: %q is no http:// or https:// URL", s.PublicURL)
+	}
 	if s.DataDir == "" {
 		complain("--data-dir must not be empty")
 	}
@@ -76,7 +80,7 @@ func (s *Server) Validate() error {
 		errs = append(errs, err)
 	}
 	for _, e := range s.EtcdEndpoints {
-		if u, err := url.Parse(e); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		if !webURL(e) {
 			complain("--etcd-endpoints: %q is no http:// or https:// URL", e)
 		}
 	}
@@ -103,6 +107,11 @@ func (s *Server) JournalPath() (string, error) {
 			redacted(s.JournalURL))
 	}
 	return path, nil
+}
+
+func webURL(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 // redacted hides a password in a URL, which would otherwise end up in a log.

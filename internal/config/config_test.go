@@ -108,7 +108,8 @@ func TestErrors(t *testing.T) {
 		"both kinds of token": {
 			[]string{"--jwt-jwks", "https://x/jwks", "--jwt-hs256-secret-file", "y"}, []string{"exclude each other"},
 		},
-		"etcd without scheme": {[]string{"--etcd-endpoints", "localhost:2379"}, []string{"--etcd-endpoints", "http://"}},
+		"a public address without scheme": {[]string{"--public-url", "keys.example.com"}, []string{"--public-url", "https://"}},
+		"etcd without scheme":             {[]string{"--etcd-endpoints", "localhost:2379"}, []string{"--etcd-endpoints", "http://"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
