@@ -1,0 +1,183 @@
+package actors
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	pb "github.com/latchkey/latchkey/actors/actorspb"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// putCommand writes a command into a request. commandOf is its inverse.
+func putCommand(x *pb.Request, c lock.Command) error {
+	switch c := c.(type) {
+	case *lock.CreateLock:
+		x.Command = &pb.Request_CreateLock{CreateLock: &pb.CreateLock{
+			By: callerToPB(c.By), Id: int64(c.ID), Uuid: string(c.UUID), Index: c.Index, SerialNumber: c.SerialNumber,
+			VendorName: c.VendorName, OwnerId: string(c.OwnerID), Keys: each(c.Keys, keyToPB),
+		}}
+	case *lock.SetOwner:
+		x.Command = &pb.Request_SetOwner{SetOwner: &pb.SetOwner{By: callerToPB(c.By), UserId: string(c.UserID)}}
+	case *lock.SetOrganization:
+		x.Command = &pb.Request_SetOrganization{SetOrganization: &pb.SetOrganization{By: callerToPB(c.By), OrgId: string(c.OrgID)}}
+	case *lock.AddKey:
+		x.Command = &pb.Request_AddKey{AddKey: &pb.AddKey{By: callerToPB(c.By), Key: keyToPB(c.Key)}}
+	case *lock.RemoveKey:
+		x.Command = &pb.Request_RemoveKey{RemoveKey: &pb.RemoveKey{By: callerToPB(c.By), KeyUuid: c.KeyUUID, IndexNumber: c.IndexNumber}}
+	case *lock.AddResident:
+		x.Command = &pb.Request_AddResident{AddResident: &pb.AddResident{By: callerToPB(c.By), Resident: residentToPB(c.Resident)}}
+	case *lock.RemoveResident:
+		x.Command = &pb.Request_RemoveResident{RemoveResident: &pb.RemoveResident{
+			By: callerToPB(c.By), UserId: string(c.UserID), Email: c.Email,
+		}}
+	case *lock.RotateDeviceSecret:
+		x.Command = &pb.Request_RotateDeviceSecret{RotateDeviceSecret: &pb.RotateDeviceSecret{
+			By: callerToPB(c.By), Hash: c.Hash, Grace: durationpb.New(c.Grace),
+		}}
+	case *lock.CreateTempKey:
+		x.Command = &pb.Request_CreateTempKey{CreateTempKey: &pb.CreateTempKey{
+			By: callerToPB(c.By), Uuid: string(c.UUID), AccessMode: string(c.AccessMode), AllowedUserIds: texts(c.AllowedUserIDs),
+			ValidFrom: timeToPB(c.ValidFrom), ValidUntil: timeToPB(c.ValidUntil), MaxUses: c.MaxUses, Description: c.Description,
+		}}
+	case *lock.UpdateTempKey:
+		x.Command = &pb.Request_UpdateTempKey{UpdateTempKey: &pb.UpdateTempKey{
+			By: callerToPB(c.By), TempKeyId: string(c.TempKeyID), Changes: changesToPB(c.Changes),
+		}}
+	case *lock.DeleteTempKey:
+		x.Command = &pb.Request_DeleteTempKey{DeleteTempKey: &pb.DeleteTempKey{By: callerToPB(c.By), TempKeyId: string(c.TempKeyID)}}
+	case *lock.OpenLock:
+		x.Command = &pb.Request_OpenLock{OpenLock: &pb.OpenLock{
+			By: callerToPB(c.By), RequestId: string(c.RequestID), CommandId: string(c.CommandID), Reason: c.Reason,
+			Lifetime: durationpb.New(c.Lifetime),
+		}}
+	case *lock.OpenWithTempKey:
+		x.Command = &pb.Request_OpenWithTempKey{OpenWithTempKey: &pb.OpenWithTempKey{
+			By: callerToPB(c.By), TempKeyId: string(c.TempKeyID), RequestId: string(c.RequestID), CommandId: string(c.CommandID),
+			Lifetime: durationpb.New(c.Lifetime), Hold: durationpb.New(c.Hold),
+		}}
+	case *lock.GetLock:
+		x.Command = &pb.Request_GetLock{GetLock: &pb.GetLock{By: callerToPB(c.By)}}
+	case *lock.GetTempKey:
+		x.Command = &pb.Request_GetTempKey{GetTempKey: &pb.GetTempKey{TempKeyId: string(c.TempKeyID), RequestId: string(c.RequestID)}}
+	case *lock.ListTempKeys:
+		x.Command = &pb.Request_ListTempKeys{ListTempKeys: &pb.ListTempKeys{By: callerToPB(c.By)}}
+	case *lock.AuthenticateDevice:
+		x.Command = &pb.Request_AuthenticateDevice{AuthenticateDevice: &pb.AuthenticateDevice{Uuid: string(c.UUID), Hash: c.Hash}}
+	case *lock.ConnectDevice:
+		x.Command = &pb.Request_ConnectDevice{ConnectDevice: &pb.ConnectDevice{Device: deviceToPB(c.Device)}}
+	case *lock.KeepDevice:
+		x.Command = &pb.Request_KeepDevice{KeepDevice: &pb.KeepDevice{Device: deviceToPB(c.Device)}}
+	case *lock.DisconnectDevice:
+		x.Command = &pb.Request_DisconnectDevice{DisconnectDevice: &pb.DisconnectDevice{Session: sessionToPB(c.Session)}}
+	case *lock.AnswerOpen:
+		x.Command = &pb.Request_AnswerOpen{AnswerOpen: &pb.AnswerOpen{
+			Session: sessionToPB(c.Session), CommandId: string(c.CommandID), Opened: c.Opened, Executed: uint32(c.Executed),
+			Code: c.Code, Message: c.Message, Bolt: c.Bolt,
+		}}
+	case *lock.AnswerStatus:
+		statuses := make(map[string]string, len(c.Statuses))
+		for id, status := range c.Statuses {
+			statuses[string(id)] = string(status)
+		}
+		x.Command = &pb.Request_AnswerStatus{AnswerStatus: &pb.AnswerStatus{Session: sessionToPB(c.Session), Statuses: statuses}}
+	case *lock.ReportEvents:
+		x.Command = &pb.Request_ReportEvents{ReportEvents: &pb.ReportEvents{
+			Session: sessionToPB(c.Session), CallId: c.CallID, Items: each(c.Items, deviceEventToPB),
+		}}
+	case *lock.Tick:
+		x.Command = &pb.Request_Tick{Tick: &pb.Tick{}}
+	default:
+		return fmt.Errorf("actors: the command %T cannot travel between nodes", c)
+	}
+	return nil
+}
+
+func commandOf(x *pb.Request) (lock.Command, error) {
+	switch c := x.GetCommand().(type) {
+	case *pb.Request_CreateLock:
+		m := c.CreateLock
+		return &lock.CreateLock{
+			By: callerOf(m.GetBy()), ID: lock.ID(m.GetId()), UUID: lock.UUID(m.GetUuid()), Index: m.GetIndex(), SerialNumber: m.GetSerialNumber(),
+			VendorName: m.GetVendorName(), OwnerID: lock.UserID(m.GetOwnerId()), Keys: each(m.GetKeys(), keyOf),
+		}, nil
+	case *pb.Request_SetOwner:
+		return &lock.SetOwner{By: callerOf(c.SetOwner.GetBy()), UserID: lock.UserID(c.SetOwner.GetUserId())}, nil
+	case *pb.Request_SetOrganization:
+		return &lock.SetOrganization{By: callerOf(c.SetOrganization.GetBy()), OrgID: lock.OrgID(c.SetOrganization.GetOrgId())}, nil
+	case *pb.Request_AddKey:
+		return &lock.AddKey{By: callerOf(c.AddKey.GetBy()), Key: keyOf(c.AddKey.GetKey())}, nil
+	case *pb.Request_RemoveKey:
+		m := c.RemoveKey
+		return &lock.RemoveKey{By: callerOf(m.GetBy()), KeyUUID: m.GetKeyUuid(), IndexNumber: m.IndexNumber}, nil
+	case *pb.Request_AddResident:
+		return &lock.AddResident{By: callerOf(c.AddResident.GetBy()), Resident: residentOf(c.AddResident.GetResident())}, nil
+	case *pb.Request_RemoveResident:
+		m := c.RemoveResident
+		return &lock.RemoveResident{By: callerOf(m.GetBy()), UserID: lock.UserID(m.GetUserId()), Email: m.GetEmail()}, nil
+	case *pb.Request_RotateDeviceSecret:
+		m := c.RotateDeviceSecret
+		return &lock.RotateDeviceSecret{By: callerOf(m.GetBy()), Hash: m.GetHash(), Grace: m.GetGrace().AsDuration()}, nil
+	case *pb.Request_CreateTempKey:
+		m := c.CreateTempKey
+		return &lock.CreateTempKey{
+			By: callerOf(m.GetBy()), UUID: lock.TempKeyID(m.GetUuid()), AccessMode: lock.AccessMode(m.GetAccessMode()),
+			AllowedUserIDs: words[lock.UserID](m.GetAllowedUserIds()), ValidFrom: timeOf(m.GetValidFrom()), ValidUntil: timeOf(m.GetValidUntil()),
+			MaxUses: m.MaxUses, Description: m.GetDescription(),
+		}, nil
+	case *pb.Request_UpdateTempKey:
+		m := c.UpdateTempKey
+		return &lock.UpdateTempKey{
+			By: callerOf(m.GetBy()), TempKeyID: lock.TempKeyID(m.GetTempKeyId()), Changes: changesOf(m.GetChanges()),
+		}, nil
+	case *pb.Request_DeleteTempKey:
+		return &lock.DeleteTempKey{By: callerOf(c.DeleteTempKey.GetBy()), TempKeyID: lock.TempKeyID(c.DeleteTempKey.GetTempKeyId())}, nil
+	case *pb.Request_OpenLock:
+		m := c.OpenLock
+		return &lock.OpenLock{
+			By: callerOf(m.GetBy()), RequestID: lock.RequestID(m.GetRequestId()), CommandID: lock.CommandID(m.GetCommandId()),
+			Reason: m.GetReason(), Lifetime: m.GetLifetime().AsDuration(),
+		}, nil
+	case *pb.Request_OpenWithTempKey:
+		m := c.OpenWithTempKey
+		return &lock.OpenWithTempKey{
+			By: callerOf(m.GetBy()), TempKeyID: lock.TempKeyID(m.GetTempKeyId()), RequestID: lock.RequestID(m.GetRequestId()),
+			CommandID: lock.CommandID(m.GetCommandId()), Lifetime: m.GetLifetime().AsDuration(), Hold: m.GetHold().AsDuration(),
+		}, nil
+	case *pb.Request_GetLock:
+		return &lock.GetLock{By: callerOf(c.GetLock.GetBy())}, nil
+	case *pb.Request_GetTempKey:
+		m := c.GetTempKey
+		return &lock.GetTempKey{TempKeyID: lock.TempKeyID(m.GetTempKeyId()), RequestID: lock.RequestID(m.GetRequestId())}, nil
+	case *pb.Request_ListTempKeys:
+		return &lock.ListTempKeys{By: callerOf(c.ListTempKeys.GetBy())}, nil
+	case *pb.Request_AuthenticateDevice:
+		return &lock.AuthenticateDevice{UUID: lock.UUID(c.AuthenticateDevice.GetUuid()), Hash: c.AuthenticateDevice.GetHash()}, nil
+	case *pb.Request_ConnectDevice:
+		return &lock.ConnectDevice{Device: deviceOf(c.ConnectDevice.GetDevice())}, nil
+	case *pb.Request_KeepDevice:
+		return &lock.KeepDevice{Device: deviceOf(c.KeepDevice.GetDevice())}, nil
+	case *pb.Request_DisconnectDevice:
+		return &lock.DisconnectDevice{Session: sessionOf(c.DisconnectDevice.GetSession())}, nil
+	case *pb.Request_AnswerOpen:
+		m := c.AnswerOpen
+		return &lock.AnswerOpen{
+			Session: sessionOf(m.GetSession()), CommandID: lock.CommandID(m.GetCommandId()), Opened: m.GetOpened(),
+			Executed: lock.Executed(m.GetExecuted()), Code: m.GetCode(), Message: m.GetMessage(), Bolt: m.GetBolt(),
+		}, nil
+	case *pb.Request_AnswerStatus:
+		m := c.AnswerStatus
+		statuses := make(map[lock.CommandID]lock.CommandStatus, len(m.GetStatuses()))
+		for id, status := range m.GetStatuses() {
+			statuses[lock.CommandID(id)] = lock.CommandStatus(status)
+		}
+		return &lock.AnswerStatus{Session: sessionOf(m.GetSession()), Statuses: statuses}, nil
+	case *pb.Request_ReportEvents:
+		m := c.ReportEvents
+		return &lock.ReportEvents{Session: sessionOf(m.GetSession()), CallID: m.GetCallId(), Items: each(m.GetItems(), deviceEventOf)}, nil
+	case *pb.Request_Tick:
+		return &lock.Tick{}, nil
+	default:
+		return nil, fmt.Errorf("actors: a request without a command that this version knows")
+	}
+}

@@ -1,0 +1,153 @@
+package actors
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "github.com/latchkey/latchkey/actors/actorspb"
+	"github.com/latchkey/latchkey/lock"
+)
+
+func callerToPB(c lock.Caller) *pb.Caller {
+	return &pb.Caller{Super: c.Super, OrgId: string(c.OrgID), UserId: string(c.UserID)}
+}
+
+func callerOf(x *pb.Caller) lock.Caller {
+	return lock.Caller{Super: x.GetSuper(), OrgID: lock.OrgID(x.GetOrgId()), UserID: lock.UserID(x.GetUserId())}
+}
+
+func keyToPB(k lock.Key) *pb.Key {
+	return &pb.Key{Uuid: k.UUID, IndexNumber: k.IndexNumber, UserId: string(k.UserID)}
+}
+
+func keyOf(x *pb.Key) lock.Key {
+	if x == nil {
+		return lock.Key{}
+	}
+	return lock.Key{UUID: x.GetUuid(), IndexNumber: x.IndexNumber, UserID: lock.UserID(x.GetUserId())}
+}
+
+func residentToPB(r lock.Resident) *pb.Resident {
+	return &pb.Resident{UserId: string(r.UserID), Name: r.Name, Email: r.Email}
+}
+
+func residentOf(x *pb.Resident) lock.Resident {
+	return lock.Resident{UserID: lock.UserID(x.GetUserId()), Name: x.GetName(), Email: x.GetEmail()}
+}
+
+func sessionToPB(s lock.Session) *pb.Session { return &pb.Session{Node: s.Node, Id: s.ID} }
+
+func sessionOf(x *pb.Session) lock.Session { return lock.Session{Node: x.GetNode(), ID: x.GetId()} }
+
+func reportedToPB(r lock.Reported) *pb.Reported {
+	return &pb.Reported{Bolt: r.Bolt, Door: r.Door, Battery: int64(r.Battery)}
+}
+
+func reportedOf(x *pb.Reported) lock.Reported {
+	return lock.Reported{Bolt: x.GetBolt(), Door: x.GetDoor(), Battery: int(x.GetBattery())}
+}
+
+func deviceToPB(d lock.Device) *pb.Device {
+	return &pb.Device{
+		Session: sessionToPB(d.Session), Connected: d.Connected, BootId: d.BootID, Firmware: d.Firmware,
+		Deadline: d.Deadline, Journal: d.Journal, Reported: reportedToPB(d.Reported),
+	}
+}
+
+func deviceOf(x *pb.Device) lock.Device {
+	return lock.Device{
+		Session: sessionOf(x.GetSession()), Connected: x.GetConnected(), BootID: x.GetBootId(), Firmware: x.GetFirmware(),
+		Deadline: x.GetDeadline(), Journal: x.GetJournal(), Reported: reportedOf(x.GetReported()),
+	}
+}
+
+func deviceEventToPB(e lock.DeviceEvent) *pb.DeviceEvent {
+	return &pb.DeviceEvent{Seq: e.Seq, Type: e.Type, Value: e.Value, Mono: e.Mono}
+}
+
+func deviceEventOf(x *pb.DeviceEvent) lock.DeviceEvent {
+	return lock.DeviceEvent{Seq: x.GetSeq(), Type: x.GetType(), Value: x.GetValue(), Mono: x.GetMono()}
+}
+
+func changesToPB(c lock.Changes) *pb.Changes {
+	x := new(pb.Changes)
+	if c.ValidFrom != nil {
+		x.ValidFrom = timestamppb.New(*c.ValidFrom)
+	}
+	if c.ValidUntil != nil {
+		x.ValidUntil = timestamppb.New(*c.ValidUntil)
+	}
+	if c.MaxUses != nil {
+		x.MaxUses = &pb.MaxUses{Limit: c.MaxUses.Limit}
+	}
+	if c.AllowedUserIDs != nil {
+		x.AllowedUserIds = &pb.UserIDs{Ids: texts(*c.AllowedUserIDs)}
+	}
+	if c.AccessMode != nil {
+		mode := string(*c.AccessMode)
+		x.AccessMode = &mode
+	}
+	return x
+}
+
+func changesOf(x *pb.Changes) lock.Changes {
+	var c lock.Changes
+	if x == nil {
+		return c
+	}
+	if x.ValidFrom != nil {
+		t := x.ValidFrom.AsTime()
+		c.ValidFrom = &t
+	}
+	if x.ValidUntil != nil {
+		t := x.ValidUntil.AsTime()
+		c.ValidUntil = &t
+	}
+	if x.MaxUses != nil {
+		c.MaxUses = &lock.MaxUses{Limit: x.MaxUses.Limit}
+	}
+	if x.AllowedUserIds != nil {
+		users := words[lock.UserID](x.AllowedUserIds.GetIds())
+		c.AllowedUserIDs = &users
+	}
+	if x.AccessMode != nil {
+		mode := lock.AccessMode(*x.AccessMode)
+		c.AccessMode = &mode
+	}
+	return c
+}
+
+// The zero time travels as nil.
+func timeToPB(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+func timeOf(x *timestamppb.Timestamp) time.Time {
+	if x == nil {
+		return time.Time{}
+	}
+	return x.AsTime()
+}
+
+func each[A, B any](list []A, f func(A) B) []B {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]B, len(list))
+	for i, a := range list {
+		out[i] = f(a)
+	}
+	return out
+}
+
+func texts[S ~string](list []S) []string {
+	return each(list, func(s S) string { return string(s) })
+}
+
+func words[S ~string](list []string) []S {
+	return each(list, func(s string) S { return S(s) })
+}

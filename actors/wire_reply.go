@@ -1,0 +1,156 @@
+package actors
+
+import (
+	"fmt"
+
+	pb "github.com/latchkey/latchkey/actors/actorspb"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// putReply writes a reply into a response. replyOf is its inverse.
+func putReply(x *pb.Response, r lock.Reply) error {
+	switch r := r.(type) {
+	case *lock.Done:
+		e, err := eventToPB(r.Event)
+		x.Answer = &pb.Response_Done{Done: &pb.Done{Version: r.Version, Event: e}}
+		return err
+	case *lock.OpenResult:
+		open, err := openToPB(r)
+		x.Answer = &pb.Response_OpenResult{OpenResult: open}
+		return err
+	case *lock.Info:
+		x.Answer = &pb.Response_Info{Info: &pb.Info{
+			Id: int64(r.ID), Uuid: string(r.UUID), Version: r.Version, SerialNumber: r.SerialNumber, VendorName: r.VendorName,
+			OwnerId: string(r.OwnerID), OrgId: string(r.OrgID), Keys: each(r.Keys, keyToPB), Residents: each(r.Residents, residentToPB),
+			CreatedAt: timeToPB(r.CreatedAt), ChangedAt: timeToPB(r.ChangedAt), Reported: reportedToPB(r.Reported),
+			Online: r.Online, Firmware: r.Firmware, DeadlineEnforced: r.DeadlineEnforced,
+		}}
+	case *lock.TempKeyList:
+		x.Answer = &pb.Response_TempKeyList{TempKeyList: &pb.TempKeyList{
+			Id: int64(r.ID), Uuid: string(r.UUID), TempKeys: each(r.TempKeys, viewToPB),
+		}}
+	case *lock.TempKeyInfo:
+		m := &pb.TempKeyInfo{
+			Id: int64(r.ID), Uuid: string(r.UUID), SerialNumber: r.SerialNumber, VendorName: r.VendorName,
+			Key: viewToPB(r.Key), Online: r.Online, Reported: reportedToPB(r.Reported),
+		}
+		x.Answer = &pb.Response_TempKeyInfo{TempKeyInfo: m}
+		if r.Open != nil {
+			open, err := openToPB(r.Open)
+			m.Open = open
+			return err
+		}
+	case *lock.Greeting:
+		x.Answer = &pb.Response_Greeting{Greeting: &pb.Greeting{Epoch: r.Epoch, AckSeq: r.AckSeq, Resolve: texts(r.Resolve)}}
+	default:
+		return fmt.Errorf("actors: the reply %T cannot travel between nodes", r)
+	}
+	return nil
+}
+
+func replyOf(x *pb.Response) (lock.Reply, error) {
+	switch a := x.GetAnswer().(type) {
+	case *pb.Response_Done:
+		e, err := eventOf(a.Done.GetEvent())
+		return &lock.Done{Version: a.Done.GetVersion(), Event: e}, err
+	case *pb.Response_OpenResult:
+		return openOf(a.OpenResult)
+	case *pb.Response_Info:
+		m := a.Info
+		return &lock.Info{
+			ID: lock.ID(m.GetId()), UUID: lock.UUID(m.GetUuid()), Version: m.GetVersion(), SerialNumber: m.GetSerialNumber(),
+			VendorName: m.GetVendorName(), OwnerID: lock.UserID(m.GetOwnerId()), OrgID: lock.OrgID(m.GetOrgId()),
+			Keys: each(m.GetKeys(), keyOf), Residents: each(m.GetResidents(), residentOf),
+			CreatedAt: timeOf(m.GetCreatedAt()), ChangedAt: timeOf(m.GetChangedAt()), Reported: reportedOf(m.GetReported()),
+			Online: m.GetOnline(), Firmware: m.GetFirmware(), DeadlineEnforced: m.GetDeadlineEnforced(),
+		}, nil
+	case *pb.Response_TempKeyList:
+		m := a.TempKeyList
+		return &lock.TempKeyList{ID: lock.ID(m.GetId()), UUID: lock.UUID(m.GetUuid()), TempKeys: each(m.GetTempKeys(), viewOf)}, nil
+	case *pb.Response_TempKeyInfo:
+		m := a.TempKeyInfo
+		info := &lock.TempKeyInfo{
+			ID: lock.ID(m.GetId()), UUID: lock.UUID(m.GetUuid()), SerialNumber: m.GetSerialNumber(), VendorName: m.GetVendorName(),
+			Key: viewOf(m.GetKey()), Online: m.GetOnline(), Reported: reportedOf(m.GetReported()),
+		}
+		if m.GetOpen() == nil {
+			return info, nil
+		}
+		open, err := openOf(m.GetOpen())
+		info.Open = open
+		return info, err
+	case *pb.Response_Greeting:
+		m := a.Greeting
+		return &lock.Greeting{Epoch: m.GetEpoch(), AckSeq: m.GetAckSeq(), Resolve: words[lock.CommandID](m.GetResolve())}, nil
+	default:
+		return nil, fmt.Errorf("actors: a response without an answer that this version knows")
+	}
+}
+
+func openToPB(r *lock.OpenResult) (*pb.OpenResult, error) {
+	x := &pb.OpenResult{
+		Version: r.Version, RequestId: string(r.RequestID), CommandId: string(r.CommandID), TempKeyId: string(r.TempKeyID),
+		Outcome: string(r.Outcome), Reason: r.Reason, Message: r.Message, Offline: r.Offline, DeadlineEnforced: r.DeadlineEnforced,
+		UseReturned: r.UseReturned, At: timeToPB(r.At), Deadline: timeToPB(r.Deadline),
+	}
+	if r.Event == nil {
+		return x, nil
+	}
+	e, err := eventToPB(r.Event)
+	x.Event = e
+	return x, err
+}
+
+func openOf(x *pb.OpenResult) (*lock.OpenResult, error) {
+	r := &lock.OpenResult{
+		Version: x.GetVersion(), RequestID: lock.RequestID(x.GetRequestId()), CommandID: lock.CommandID(x.GetCommandId()),
+		TempKeyID: lock.TempKeyID(x.GetTempKeyId()), Outcome: lock.Outcome(x.GetOutcome()), Reason: x.GetReason(), Message: x.GetMessage(),
+		Offline: x.GetOffline(), DeadlineEnforced: x.GetDeadlineEnforced(), UseReturned: x.GetUseReturned(),
+		At: timeOf(x.GetAt()), Deadline: timeOf(x.GetDeadline()),
+	}
+	e, err := eventOf(x.GetEvent())
+	if err != nil || e == nil {
+		return r, err
+	}
+	requested, ok := e.(*lock.LockOpenRequested)
+	if !ok {
+		return nil, fmt.Errorf("actors: an open was answered with the event %s", e.EventType())
+	}
+	r.Event = requested
+	return r, nil
+}
+
+func eventToPB(e lock.Event) (*pb.Event, error) {
+	if e == nil {
+		return nil, nil
+	}
+	typ, data, err := lock.MarshalEvent(e)
+	return &pb.Event{Type: typ, Data: data}, err
+}
+
+func eventOf(x *pb.Event) (lock.Event, error) {
+	if x == nil {
+		return nil, nil
+	}
+	return lock.UnmarshalEvent(x.GetType(), x.GetData())
+}
+
+func viewToPB(v lock.TempKeyView) *pb.TempKeyView {
+	return &pb.TempKeyView{Status: string(v.Status), Key: &pb.TempKey{
+		Uuid: string(v.UUID), AccessMode: string(v.AccessMode), AllowedUserIds: texts(v.AllowedUserIDs),
+		ValidFrom: timeToPB(v.ValidFrom), ValidUntil: timeToPB(v.ValidUntil), MaxUses: v.MaxUses, UsedCount: v.UsedCount,
+		Description: v.Description, CreatedBy: v.CreatedBy, CreatedAt: timeToPB(v.CreatedAt),
+	}}
+}
+
+func viewOf(x *pb.TempKeyView) lock.TempKeyView {
+	k := x.GetKey()
+	if k == nil {
+		k = new(pb.TempKey)
+	}
+	return lock.TempKeyView{Status: lock.Status(x.GetStatus()), TempKey: lock.TempKey{
+		UUID: lock.TempKeyID(k.GetUuid()), AccessMode: lock.AccessMode(k.GetAccessMode()), AllowedUserIDs: words[lock.UserID](k.GetAllowedUserIds()),
+		ValidFrom: timeOf(k.GetValidFrom()), ValidUntil: timeOf(k.GetValidUntil()), MaxUses: k.MaxUses, UsedCount: k.GetUsedCount(),
+		Description: k.GetDescription(), CreatedBy: k.GetCreatedBy(), CreatedAt: timeOf(k.GetCreatedAt()),
+	}}
+}
