@@ -71,7 +71,7 @@ const (
 	MaxName        = 64       // bytes of actions, codes, boot IDs, command IDs, firmware versions, kinds of events
 	MaxText        = 512      // bytes of descriptions and of an event's value
 	MaxCaps        = 32       // capabilities in a Hello
-	MaxEvents      = 128      // items in Events
+	MaxEvents      = 100      // items in Events
 	MaxStatuses    = 128      // command IDs in CommandStatus and in HelloResult's resolve
 	MaxDepth       = 16       // nesting of arrays and objects in members that the parser passes over
 	MaxInt         = 1<<53 - 1
