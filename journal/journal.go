@@ -15,8 +15,9 @@ import (
 // Journal is one engine. All methods may be called from any goroutine.
 type Journal interface {
 	// Submit hands over an append without waiting. done is called exactly once, on a goroutine of the journal that
-	// must not be held up: with a nil error when the append is durable, otherwise it did not happen (but see
-	// ErrUnknown). Appends to one stream take effect in the order in which they were submitted.
+	// must not be held up (so it must not wait, nor call Submit): with a nil error when the append is durable,
+	// otherwise it did not happen (but see ErrUnknown). Appends to one stream take effect, and are answered, in the
+	// order in which they were submitted. The journal keeps the append's slices until it has called done.
 	// When the queue is full Submit itself waits until there is room, the deadline passes or the journal closes.
 	Submit(a Append, done func(Result))
 
@@ -29,17 +30,18 @@ type Journal interface {
 
 	// Claimed returns the stream that holds a claim, or "" when nobody does.
 	Claimed(ctx context.Context, kind, key string) (stream string, err error)
-	// Entries returns up to limit refs under (kind, key) that come after `after`, in the order of their refs.
+	// Entries returns up to limit refs under (kind, key) that come after `after`, in the byte order of their refs.
 	Entries(ctx context.Context, kind, key, after string, limit int) ([]Entry, error)
 
-	// SaveSnapshot keeps a snapshot unless a newer one is kept already. It is a cache: it need not be durable.
+	// SaveSnapshot keeps a snapshot unless one of the same or a newer version is kept already. It is a cache: it need
+	// not be durable, and an engine that is behind with its snapshots may leave one out. It does not wait for a disk.
 	SaveSnapshot(ctx context.Context, s Snapshot) error
 	// LoadSnapshot returns the snapshot of a stream; ok is false when there is none.
 	LoadSnapshot(ctx context.Context, stream string) (s Snapshot, ok bool, err error)
 
 	// Healthy returns nil while the journal accepts appends, and otherwise why it does not.
 	Healthy(ctx context.Context) error
-	// Close answers what was submitted, then closes. Later calls return ErrClosed.
+	// Close answers what was submitted, then closes. Later calls, of Close too, return ErrClosed.
 	Close() error
 }
 
@@ -51,6 +53,46 @@ type Append struct {
 	Deadline time.Time // dropped with ErrDeadline if it is not staged by then; zero: never
 	Records  []NewRecord
 	Index    []IndexChange
+}
+
+// MaxAppendBytes bounds one append, so that the queue and a transaction are bounded too.
+const MaxAppendBytes = 8 << 20
+
+// Size is what the append weighs: the bytes that the caller wants to be stored.
+func (a *Append) Size() int {
+	size := len(a.Stream) + len(a.ID)
+	for i := range a.Records {
+		size += len(a.Records[i].Type) + len(a.Records[i].Data)
+	}
+	for i := range a.Index {
+		size += len(a.Index[i].Kind) + len(a.Index[i].Key) + len(a.Index[i].Ref)
+	}
+	return size
+}
+
+// Validate returns why no engine takes this append (ErrInvalid), or nil. The engines call it.
+func (a *Append) Validate() error {
+	switch {
+	case a.Stream == "":
+		return fmt.Errorf("%w: no stream", ErrInvalid)
+	case a.ID == "":
+		return fmt.Errorf("%w: no append ID", ErrInvalid)
+	case len(a.Records) == 0:
+		return fmt.Errorf("%w: no records", ErrInvalid)
+	case a.Size() > MaxAppendBytes:
+		return fmt.Errorf("%w: %d bytes, %d are allowed", ErrInvalid, a.Size(), MaxAppendBytes)
+	}
+	for _, r := range a.Records {
+		if r.Type == "" {
+			return fmt.Errorf("%w: a record without a type", ErrInvalid)
+		}
+	}
+	for _, c := range a.Index {
+		if c.Op < Claim || c.Op > Remove || c.Kind == "" || c.Key == "" || (c.Op != Claim) != (c.Ref != "") {
+			return fmt.Errorf("%w: index change %d of (%q, %q, %q)", ErrInvalid, c.Op, c.Kind, c.Key, c.Ref)
+		}
+	}
+	return nil
 }
 
 // NewRecord is a record to be stored. Data is opaque to the journal (ours is JSON).
@@ -78,7 +120,8 @@ const (
 	// Claim makes the stream the only holder of (Kind, Key). If another stream holds it the append fails with
 	// a *ClaimError; if this stream holds it already nothing happens. Claims are never given up.
 	Claim IndexOp = iota + 1
-	// Put adds the entry (Kind, Key, Ref) of this stream; Remove takes it away. Neither fails.
+	// Put adds the entry (Kind, Key, Ref) and makes it this stream's, whoever had it before. Remove takes it away if
+	// it is this stream's. Neither fails.
 	Put
 	Remove
 )
@@ -119,9 +162,10 @@ var (
 	ErrClosed   = errors.New("journal: closed")
 	// ErrFailed is returned for ever after an I/O error: the process must end, and start again clean.
 	ErrFailed = errors.New("journal: the store failed")
-	// ErrUnknown says that the commit's answer was lost: Head and the append ID tell what happened.
+	// ErrUnknown says that the commit's answer was lost: Head and the append ID tell what happened. An append whose
+	// own commit failed on an I/O error is ErrFailed and ErrUnknown at once: it may be there after the next start.
 	ErrUnknown = errors.New("journal: the outcome of the append is unknown")
-	// ErrInvalid is an append that no engine would take: no records, no stream, an empty append ID.
+	// ErrInvalid is an append that no engine takes, see Append.Validate.
 	ErrInvalid = errors.New("journal: invalid append")
 )
 

@@ -1,0 +1,119 @@
+package journaltest
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/journal"
+)
+
+// indexed is an append of one record with index changes.
+func indexed(stream string, expected uint64, changes ...journal.IndexChange) journal.Append {
+	a := event(stream, expected, 1)
+	a.Index = changes
+	return a
+}
+
+func claim(kind, key string) journal.IndexChange {
+	return journal.IndexChange{Op: journal.Claim, Kind: kind, Key: key}
+}
+
+func put(kind, key, ref string) journal.IndexChange {
+	return journal.IndexChange{Op: journal.Put, Kind: kind, Key: key, Ref: ref}
+}
+
+func remove(kind, key, ref string) journal.IndexChange {
+	return journal.IndexChange{Op: journal.Remove, Kind: kind, Key: key, Ref: ref}
+}
+
+func (s *suite) holder(want, kind, key string) {
+	s.Helper()
+	stream, err := s.Claimed(s.ctx(), kind, key)
+	require.NoError(s, err)
+	require.Equal(s, want, stream)
+}
+
+func (s *suite) claims() {
+	s.holder("", "device", "x")
+	s.add(indexed("a", 0, claim("device", "x"), claim("device", "y")))
+	s.holder("a", "device", "x")
+	s.holder("", "temp-key", "x") // another kind is another claim
+	s.add(indexed("a", 1, claim("device", "x")))
+	s.add(indexed("b", 0, claim("temp-key", "x")))
+
+	var taken *journal.ClaimError
+	require.ErrorAs(s, s.refuse(indexed("b", 1, claim("device", "x"))), &taken)
+	require.Equal(s, &journal.ClaimError{Kind: "device", Key: "x", Stream: "a"}, taken)
+	s.restarted()
+	s.holder("a", "device", "x")
+	s.holder("a", "device", "y")
+	s.holder("b", "temp-key", "x")
+}
+
+func (s *suite) claimIsAtomic() {
+	s.add(indexed("a", 0, claim("device", "x")))
+	var taken *journal.ClaimError
+	require.ErrorAs(s, s.refuse(indexed("b", 0, put("k", "k", "r"), claim("device", "free"), claim("device", "x"))), &taken)
+	s.holder("", "device", "free")
+	entries, err := s.Entries(s.ctx(), "k", "k", "", 10)
+	require.NoError(s, err)
+	require.Empty(s, entries)
+	version, _, err := s.Head(s.ctx(), "b")
+	require.NoError(s, err)
+	require.Zero(s, version)
+	s.add(indexed("c", 0, claim("device", "free")))
+	require.Len(s, s.all(), 2)
+}
+
+func (s *suite) claimRace() {
+	var appends []journal.Append
+	for i := range 200 {
+		appends = append(appends, indexed(fmt.Sprint("s", i), 0, claim("device", fmt.Sprint(i/4))))
+	}
+	for _, a := range s.submit(appends...) {
+		if a.of%4 == 0 { // the first of the four that want the same
+			require.NoError(s, a.Err)
+			continue
+		}
+		var taken *journal.ClaimError
+		require.True(s, errors.As(a.Err, &taken))
+		require.Equal(s, fmt.Sprint("s", a.of/4*4), taken.Stream)
+	}
+	require.Len(s, s.all(), 50)
+}
+
+func (s *suite) entries() {
+	list := func(after string, limit int) (found []journal.Entry) {
+		s.Helper()
+		found, err := s.Entries(s.ctx(), "by-creator", "ann", after, limit)
+		require.NoError(s, err)
+		return found
+	}
+	require.Empty(s, list("", 10))
+	s.add(indexed("a", 0, put("by-creator", "ann", "k3"), put("by-creator", "ann", "k1"), put("by-creator", "bob", "k9")))
+	s.add(indexed("b", 0, put("by-creator", "ann", "k2"), put("by-creator", "ann", "k4"), put("by-lock", "ann", "k7")))
+	s.add(indexed("b", 1, put("by-creator", "ann", "k4"))) // again: no error, no second entry
+	require.Equal(s, []journal.Entry{{Ref: "k1", Stream: "a"}, {Ref: "k2", Stream: "b"}, {Ref: "k3", Stream: "a"}}, list("", 3))
+	require.Equal(s, []journal.Entry{{Ref: "k4", Stream: "b"}}, list("k3", 3))
+	require.Empty(s, list("", 0))
+
+	s.add(indexed("a", 1, remove("by-creator", "ann", "k1"), remove("by-creator", "ann", "never"), remove("by-creator", "ann", "k2")))
+	s.restarted()
+	want := []journal.Entry{{Ref: "k2", Stream: "b"}, {Ref: "k3", Stream: "a"}, {Ref: "k4", Stream: "b"}}
+	require.Equal(s, want, list("", 10), "k2 is not a's to remove")
+
+	s.add(indexed("a", 2, put("by-creator", "ann", "k2"), remove("by-creator", "ann", "k3"), put("by-creator", "ann", "k3")))
+	want[0].Stream = "a"
+	require.Equal(s, want, list("", 10), "changes apply in order, the last put wins")
+}
+
+func (s *suite) conflictKeepsIndex() {
+	s.add(indexed("a", 0, put("k", "k", "r1")))
+	require.ErrorIs(s, s.refuse(indexed("a", 0, claim("device", "x"), put("k", "k", "r2"), remove("k", "k", "r1"))), journal.ErrConflict)
+	s.holder("", "device", "x")
+	entries, err := s.Entries(s.ctx(), "k", "k", "", 10)
+	require.NoError(s, err)
+	require.Equal(s, []journal.Entry{{Ref: "r1", Stream: "a"}}, entries)
+}

@@ -1,0 +1,109 @@
+package journaltest
+
+import (
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/journal"
+)
+
+func (s *suite) missing() {
+	version, id, err := s.Head(s.ctx(), "nobody")
+	require.NoError(s, err)
+	require.Zero(s, version)
+	require.Empty(s, id)
+	records, err := s.Read(s.ctx(), "nobody", 0, 10)
+	require.NoError(s, err)
+	require.Empty(s, records)
+	require.Empty(s, s.all())
+	_, ok, err := s.LoadSnapshot(s.ctx(), "nobody")
+	require.NoError(s, err)
+	require.False(s, ok)
+}
+
+func (s *suite) pages() {
+	s.add(event("a", 0, 5))
+	s.add(event("b", 0, 5))
+	s.add(event("a", 5, 5))
+	for _, c := range []struct {
+		after uint64
+		limit int
+		want  []uint64
+	}{
+		{0, 3, []uint64{1, 2, 3}},
+		{3, 3, []uint64{4, 5, 6}},
+		{8, 100, []uint64{9, 10}},
+		{10, 1, nil},
+		{1 << 62, 1, nil},
+		{0, 0, nil},
+	} {
+		records, err := s.Read(s.ctx(), "a", c.after, c.limit)
+		require.NoError(s, err)
+		var versions []uint64
+		for _, r := range records {
+			versions = append(versions, r.Version)
+		}
+		require.Equal(s, c.want, versions)
+	}
+	records, err := s.ReadAll(s.ctx(), 4, 3)
+	require.NoError(s, err)
+	require.Len(s, records, 3)
+	require.Equal(s, []any{"a", uint64(5), "b", uint64(1), "b", uint64(2)},
+		[]any{records[0].Stream, records[0].Version, records[1].Stream, records[1].Version, records[2].Stream, records[2].Version})
+}
+
+func (s *suite) snapshots() {
+	s.add(event("a", 0, 9))
+	save := func(version uint64, codec, data string) {
+		s.Helper()
+		require.NoError(s, s.SaveSnapshot(s.ctx(), journal.Snapshot{Stream: "a", Version: version, Codec: codec, Data: []byte(data)}))
+	}
+	kept := func(version uint64, codec, data string) {
+		s.Helper()
+		want := journal.Snapshot{Stream: "a", Version: version, Codec: codec, Data: []byte(data)}
+		var got journal.Snapshot
+		require.Eventually(s, func() bool {
+			var ok bool
+			var err error
+			got, ok, err = s.LoadSnapshot(s.ctx(), "a")
+			require.NoError(s, err)
+			return ok && got.Version == version
+		}, patience, time.Millisecond)
+		require.Equal(s, want, got)
+	}
+	save(5, "v1", "five")
+	kept(5, "v1", "five")
+	save(7, "v2", "seven")
+	save(6, "v1", "six")
+	kept(7, "v2", "seven")
+	s.restarted()
+	kept(7, "v2", "seven")
+	save(4, "v1", "four")
+	save(9, "v3", "nine")
+	kept(9, "v3", "nine")
+
+	// A snapshot of a stream that has no records is no cache of anything.
+	require.NoError(s, s.SaveSnapshot(s.ctx(), journal.Snapshot{Stream: "nobody", Version: 1, Codec: "v1", Data: []byte("x")}))
+	s.restarted()
+	_, ok, err := s.LoadSnapshot(s.ctx(), "nobody")
+	require.NoError(s, err)
+	require.False(s, ok)
+}
+
+func (s *suite) restart() {
+	s.add(event("a", 0, 3))
+	s.add(indexed("b", 0, claim("device", "x")))
+	before := s.all()
+	s.restarted()
+	require.Equal(s, before, s.all())
+
+	version, id, err := s.Head(s.ctx(), "a")
+	require.NoError(s, err)
+	require.Equal(s, uint64(3), version)
+	require.Equal(s, "a@0", id)
+	require.ErrorIs(s, s.refuse(event("a", 0, 1)), journal.ErrConflict)
+	require.Equal(s, journal.Result{Version: 4, Position: 5}, s.add(event("a", 3, 1)))
+	s.restarted()
+	require.Len(s, s.all(), 5)
+}
