@@ -1,0 +1,86 @@
+package cluster
+
+import (
+	"sync"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// shardCount is a power of two that keeps two cores or sixty-four from waiting for each other.
+const shardCount = 128
+
+// activations is the table of one kind's grains on this node. The way back, from a process to its identity, needs no table:
+// the name of the process is the kind, a slash and the identity.
+type activations struct {
+	kind   string
+	props  *actor.Props
+	shards [shardCount]shard
+}
+
+type shard struct {
+	mu     sync.RWMutex
+	grains map[string]*actor.PID // by identity, whose bytes are those of the PID's name
+}
+
+func newActivations(kind string, props *actor.Props) *activations {
+	a := &activations{kind: kind, props: props}
+	for i := range a.shards {
+		a.shards[i].grains = map[string]*actor.PID{}
+	}
+	return a
+}
+
+func (a *activations) shard(h uint64) *shard { return &a.shards[h%shardCount] }
+
+func (s *shard) get(identity string) *actor.PID {
+	s.mu.RLock()
+	pid := s.grains[identity]
+	s.mu.RUnlock()
+	return pid
+}
+
+// put wants mu held.
+func (a *activations) put(s *shard, pid *actor.PID) { s.grains[pid.Id[len(a.kind)+1:]] = pid }
+
+// remove takes a grain out unless another one has its place.
+func (a *activations) remove(identity string, pid *actor.PID) bool {
+	s := a.shard(hash(identity))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.grains[identity] != pid {
+		return false
+	}
+	delete(s.grains, identity)
+	return true
+}
+
+// each calls f for every grain, one shard's snapshot after the other; no lock is held while f runs.
+func (a *activations) each(f func(identity string, pid *actor.PID)) {
+	var pids []*actor.PID
+	for i := range a.shards {
+		pids = a.shards[i].snapshot(pids[:0])
+		for _, pid := range pids {
+			f(pid.Id[len(a.kind)+1:], pid)
+		}
+	}
+}
+
+func (s *shard) snapshot(into []*actor.PID) []*actor.PID {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, pid := range s.grains {
+		into = append(into, pid)
+	}
+	return into
+}
+
+func (a *activations) count() int {
+	n := 0
+	for i := range a.shards {
+		s := &a.shards[i]
+		s.mu.RLock()
+		n += len(s.grains)
+		s.mu.RUnlock()
+	}
+	return n
+}

@@ -1,0 +1,200 @@
+// Package cluster runs grains (virtual actors) on the nodes of a cluster: each identity of a kind has one grain, on the node
+// that owns it, and Request finds it from anywhere.
+//
+// It stands on protoactor's actors, its remote and its Cluster, and brings the two parts that decide whether that is sound:
+// who is a member (membership.go: an etcd lease) and where a grain is (lookup.go: rendezvous hashing over the members, with
+// the owner refusing what is not its own). While a membership changes, two nodes may hold the same grain for some
+// milliseconds. The cluster keeps that short and does not promise more: a grain must write through a store that compares
+// versions, answer Retry and stop itself when it has lost the race.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	pcluster "github.com/asynkron/protoactor-go/cluster"
+	"github.com/asynkron/protoactor-go/eventstream"
+	"github.com/asynkron/protoactor-go/remote"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/latchkey/latchkey/cluster/embedded"
+)
+
+// A Node is this process's part in the cluster.
+type Node struct {
+	options Options
+	logger  *slog.Logger
+	metrics *metrics
+
+	etcd       *embedded.Server // nil when the etcd is another's
+	client     *clientv3.Client
+	system     *actor.ActorSystem
+	cluster    *pcluster.Cluster
+	lookup     *lookup
+	membership *membership
+	replies    *replies
+	broken     *eventstream.Subscription
+
+	ctx    context.Context // done when the node is closed
+	cancel context.CancelFunc
+	tells  chan struct{} // holds a token for every Tell that looks for its grain
+
+	drain    sync.Once
+	draining chan struct{}
+	drained  error
+}
+
+// Start brings a node up: its own etcd when there is no other, the actor system, the connections to the other nodes, and its
+// membership. When it returns, the node owns its share of the grains. ctx bounds the start only; Drain ends the node.
+func Start(ctx context.Context, o Options) (*Node, error) {
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		options: o, logger: o.Logger, metrics: newMetrics(o.Registerer),
+		tells: make(chan struct{}, maxTells), draining: make(chan struct{}),
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	for _, step := range []func(context.Context) error{n.startEtcd, n.startSystem, n.join} {
+		if err := step(ctx); err != nil {
+			n.close()
+			return nil, err
+		}
+	}
+	n.logger.Info("cluster node started", slog.String("id", n.system.ID), slog.String("addr", n.system.Address()),
+		slog.Int("members", len(n.Members())))
+	return n, nil
+}
+
+func (n *Node) startEtcd(ctx context.Context) (err error) {
+	if len(n.options.EtcdEndpoints) == 0 {
+		ctx, cancel := context.WithTimeout(ctx, embedded.StartTimeout)
+		defer cancel()
+		n.etcd, err = embedded.Start(ctx, embedded.Options{Dir: n.options.EtcdDir, Logger: n.logger})
+		if err != nil {
+			return err
+		}
+		n.client = n.etcd.Client()
+		return nil
+	}
+	n.client, err = dialEtcd(n.options)
+	return err
+}
+
+func (n *Node) startSystem(context.Context) error {
+	logger := slog.New(atLeast{n.logger.Handler(), slog.LevelWarn}).With(slog.String("lib", "protoactor"))
+	n.system = actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return logger }),
+		actor.WithDeadLetterRequestLogging(false),
+	)
+	n.replies = newReplies(n.system)
+	n.lookup = &lookup{
+		system: n.system, logger: n.logger, metrics: n.metrics, replies: n.replies,
+		kinds: map[string]*activations{}, actors: n.options.PlacementActors,
+	}
+	n.lookup.view.Store(newView(nil))
+	boxes := &mailboxes{
+		system: n.system, logger: n.logger, metrics: n.metrics, limit: n.options.MailboxSize, stopped: n.lookup.stopped,
+	}
+	for name, props := range n.options.Kinds {
+		n.lookup.kinds[name] = newActivations(name, props.Clone(actor.WithMailbox(boxes.produce)))
+	}
+	return nil
+}
+
+// join does what protoactor's Cluster.StartMember does, except for what this cluster has no use for: that one also starts
+// the gossip, a second opinion on who is alive, and PubSub, and sleeps a second.
+func (n *Node) join(context.Context) (err error) {
+	config, err := remoteConfig(n.options)
+	if err != nil {
+		return err
+	}
+	n.membership = &membership{
+		client: n.client, logger: n.logger, metrics: n.metrics,
+		prefix: fmt.Sprintf(membersFolder, n.options.ClusterName), ttl: n.options.LeaseTTL,
+		delay: n.options.WatchDelay, alone: n.etcd != nil,
+		lost: make(chan struct{}), leave: make(chan chan struct{}),
+	}
+	n.cluster = pcluster.New(n.system, pcluster.Configure(n.options.ClusterName, n.membership, n.lookup, config))
+	n.cluster.Remote = remote.NewRemote(n.system, config)
+	if err := start(n.cluster.Remote); err != nil {
+		n.cluster.Remote = nil
+		return err
+	}
+	n.broken = n.system.EventStream.Subscribe(n.connectionLost)
+	n.cluster.IdentityLookup = n.lookup
+	n.lookup.Setup(n.cluster, nil, false)
+	n.membership.publish = func(members []Member) { n.cluster.MemberList.UpdateClusterTopology(toProto(members)) }
+	n.membership.self = Member{ID: n.system.ID, Addr: n.system.Address()}
+	for kind := range n.options.Kinds {
+		n.membership.self.Kinds = append(n.membership.self.Kinds, kind)
+	}
+	if err := n.membership.StartMember(n.cluster); err != nil {
+		return err
+	}
+	return n.metrics.observe(n)
+}
+
+// start starts the remote, which panics when it cannot listen.
+func start(r *remote.Remote) (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("cluster: start the connections to other nodes: %v", reason)
+		}
+	}()
+	r.Start()
+	return nil
+}
+
+// connectionLost ends the requests that wait for a node whose connection broke, and forgets where its grains are, so that
+// the next ones ask first: a question may be asked twice, a message may not be sent twice.
+func (n *Node) connectionLost(event any) {
+	if e, ok := event.(*remote.EndpointTerminatedEvent); ok {
+		n.lookup.view.Load().pids.Purge()
+		n.replies.fail(e.Address)
+	}
+}
+
+// System is the actor system, for what Request and Tell do not cover: spawning other actors, or their PIDs.
+func (n *Node) System() *actor.ActorSystem { return n.system }
+
+// Members are the nodes of the cluster, as this one sees it, by ID.
+func (n *Node) Members() []Member { return n.lookup.view.Load().members }
+
+// Lost is closed when etcd, which can be reached, says that this node is no member any more. The others have taken its grains
+// over and will not have it back: drain it and start another, whose ID is new.
+func (n *Node) Lost() <-chan struct{} { return n.membership.lost }
+
+// Ready is nil when the node is a member and etcd answers, ErrStatic when etcd does not (the node serves on), and
+// ErrNotMember when it owns nothing: lost, or leaving.
+func (n *Node) Ready() error {
+	select {
+	case <-n.draining:
+		return fmt.Errorf("%w: draining", ErrNotMember)
+	case <-n.membership.lost:
+		return fmt.Errorf("%w: lost", ErrNotMember)
+	default:
+	}
+	if silence := time.Since(n.membership.lastContact()); silence > n.options.LeaseTTL {
+		return fmt.Errorf("%w for %v", ErrStatic, silence.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// Drain leaves the cluster and ends the node: the others take the grains over, each grain here is told that it stops
+// (*actor.Stopping) and has until ctx is done, then everything is closed. Requests from this node find the new owners until
+// the end. Only the first call does anything; the others return its result.
+func (n *Node) Drain(ctx context.Context) error {
+	n.drain.Do(func() {
+		close(n.draining)
+		n.drained = errors.Join(n.leave(ctx), n.awaitGrains(ctx), n.settle(ctx))
+		n.close()
+	})
+	return n.drained
+}

@@ -1,0 +1,145 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+const (
+	leaveTimeout    = 3 * time.Second
+	grainPoll       = 5 * time.Millisecond
+	settleTime      = 250 * time.Millisecond // for answers that are on their way, and for the others' requests to turn away
+	shutdownTimeout = 3 * time.Second
+)
+
+// leave takes this node out of everybody's view; the change of its own view stops its grains.
+func (n *Node) leave(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	if err := n.membership.resign(ctx); err != nil {
+		return fmt.Errorf("cluster: leave: %w", err)
+	}
+	return nil
+}
+
+// awaitGrains waits until every grain has stopped.
+func (n *Node) awaitGrains(ctx context.Context) error {
+	tick := time.NewTicker(grainPoll)
+	defer tick.Stop()
+	for {
+		running := 0
+		for _, a := range n.lookup.kinds {
+			running += a.count()
+		}
+		if running == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("cluster: %d grains have not stopped: %w", running, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}
+
+// settle gives the other nodes a moment. Alone there is nobody to wait for.
+func (n *Node) settle(ctx context.Context) error {
+	if len(n.Members()) == 0 {
+		return nil
+	}
+	t := time.NewTimer(settleTime)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// close ends what has been started, in the reverse order. It is also the way out of a start that failed, so every part may
+// be missing. protoactor's own Cluster.Shutdown is not used: it ends the actor system before the grains, and sleeps.
+func (n *Node) close() {
+	n.cancel()
+	for range maxTells {
+		n.tells <- struct{}{} // until those under way have ended; later ones find no room
+	}
+	if n.membership != nil && n.membership.stop != nil {
+		_ = n.membership.Shutdown(false) // without leaving it only waits
+	}
+	if n.cluster != nil && n.cluster.Remote != nil {
+		n.shutdownRemote()
+	}
+	if n.system != nil {
+		if n.lookup.sub != nil {
+			n.lookup.Shutdown()
+		}
+		n.system.EventStream.Unsubscribe(n.broken)
+		n.system.Shutdown()
+	}
+	if n.client != nil {
+		_ = n.client.Close() // whatever it says, it is closed
+	}
+	if n.etcd != nil {
+		n.etcd.Close()
+	}
+	n.metrics.unregister()
+}
+
+// shutdownRemote closes the connections: gracefully, or the hard way when a peer keeps its end open.
+func (n *Node) shutdownRemote() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		n.cluster.Remote.Shutdown(true)
+	}()
+	t := time.NewTimer(shutdownTimeout)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+		n.cluster.Remote.Shutdown(false)
+		<-done
+	}
+}
+
+// Each calls f for every grain that runs on this node.
+func (n *Node) Each(f func(kind, identity string, pid *actor.PID)) {
+	for kind, a := range n.lookup.kinds {
+		a.each(func(identity string, pid *actor.PID) { f(kind, identity, pid) })
+	}
+}
+
+// Count returns how many grains of a kind run on this node.
+func (n *Node) Count(kind string) int {
+	if a := n.lookup.kinds[kind]; a != nil {
+		return a.count()
+	}
+	return 0
+}
+
+// Sweep sends a message to every grain of a kind that runs on this node, spread over the duration, so that what the grains
+// do about it (as a rule: stop themselves when they are idle) does not all happen at once.
+func (n *Node) Sweep(ctx context.Context, kind string, msg any, over time.Duration) error {
+	a := n.lookup.kinds[kind]
+	if a == nil {
+		return fmt.Errorf("%w: %q", ErrKind, kind)
+	}
+	tick := time.NewTicker(max(over/shardCount, time.Microsecond))
+	defer tick.Stop()
+	var pids []*actor.PID
+	for i := range a.shards {
+		pids = a.shards[i].snapshot(pids[:0])
+		for _, pid := range pids {
+			n.system.Root.Send(pid, msg)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+	return nil
+}

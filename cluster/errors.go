@@ -1,0 +1,36 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What Request returns besides an answer. The first group was not executed and may be sent again; of the second nobody knows
+// (errors.Is(err, ErrUnknown)), so only a message with an idempotency key may be sent again.
+var (
+	// ErrBusy says that the grain's mailbox is full.
+	ErrBusy = errors.New("cluster: the grain has too many requests waiting")
+	// ErrUnavailable says that no grain took the request before its deadline.
+	ErrUnavailable = errors.New("cluster: no node took the request in time")
+	// ErrKind says that no member of the cluster runs grains of this kind.
+	ErrKind = errors.New("cluster: unknown kind")
+	// ErrMessage says that the grain is on another node and the message is no protobuf.
+	ErrMessage = errors.New("cluster: the message cannot travel to another node")
+
+	// ErrUnknown is in every error after which the request may have been executed or not.
+	ErrUnknown = errors.New("outcome unknown")
+	// ErrTimeout says that the grain has got the request and did not answer in time.
+	ErrTimeout = fmt.Errorf("cluster: no answer in time, %w", ErrUnknown)
+	// ErrLost says that the node went away to which the request had been sent.
+	ErrLost = fmt.Errorf("cluster: the grain's node was lost, %w", ErrUnknown)
+	// ErrFailed says that the grain panicked.
+	ErrFailed = fmt.Errorf("cluster: the grain failed, %w", ErrUnknown)
+)
+
+// What Ready returns.
+var (
+	// ErrNotMember says that the node is not, or no longer, a member of the cluster: it owns no grain and never will again.
+	ErrNotMember = errors.New("cluster: not a member")
+	// ErrStatic says that etcd cannot be reached. The node serves on with the last members that it knew.
+	ErrStatic = errors.New("cluster: etcd cannot be reached, the view is static")
+)

@@ -1,0 +1,32 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/latchkey/latchkey/cluster/embedded"
+)
+
+const (
+	etcdDialTimeout  = 5 * time.Second
+	etcdProbeAfter   = 3 * time.Second
+	etcdProbeTimeout = 2 * time.Second
+)
+
+// dialEtcd makes the client of an etcd that runs elsewhere. It connects when it is first used.
+func dialEtcd(o Options) (*clientv3.Client, error) {
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints:            o.EtcdEndpoints,
+		DialTimeout:          etcdDialTimeout,
+		DialKeepAliveTime:    etcdProbeAfter,
+		DialKeepAliveTimeout: etcdProbeTimeout,
+		Logger:               embedded.ZapLogger(o.Logger, zapcore.ErrorLevel),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cluster: client of etcd: %w", err)
+	}
+	return client, nil
+}

@@ -1,0 +1,206 @@
+package cluster
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/latchkey/latchkey/cluster/clusterpb"
+)
+
+// Busy and Retry answer a request that was not executed. A grain that finds its memory stale answers Retry and stops itself.
+var (
+	Busy  = &clusterpb.Busy{}
+	Retry = &clusterpb.Retry{}
+)
+
+// mailboxes is what the mailboxes of a node's grains share.
+type mailboxes struct {
+	system  *actor.ActorSystem
+	logger  *slog.Logger
+	metrics *metrics
+	limit   int                  // requests that wait for one grain
+	stopped func(pid *actor.PID) // the grain is gone and its name is free
+}
+
+func (s *mailboxes) produce() actor.Mailbox { return &mailbox{shared: s} }
+
+// A mailbox is bounded and never leaves a sender without an answer: a request that finds it full is answered Busy at once,
+// and what waits behind a Stop is answered Retry at once. An idle one holds no buffer, since most grains are idle.
+type mailbox struct {
+	shared  *mailboxes
+	invoker actor.MessageInvoker
+
+	mu        sync.Mutex
+	users     ring
+	system    []any
+	scheduled bool // a goroutine runs, or is about to
+	suspended bool // a failure is being handled
+	stopping  bool // a Stop was taken out: nothing more is executed
+	gone      bool // the actor has stopped
+}
+
+// RegisterHandlers is called once, before the first message.
+func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
+	m.invoker = invoker
+}
+
+// Start does nothing: the first message starts the mailbox.
+func (m *mailbox) Start() {}
+
+// UserMessageCount returns how many messages wait.
+func (m *mailbox) UserMessageCount() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.users.n
+}
+
+// PostUserMessage puts a message in, or answers it.
+func (m *mailbox) PostUserMessage(msg any) {
+	sender := actor.UnwrapEnvelopeSender(msg)
+	limit := m.shared.limit
+	if sender == nil {
+		limit *= 2
+	}
+	m.mu.Lock()
+	if m.stopping {
+		m.mu.Unlock()
+		m.shared.answer(sender, Retry)
+		return
+	}
+	if m.users.n >= limit {
+		m.mu.Unlock()
+		m.shared.metrics.overflows.Inc()
+		m.shared.answer(sender, Busy)
+		return
+	}
+	m.users.push(msg)
+	m.schedule()
+	m.mu.Unlock()
+}
+
+// PostSystemMessage puts in a message of the actor's life cycle; these are few and have no bound.
+func (m *mailbox) PostSystemMessage(msg any) {
+	m.mu.Lock()
+	m.system = append(m.system, msg)
+	m.schedule()
+	m.mu.Unlock()
+}
+
+// schedule wants mu held.
+func (m *mailbox) schedule() {
+	if !m.scheduled {
+		m.scheduled = true
+		go m.run()
+	}
+}
+
+func (m *mailbox) run() {
+	for m.drain() {
+	}
+}
+
+// drain invokes messages until there are none; it reports whether it was cut off by a panic and wants to be called again.
+func (m *mailbox) drain() (again bool) {
+	var msg any
+	defer func() {
+		if reason := recover(); reason != nil {
+			m.failed(reason, msg)
+			again = true
+		}
+	}()
+	for {
+		var system, ok bool
+		if msg, system, ok = m.next(); !ok {
+			return false
+		}
+		switch msg.(type) {
+		case *actor.SuspendMailbox, *actor.ResumeMailbox:
+			continue // next has seen to them
+		}
+		if !system {
+			m.invoker.InvokeUserMessage(msg)
+			continue
+		}
+		m.invoker.InvokeSystemMessage(msg)
+		m.finish()
+	}
+}
+
+// next takes the next message out, system messages first. Without one the goroutine ends.
+func (m *mailbox) next() (msg any, system, ok bool) {
+	m.mu.Lock()
+	if len(m.system) > 0 {
+		msg = m.system[0]
+		if m.system = m.system[1:]; len(m.system) == 0 {
+			m.system = nil
+		}
+		var rejected ring
+		switch msg.(type) {
+		case *actor.SuspendMailbox:
+			m.suspended = true
+		case *actor.ResumeMailbox:
+			m.suspended = false
+		case *actor.Stop:
+			m.stopping = true
+			rejected, m.users = m.users, ring{}
+		}
+		m.mu.Unlock()
+		for rejected.n > 0 {
+			m.shared.answer(actor.UnwrapEnvelopeSender(rejected.pop()), Retry)
+		}
+		return msg, true, true
+	}
+	if m.users.n > 0 && !m.suspended {
+		msg = m.users.pop()
+		m.mu.Unlock()
+		return msg, false, true
+	}
+	m.users.release()
+	m.scheduled = false
+	m.mu.Unlock()
+	return nil, false, false
+}
+
+// finish reports the end of an actor that was stopped, as soon as its name is free.
+func (m *mailbox) finish() {
+	if !m.stopping || m.gone { // both are only written by the goroutine that runs
+		return
+	}
+	self := m.self()
+	if _, alive := m.shared.system.ProcessRegistry.GetLocal(self.Id); alive {
+		return // it waits for its children
+	}
+	m.gone = true
+	m.shared.stopped(self)
+}
+
+// failed handles a panic of the actor: the sender learns that the outcome is unknown, and supervision restarts the actor
+// with fresh state. An actor that panics while it stops is stopped.
+func (m *mailbox) failed(reason, msg any) {
+	self := m.self()
+	m.shared.metrics.panics.Inc()
+	m.shared.logger.Error("grain panicked", slog.String("grain", self.GetId()), slog.Any("reason", reason))
+	if m.stopping {
+		m.shared.system.ProcessRegistry.Remove(self)
+		m.finish()
+		return
+	}
+	if sender := actor.UnwrapEnvelopeSender(msg); sender != nil {
+		m.shared.system.Root.Send(sender, &clusterpb.Failed{Reason: fmt.Sprint(reason)})
+	}
+	m.invoker.EscalateFailure(reason, msg)
+}
+
+func (m *mailbox) self() *actor.PID { return m.invoker.(interface{ Self() *actor.PID }).Self() }
+
+// answer tells a sender what became of its message; a message without one is dropped.
+func (s *mailboxes) answer(sender *actor.PID, what any) {
+	if sender == nil {
+		s.metrics.dropped.Inc()
+		return
+	}
+	s.system.Root.Send(sender, what)
+}

@@ -1,0 +1,289 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	pcluster "github.com/asynkron/protoactor-go/cluster"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+const (
+	etcdTimeout   = 5 * time.Second        // for one call to etcd
+	etcdPause     = 500 * time.Millisecond // before etcd is called again after an error
+	renewsPerTTL  = 3                      // keep-alives in the life of a lease
+	membersFolder = "/latchkey/%s/members/"
+)
+
+// membership keeps this node in the list of members in etcd and follows that list. It is protoactor's ClusterProvider.
+//
+// etcd is the only authority on who is a member. While it cannot be reached nothing changes: the last members stay, this one
+// included, since what keeps two activations of a grain apart is the journal's compare-and-set and not the lease. Once etcd
+// answers again and says that this node is no member any more, the node is lost for good, and a new one takes its place.
+type membership struct {
+	client  *clientv3.Client
+	logger  *slog.Logger
+	metrics *metrics
+	prefix  string        // of the members' keys, with a slash at the end: the name of one cluster may begin another's
+	ttl     time.Duration // of the lease
+	delay   time.Duration // of what the watch says, for tests
+	alone   bool          // the etcd is this node's own: whoever else is in it is a former life
+	self    Member
+	publish func([]Member) // called with every new membership, one at a time
+
+	lease   clientv3.LeaseID
+	contact atomic.Int64 // when etcd last answered, Unix nanoseconds
+	grace   atomic.Int64 // until when a member that is absent is still published, Unix nanoseconds
+
+	lost     chan struct{} // closed when etcd says that this node is no member
+	lostOnce sync.Once
+	leaving  atomic.Bool
+	leave    chan chan struct{} // asks follow to drop this node; the inner channel is closed when it has
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+var _ pcluster.ClusterProvider = (*membership)(nil)
+
+// StartMember registers this node and publishes the first members.
+func (m *membership) StartMember(*pcluster.Cluster) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*etcdTimeout)
+	defer cancel()
+	roster, err := m.register(ctx)
+	if err != nil {
+		return fmt.Errorf("cluster: register in etcd: %w", err)
+	}
+	m.publish(roster.list())
+	ctx, m.stop = context.WithCancel(context.Background())
+	m.done.Go(func() { m.keepAlive(ctx) })
+	m.done.Go(func() { m.follow(ctx, roster) })
+	return nil
+}
+
+// StartClient is refused: a node that asks for grains can also run some.
+func (m *membership) StartClient(*pcluster.Cluster) error {
+	return errors.New("cluster: only members are supported")
+}
+
+// Shutdown leaves the cluster, when graceful, and ends the goroutines.
+func (m *membership) Shutdown(graceful bool) error {
+	var err error
+	if graceful {
+		ctx, cancel := context.WithTimeout(context.Background(), etcdTimeout)
+		defer cancel()
+		err = m.resign(ctx)
+	}
+	m.stop()
+	m.done.Wait()
+	return err
+}
+
+// register puts this node into the list and returns the members at that time.
+func (m *membership) register(ctx context.Context) (*roster, error) {
+	granted, err := m.client.Grant(ctx, int64(m.ttl/time.Second))
+	if err != nil {
+		return nil, fmt.Errorf("grant a lease: %w", err)
+	}
+	m.lease = granted.ID
+	if err := m.removeFormerLives(ctx); err != nil {
+		return nil, err
+	}
+	value, err := json.Marshal(m.self)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.client.Put(ctx, m.prefix+m.self.ID, string(value), clientv3.WithLease(m.lease)); err != nil {
+		return nil, fmt.Errorf("put the member: %w", err)
+	}
+	r := newRoster()
+	if err := m.fetch(ctx, r); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// removeFormerLives deletes the members that this node has been before it was killed, so that nobody waits for their leases:
+// no other process can be at the address that this one has.
+func (m *membership) removeFormerLives(ctx context.Context) error {
+	found, err := m.client.Get(ctx, m.prefix, clientv3.WithPrefix())
+	if err != nil {
+		return fmt.Errorf("get the members: %w", err)
+	}
+	for _, kv := range found.Kvs {
+		former, err := decodeMember(kv.Value)
+		if err == nil && former.Addr != m.self.Addr && !m.alone {
+			continue
+		}
+		if _, err := m.client.Delete(ctx, string(kv.Key)); err != nil {
+			return fmt.Errorf("delete a former life: %w", err)
+		}
+	}
+	return nil
+}
+
+// fetch reads the whole list into the roster. Members that are absent are dropped, or suspected while there is grace.
+func (m *membership) fetch(ctx context.Context, r *roster) error {
+	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
+	defer cancel()
+	found, err := m.client.Get(ctx, m.prefix, clientv3.WithPrefix())
+	if err != nil {
+		return fmt.Errorf("get the members: %w", err)
+	}
+	m.contacted()
+	present := map[string]Member{}
+	for _, kv := range found.Kvs {
+		member, err := decodeMember(kv.Value)
+		if err != nil {
+			m.logger.Warn("member in etcd cannot be read", slog.String("key", string(kv.Key)), slog.Any("error", err))
+			continue
+		}
+		present[member.ID] = member
+	}
+	r.replace(present, m.graceUntil())
+	r.revision = found.Header.Revision
+	return nil
+}
+
+// resign takes this node out of the list, here and in etcd. When etcd cannot be reached the lease runs out by itself.
+func (m *membership) resign(ctx context.Context) error {
+	m.leaving.Store(true)
+	_, err := m.client.Revoke(ctx, m.lease)
+	dropped := make(chan struct{})
+	select {
+	case m.leave <- dropped:
+	case <-ctx.Done():
+		return errors.Join(err, context.Cause(ctx))
+	}
+	select {
+	case <-dropped:
+		return err
+	case <-ctx.Done():
+		return errors.Join(err, context.Cause(ctx))
+	}
+}
+
+// contacted notes that etcd answered. After a silence longer than a lease, the others had no chance to keep theirs either:
+// they get one more TTL before they are taken for gone.
+func (m *membership) contacted() {
+	now := time.Now()
+	if before := m.contact.Swap(now.UnixNano()); before != 0 && now.Sub(time.Unix(0, before)) > m.ttl {
+		m.grace.Store(now.Add(m.ttl).UnixNano())
+		m.logger.Info("etcd is back", slog.Duration("silence", now.Sub(time.Unix(0, before))))
+	}
+}
+
+func (m *membership) lastContact() time.Time { return time.Unix(0, m.contact.Load()) }
+
+// graceUntil is the zero time when there is no grace.
+func (m *membership) graceUntil() time.Time {
+	if until := time.Unix(0, m.grace.Load()); time.Now().Before(until) {
+		return until
+	}
+	return time.Time{}
+}
+
+// isLost is called when etcd, which was reached, does not know this node any more.
+func (m *membership) isLost(why string) {
+	if m.leaving.Load() {
+		return
+	}
+	m.lostOnce.Do(func() {
+		m.metrics.leaseLost.Inc()
+		m.logger.Error("this node is no member of the cluster any more", slog.String("why", why))
+		close(m.lost)
+	})
+}
+
+// keepAlive renews the lease. It first asks for it: that call comes back at once when etcd cannot be reached, whereas
+// the client repeats a renewal without pause.
+func (m *membership) keepAlive(ctx context.Context) {
+	tick := time.NewTicker(m.ttl / renewsPerTTL)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := m.renew(ctx)
+		switch {
+		case ctx.Err() != nil || m.leaving.Load():
+			return
+		case errors.Is(err, rpctypes.ErrLeaseNotFound):
+			m.isLost("its lease is gone")
+			return
+		case err != nil:
+			m.metrics.unreachable.Inc()
+			m.logger.Warn("lease not renewed", slog.Any("error", err))
+		}
+	}
+}
+
+func (m *membership) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, min(etcdTimeout, m.ttl/renewsPerTTL))
+	defer cancel()
+	left, err := m.client.TimeToLive(ctx, m.lease)
+	if err != nil {
+		return err
+	}
+	m.contacted()
+	if left.TTL <= 0 {
+		return rpctypes.ErrLeaseNotFound
+	}
+	_, err = m.client.KeepAliveOnce(ctx, m.lease)
+	return err
+}
+
+func decodeMember(value []byte) (Member, error) {
+	var member Member
+	if err := json.Unmarshal(value, &member); err != nil {
+		return Member{}, err
+	}
+	if member.ID == "" {
+		return Member{}, errors.New("no ID")
+	}
+	if _, _, err := splitHostPort(member.Addr); err != nil {
+		return Member{}, err
+	}
+	return member, nil
+}
+
+// toProto gives protoactor's form of the members.
+func toProto(members []Member) pcluster.Members {
+	out := make(pcluster.Members, 0, len(members))
+	for _, m := range members {
+		host, port, err := splitHostPort(m.Addr)
+		if err != nil {
+			continue // decodeMember has refused it
+		}
+		out = append(out, &pcluster.Member{Id: m.ID, Host: host, Port: port, Kinds: m.Kinds})
+	}
+	return out
+}
+
+// splitHostPort keeps the brackets of an IPv6 address, since protoactor puts host and port together with a colon.
+func splitHostPort(addr string) (host string, port int32, err error) {
+	host, digits, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, err
+	}
+	n, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil {
+		return "", 0, fmt.Errorf("port of %q: %w", addr, err)
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host, int32(n), nil
+}

@@ -1,0 +1,93 @@
+package cluster_test
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/latchkey/latchkey/cluster"
+)
+
+// echo answers a string with its grain's identity and the string.
+type echo struct{}
+
+func (e *echo) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *wrapperspb.StringValue:
+		_, identity := cluster.Identity(ctx.Self())
+		ctx.Respond(wrapperspb.String(identity + ":" + m.Value))
+	}
+}
+
+func echoProps() *actor.Props { return actor.PropsFromProducer(func() actor.Actor { return &echo{} }) }
+
+func single(t testing.TB, kinds map[string]*actor.Props) *cluster.Node {
+	t.Helper()
+	level := slog.LevelWarn
+	node, err := cluster.Start(t.Context(), cluster.Options{
+		EtcdDir: t.TempDir(), Kinds: kinds,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, node.Drain(ctx))
+	})
+	return node
+}
+
+func TestOneNodeAnswers(t *testing.T) {
+	t.Parallel()
+	begin := time.Now()
+	node := single(t, map[string]*actor.Props{"echo": echoProps()})
+	t.Log("started in", time.Since(begin))
+	require.NoError(t, node.Ready())
+	require.Len(t, node.Members(), 1)
+	answer, err := node.Request(t.Context(), "echo", "42", wrapperspb.String("hello"))
+	require.NoError(t, err)
+	require.Equal(t, "42:hello", answer.(*wrapperspb.StringValue).Value)
+	require.Equal(t, 1, node.Count("echo"))
+	begin = time.Now()
+	require.NoError(t, node.Drain(t.Context()))
+	t.Log("drained in", time.Since(begin))
+	require.Equal(t, 0, node.Count("echo"))
+	require.ErrorIs(t, node.Ready(), cluster.ErrNotMember)
+}
+
+func BenchmarkRequest(b *testing.B) {
+	node := single(b, map[string]*actor.Props{"echo": echoProps()})
+	msg := wrapperspb.String("hello")
+	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
+	defer cancel()
+	_, err := node.Request(ctx, "echo", "42", msg)
+	require.NoError(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := node.Request(ctx, "echo", "42", msg); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRootRequestFuture(b *testing.B) {
+	system := actor.NewActorSystem()
+	pid := system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+		if m, ok := ctx.Message().(*wrapperspb.StringValue); ok {
+			ctx.Respond(m)
+		}
+	}))
+	msg := wrapperspb.String("hello")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := system.Root.RequestFuture(pid, msg, time.Minute).Result(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

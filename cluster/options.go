@@ -1,0 +1,132 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The defaults of Options.
+const (
+	DefaultName            = "latchkey"
+	DefaultAddr            = "127.0.0.1:0"
+	DefaultLeaseTTL        = 5 * time.Second
+	DefaultMailboxSize     = 256
+	DefaultPlacementActors = 8
+	DefaultRequestTimeout  = 10 * time.Second
+
+	minLeaseTTL        = time.Second
+	maxMailboxSize     = 1 << 16
+	maxPlacementActors = 256
+)
+
+// Options describes a node. The zero value of a field takes its default.
+type Options struct {
+	// Addr is the host:port on which the node listens for other nodes; port 0 takes a free one.
+	Addr string
+	// AdvertiseAddr is the host:port at which other nodes reach it; the address that it listens on by default.
+	AdvertiseAddr string
+
+	// EtcdEndpoints are the servers of an etcd that the nodes share. Without any the node runs its own etcd, and is alone.
+	EtcdEndpoints []string
+	// EtcdDir holds the data of the node's own etcd.
+	EtcdDir string
+
+	// ClusterName keeps the members of several clusters in one etcd apart.
+	ClusterName string
+	// LeaseTTL is how long the others wait for a node that has died.
+	LeaseTTL time.Duration
+
+	// Kinds are the grains that this node can run, by the name of their kind. The producers are called while a request waits,
+	// so they only construct; a grain loads its state when its first message comes.
+	Kinds map[string]*actor.Props
+	// MailboxSize is how many requests wait for one grain before further ones are answered Busy. Messages that nobody waits
+	// for may take as much again, because nobody would send them again.
+	MailboxSize int
+	// PlacementActors is how many actors answer the other nodes' questions for grains.
+	PlacementActors int
+	// RequestTimeout bounds a request whose context has no deadline, or a later one.
+	RequestTimeout time.Duration
+
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+
+	// WatchDelay holds back what this node learns about the membership, so that a test can have nodes disagree.
+	WatchDelay time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Addr == "" {
+		o.Addr = DefaultAddr
+	}
+	if o.ClusterName == "" {
+		o.ClusterName = DefaultName
+	}
+	if o.LeaseTTL == 0 {
+		o.LeaseTTL = DefaultLeaseTTL
+	}
+	if o.MailboxSize == 0 {
+		o.MailboxSize = DefaultMailboxSize
+	}
+	if o.PlacementActors == 0 {
+		o.PlacementActors = DefaultPlacementActors
+	}
+	if o.RequestTimeout == 0 {
+		o.RequestTimeout = DefaultRequestTimeout
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Registerer == nil {
+		o.Registerer = prometheus.NewRegistry()
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	var errs []error
+	invalid := func(format string, args ...any) { errs = append(errs, fmt.Errorf("cluster: "+format, args...)) }
+
+	host, _, err := net.SplitHostPort(o.Addr)
+	if err != nil {
+		invalid("address %q is not host:port: %w", o.Addr, err)
+	}
+	if ip := net.ParseIP(host); o.AdvertiseAddr == "" && (host == "" || ip != nil && ip.IsUnspecified()) {
+		invalid("a node that listens on %q needs an address to advertise", o.Addr)
+	}
+	if o.AdvertiseAddr != "" {
+		if _, _, err := net.SplitHostPort(o.AdvertiseAddr); err != nil {
+			invalid("advertised address %q is not host:port: %w", o.AdvertiseAddr, err)
+		}
+	}
+	if len(o.EtcdEndpoints) == 0 && o.EtcdDir == "" {
+		invalid("neither the endpoints of an etcd nor a directory for an own one")
+	}
+	if strings.Contains(o.ClusterName, "/") {
+		invalid("the cluster's name %q contains a slash", o.ClusterName)
+	}
+	if o.LeaseTTL < minLeaseTTL || o.LeaseTTL%time.Second != 0 {
+		invalid("the lease TTL %v is not a number of seconds", o.LeaseTTL)
+	}
+	for name, props := range o.Kinds {
+		if name == "" || strings.Contains(name, "/") || props == nil {
+			invalid("the kind %q has no props, or no name that goes before a slash", name)
+		}
+	}
+	if o.MailboxSize < 1 || o.MailboxSize > maxMailboxSize {
+		invalid("the mailbox size %d is not in 1..%d", o.MailboxSize, maxMailboxSize)
+	}
+	if o.PlacementActors < 1 || o.PlacementActors > maxPlacementActors {
+		invalid("%d placement actors are not in 1..%d", o.PlacementActors, maxPlacementActors)
+	}
+	if o.RequestTimeout < 0 || o.WatchDelay < 0 {
+		invalid("a negative duration")
+	}
+	return errors.Join(errs...)
+}

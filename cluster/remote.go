@@ -1,0 +1,80 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/remote"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	maxBatch        = 128      // messages that travel together
+	maxBatchBytes   = 64 << 20 // a batch of the largest messages
+	writerQueue     = 1024     // where the queue to a node begins; it grows
+	connectTries    = 1        // before the requests to a node are given up; each is followed by a pause of 2 s
+	probeAfter      = 5 * time.Second
+	probeTimeout    = 3 * time.Second
+	minProbeAllowed = 2 * time.Second
+)
+
+// remoteConfig sets the limits of the connections between nodes. A message that protoactor cannot handle (an unknown type,
+// a call that it has not implemented) panics in its reader: the interceptors turn that into the end of one connection.
+func remoteConfig(o Options) (*remote.Config, error) {
+	host, digits, err := net.SplitHostPort(o.Addr)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.Atoi(digits)
+	if err != nil {
+		return nil, fmt.Errorf("port of %q: %w", o.Addr, err)
+	}
+	guard := guard{o.Logger}
+	return remote.Configure(host, port,
+		remote.WithAdvertisedHost(o.AdvertiseAddr),
+		remote.WithEndpointWriterBatchSize(maxBatch),
+		remote.WithEndpointWriterQueueSize(writerQueue),
+		remote.WithServerOptions(
+			grpc.MaxRecvMsgSize(maxBatchBytes),
+			grpc.KeepaliveParams(keepalive.ServerParameters{Time: probeAfter, Timeout: probeTimeout}),
+			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minProbeAllowed, PermitWithoutStream: true}),
+			grpc.UnaryInterceptor(guard.unary),
+			grpc.StreamInterceptor(guard.stream),
+		),
+		remote.WithDialOptions(
+			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxBatchBytes), grpc.MaxCallSendMsgSize(maxBatchBytes)),
+			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: probeAfter, Timeout: probeTimeout, PermitWithoutStream: true}),
+		),
+		func(c *remote.Config) { c.MaxRetryCount = connectTries },
+	), nil
+}
+
+// guard keeps a panic in a handler from ending the process.
+type guard struct{ logger *slog.Logger }
+
+func (g guard) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (answer any, err error) {
+	defer g.recover(&err)
+	return next(ctx, req)
+}
+
+func (g guard) stream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	defer g.recover(&err)
+	return next(srv, stream)
+}
+
+func (g guard) recover(err *error) {
+	if reason := recover(); reason != nil {
+		g.logger.Error("message from another node panicked", slog.Any("reason", reason), slog.String("stack", string(debug.Stack())))
+		*err = status.Error(codes.Internal, "the message could not be handled")
+	}
+}

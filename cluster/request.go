@@ -1,0 +1,154 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/latchkey/latchkey/cluster/clusterpb"
+)
+
+// The pause before a request that was not executed is sent again: random, so that many callers do not come back together.
+const (
+	minBackoff = 10 * time.Millisecond
+	maxBackoff = 100 * time.Millisecond
+)
+
+// Request sends a message to a grain, wherever it is, starts the grain when it is not running, and waits for the answer. It
+// is the only way to ask a grain.
+//
+// What was certainly not executed (the grain stops, moves, or answers Retry) is sent again until ctx is done; a message that
+// was delivered is never sent twice. A full mailbox is ErrBusy at once. After an error that is ErrUnknown the caller does not
+// know whether the message was executed.
+//
+// The message and the answer are shared with the grain when it is on this node, so nobody may change them. They have to be
+// protobuf messages (or a remote.RootSerializable) to reach another node.
+func (n *Node) Request(ctx context.Context, kind, identity string, msg any) (any, error) {
+	answer, err := n.request(ctx, kind, identity, msg)
+	n.metrics.count(err)
+	return answer, err
+}
+
+func (n *Node) request(ctx context.Context, kind, identity string, msg any) (any, error) {
+	for attempt := 0; ; attempt++ {
+		answer, err := n.try(ctx, kind, identity, msg)
+		if !errors.Is(err, errRetry) {
+			return answer, err
+		}
+		n.metrics.retries.Inc()
+		if !pause(ctx, attempt) {
+			return nil, fmt.Errorf("%w: %w: %w", ErrUnavailable, context.Cause(ctx), err)
+		}
+	}
+}
+
+// errRetry is in the errors after which the same message may be sent again.
+var errRetry = errors.New("not executed")
+
+// try sends the message once.
+func (n *Node) try(ctx context.Context, kind, identity string, msg any) (any, error) {
+	pid, err := n.lookup.locate(ctx, kind, identity)
+	if err != nil {
+		if errors.Is(err, ErrFailed) || errors.Is(err, ErrKind) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: %v", errRetry, err) // its own outcome does not matter: it only asked for the grain
+	}
+	answer, err := n.replies.request(ctx, pid, msg, n.options.RequestTimeout)
+	if err != nil {
+		if errors.Is(err, ErrUnknown) {
+			n.lookup.forget(kind, identity)
+		}
+		return nil, err
+	}
+	switch a := answer.(type) {
+	case *clusterpb.Busy:
+		return nil, ErrBusy
+	case *clusterpb.Retry:
+		return nil, errRetry
+	case *actor.DeadLetterResponse:
+		n.lookup.forget(kind, identity)
+		return nil, errRetry
+	case *clusterpb.Failed:
+		return nil, fmt.Errorf("%w: %s", ErrFailed, a.Reason)
+	}
+	return answer, nil
+}
+
+// pause waits before the next attempt; it reports false when ctx is done.
+func pause(ctx context.Context, attempt int) bool {
+	most := min(minBackoff<<min(attempt+1, 4), maxBackoff)
+	t := time.NewTimer(minBackoff + rand.N(most-minBackoff+1))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// maxTells bounds the messages whose grain is being looked for on another node.
+const maxTells = 1024
+
+// Tell sends a message to a grain, which is started when it is not running, and waits for nothing: what cannot be delivered
+// is dropped and counted. Two messages to one grain may overtake each other.
+func (n *Node) Tell(kind, identity string, msg any) {
+	v, h := n.lookup.view.Load(), hash(identity)
+	owner := v.owner(kind, h)
+	if owner == nil {
+		n.metrics.dropped.Inc()
+		return
+	}
+	if owner.Self {
+		n.tellLocal(kind, identity, msg)
+		return
+	}
+	if !canTravel(msg) {
+		n.metrics.dropped.Inc()
+		return
+	}
+	if pid, ok := v.pids.Get(grainKey{kind, identity}); ok {
+		n.system.Root.Send(pid, msg)
+		return
+	}
+	select {
+	case n.tells <- struct{}{}:
+	default:
+		n.metrics.dropped.Inc()
+		return
+	}
+	go func() {
+		defer func() { <-n.tells }()
+		ctx, cancel := context.WithTimeout(n.ctx, n.options.RequestTimeout)
+		defer cancel()
+		n.tellRemote(ctx, kind, identity, msg)
+	}()
+}
+
+func (n *Node) tellLocal(kind, identity string, msg any) {
+	pid, err := n.lookup.locate(n.ctx, kind, identity) // asks nobody: the grain is this node's
+	if err != nil {
+		n.metrics.dropped.Inc()
+		return
+	}
+	n.system.Root.Send(pid, msg)
+}
+
+func (n *Node) tellRemote(ctx context.Context, kind, identity string, msg any) {
+	for attempt := 0; ; attempt++ {
+		pid, err := n.lookup.locate(ctx, kind, identity)
+		if err == nil {
+			n.system.Root.Send(pid, msg)
+			return
+		}
+		if errors.Is(err, ErrFailed) || !pause(ctx, attempt) {
+			n.metrics.dropped.Inc()
+			return
+		}
+	}
+}

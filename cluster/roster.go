@@ -1,0 +1,68 @@
+package cluster
+
+import (
+	"time"
+)
+
+// A roster is the list of members as the watch builds it. One goroutine owns it.
+type roster struct {
+	members  map[string]Member
+	suspects map[string]time.Time // members that etcd does not list, and when they are dropped
+	revision int64                // of etcd, up to which the roster is complete
+}
+
+func newRoster() *roster {
+	return &roster{members: map[string]Member{}, suspects: map[string]time.Time{}}
+}
+
+func (r *roster) add(m Member) {
+	r.members[m.ID] = m
+	delete(r.suspects, m.ID)
+}
+
+// remove drops a member, or only suspects it until the grace is over.
+func (r *roster) remove(id string, grace time.Time) {
+	if _, known := r.members[id]; known && !grace.IsZero() {
+		r.suspects[id] = grace
+		return
+	}
+	r.drop(id)
+}
+
+func (r *roster) drop(id string) {
+	delete(r.members, id)
+	delete(r.suspects, id)
+}
+
+// replace takes a complete list over.
+func (r *roster) replace(present map[string]Member, grace time.Time) {
+	for id := range r.members {
+		if _, ok := present[id]; !ok {
+			r.remove(id, grace)
+		}
+	}
+	for _, m := range present {
+		r.add(m)
+	}
+}
+
+// expire drops the suspects whose time is over; next is when the next one's is, zero when there is none.
+func (r *roster) expire(now time.Time) (next time.Time) {
+	for id, until := range r.suspects {
+		switch {
+		case !now.Before(until):
+			r.drop(id)
+		case next.IsZero() || until.Before(next):
+			next = until
+		}
+	}
+	return next
+}
+
+func (r *roster) list() []Member {
+	out := make([]Member, 0, len(r.members))
+	for _, m := range r.members {
+		out = append(out, m)
+	}
+	return out
+}
