@@ -1,0 +1,75 @@
+package sim
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/latchkey/latchkey/transport/wire"
+)
+
+// The types of events that a device reports by itself.
+const (
+	eventBolt       = "bolt"
+	eventDoor       = "door"
+	eventBattery    = "battery"
+	eventManualOpen = "manual-open"
+)
+
+const eventsPerCall = 32
+
+// Report adds an event of any type to those that the device sends.
+func (d *Device) Report(typ, value string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.report(typ, value)
+}
+
+// report changes what the event is about and keeps the event until it is acknowledged. The caller holds d.mu.
+func (d *Device) report(typ, value string) {
+	switch typ {
+	case eventBolt:
+		d.bolt = value
+	case eventDoor:
+		d.door = value
+	}
+	d.flashFailed(d.flash.addEvent(typ, value, d.mono()))
+	d.planFlush(0)
+}
+
+func (d *Device) reportBattery() { d.report(eventBattery, strconv.Itoa(d.battery())) }
+
+// planFlush sends the waiting events, after the wait at the earliest and not sooner after the last call than
+// EventsEvery. The caller holds d.mu.
+func (d *Device) planFlush(wait time.Duration) {
+	c := d.conn
+	if c == nil || c.reporting || len(d.flash.events) == 0 {
+		return
+	}
+	wait = max(wait, d.opts.EventsEvery-time.Since(c.reported))
+	later(&d.flush, wait, d.sendEvents)
+}
+
+// sendEvents sends the oldest events. One call is on its way at a time, so the server gets them in order.
+func (d *Device) sendEvents() {
+	d.mu.Lock()
+	c := d.conn
+	if c == nil || c.reporting || len(d.flash.events) == 0 || d.ctx.Err() != nil || c.frozen.isShut() {
+		d.mu.Unlock()
+		return // a heartbeat or the next session tries again
+	}
+	c.reporting, c.reported = true, time.Now()
+	items := wire.Events{Items: d.flash.events[:min(len(d.flash.events), eventsPerCall)]}
+	frame := wire.AppendCall(nil, d.callID('e'), wire.ActionEvents, &items)
+	d.mu.Unlock()
+	_ = c.write(frame)
+}
+
+// acknowledged forgets what the server has stored, and sends the rest.
+func (c *conn) acknowledged(seq uint64) {
+	d := c.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c.reporting = false
+	d.flashFailed(d.flash.acknowledge(seq))
+	d.planFlush(0)
+}

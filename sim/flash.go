@@ -1,0 +1,176 @@
+package sim
+
+import "github.com/latchkey/latchkey/transport/wire"
+
+const (
+	commandsKept = 4096 // command IDs that a device remembers; far more than a lifetime of 15 s can bring
+	eventsKept   = 1024 // events that wait for their acknowledgement; then the oldest give way
+)
+
+// commandState is how far a device came with a command.
+type commandState string
+
+const (
+	// commandStarted is written before the motor moves. Found after a reboot, it means that nobody knows.
+	commandStarted  commandState = "started"
+	commandExecuted commandState = "executed"
+	commandRefused  commandState = "refused"
+)
+
+// commandRecord is what a device's journal says of one command, and what a repeat of it is answered with.
+type commandRecord struct {
+	ID    string       `json:"id"`
+	State commandState `json:"state"`
+	Code  string       `json:"code,omitempty"` // of the refusal
+	Mono  int64        `json:"mono,omitempty"` // when the motor had moved
+}
+
+// Flash is the memory of a device that survives its reboots: the journal of command IDs, the highest epoch, and the
+// events that the server has not acknowledged. A Flash belongs to one device, whose mutex guards it; with a
+// FlashFile behind it, it also survives the process.
+type Flash struct {
+	uuid string
+	file *FlashFile // nil: in memory only
+
+	epoch    uint64
+	commands map[string]*commandRecord
+	order    []string // of commands, oldest first
+	seq      uint64   // of the newest event
+	events   []wire.Event
+	// whole says that the journal holds every command that the server may still ask about. Until a server has said
+	// so (see greeted), an ID that is not in the journal may have been obeyed before the journal began.
+	whole bool
+}
+
+// NewFlash makes an empty flash that lives in memory only.
+func NewFlash() *Flash { return new(Flash) }
+
+// raiseEpoch stores an epoch if it is higher than any before.
+func (f *Flash) raiseEpoch(epoch uint64) error {
+	if epoch <= f.epoch {
+		return nil
+	}
+	f.epoch = epoch
+	return f.save(flashLine{Epoch: epoch})
+}
+
+func (f *Flash) find(commandID string) (commandRecord, bool) {
+	r := f.commands[commandID]
+	if r == nil {
+		return commandRecord{}, false
+	}
+	return *r, true
+}
+
+// put journals a command, anew or with another state.
+func (f *Flash) put(r commandRecord) error {
+	f.apply(r)
+	return f.save(flashLine{Command: &r})
+}
+
+func (f *Flash) apply(r commandRecord) {
+	if old := f.commands[r.ID]; old != nil {
+		*old = r
+		return
+	}
+	if f.commands == nil {
+		f.commands = make(map[string]*commandRecord)
+	}
+	f.commands[r.ID] = &r
+	f.order = append(f.order, r.ID)
+	if len(f.order) > commandsKept {
+		delete(f.commands, f.order[0])
+		f.order[0] = ""
+		f.order = f.order[1:]
+	}
+}
+
+// status answers CommandStatus for one command.
+func (f *Flash) status(commandID string) string {
+	r, seen := f.find(commandID)
+	switch {
+	case !seen && !f.whole, r.State == commandStarted:
+		return wire.StatusJournalLost
+	case !seen:
+		return wire.StatusNotSeen
+	case r.State == commandExecuted:
+		return wire.StatusExecuted
+	default:
+		return wire.StatusRefused
+	}
+}
+
+// addEvent gives an event the next seq and keeps it until it is acknowledged.
+func (f *Flash) addEvent(typ, value string, mono int64) error {
+	f.seq++
+	e := wire.Event{Seq: f.seq, Type: typ, Value: value, Mono: mono}
+	f.keepEvent(e)
+	return f.save(flashLine{Event: &e})
+}
+
+func (f *Flash) keepEvent(e wire.Event) {
+	if len(f.events) == eventsKept {
+		f.events = append(f.events[:0], f.events[1:]...)
+	}
+	f.events = append(f.events, e)
+}
+
+// acknowledge forgets the events up to seq.
+func (f *Flash) acknowledge(seq uint64) error {
+	n := 0
+	for n < len(f.events) && f.events[n].Seq <= seq {
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	f.events = append(f.events[:0], f.events[n:]...)
+	if len(f.events) == 0 {
+		f.events = nil // a resting device costs nothing
+	}
+	return f.save(flashLine{Acked: seq})
+}
+
+// greeted takes what the server says in its answer to Hello. A server that has stored more events than this flash
+// knows of has seen the flash before it was erased: numbering goes on where the server is, or it would take the new
+// events for repeats. A server that has
+// no command to resolve will never ask about one from before this flash.
+func (f *Flash) greeted(epoch, ackSeq uint64, resolves bool) error {
+	if !resolves && !f.whole {
+		f.whole = true
+		if err := f.save(flashLine{Whole: true}); err != nil {
+			return err
+		}
+	}
+	if err := f.raiseEpoch(epoch); err != nil {
+		return err
+	}
+	if ackSeq <= f.seq {
+		return f.acknowledge(ackSeq)
+	}
+	waiting := f.events
+	f.events, f.seq = nil, ackSeq
+	if err := f.save(flashLine{Acked: ackSeq}); err != nil {
+		return err
+	}
+	for _, e := range waiting {
+		if err := f.addEvent(e.Type, e.Value, e.Mono); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// erase loses everything, as a worn-out or reset flash does.
+func (f *Flash) erase() error {
+	*f = Flash{uuid: f.uuid, file: f.file}
+	return f.save(flashLine{Erased: true})
+}
+
+func (f *Flash) save(l flashLine) error {
+	if f.file == nil {
+		return nil
+	}
+	l.Lock = f.uuid
+	return f.file.append(l)
+}

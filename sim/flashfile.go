@@ -1,0 +1,121 @@
+package sim
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/latchkey/latchkey/transport/wire"
+)
+
+// FlashFile keeps the flashes of a whole fleet in one file of JSON lines, one line a change: ten thousand devices
+// must not need ten thousand open files. Lines reach the operating system before the motor moves, so they survive
+// the death of the process; they are not forced to disk, since it is the locks that are simulated, not their power.
+type FlashFile struct {
+	mu      sync.Mutex // guards what follows
+	f       *os.File
+	flashes map[string]*Flash
+}
+
+// flashLine is one change of one flash.
+type flashLine struct {
+	Lock    string         `json:"lock"`
+	Epoch   uint64         `json:"epoch,omitempty"`
+	Command *commandRecord `json:"command,omitempty"`
+	Event   *wire.Event    `json:"event,omitempty"`
+	Acked   uint64         `json:"acked,omitempty"`
+	Erased  bool           `json:"erased,omitempty"` // everything before this line is gone
+	Whole   bool           `json:"whole,omitempty"`  // nothing from before is asked about any more
+}
+
+// OpenFlashFile reads the flashes in the file at path, or starts with none.
+func OpenFlashFile(path string) (*FlashFile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("sim: flash file: %w", err)
+	}
+	ff := &FlashFile{f: f, flashes: make(map[string]*Flash)}
+	if err := ff.load(); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("sim: flash file %s: %w", path, err)
+	}
+	return ff, nil
+}
+
+// Flash returns the flash of the device with the UUID.
+func (ff *FlashFile) Flash(uuid string) *Flash {
+	ff.mu.Lock()
+	defer ff.mu.Unlock()
+	return ff.flash(uuid)
+}
+
+// Close closes the file. The devices must have stopped.
+func (ff *FlashFile) Close() error { return ff.f.Close() }
+
+func (ff *FlashFile) flash(uuid string) *Flash {
+	f := ff.flashes[uuid]
+	if f == nil {
+		f = &Flash{uuid: uuid, file: ff}
+		ff.flashes[uuid] = f
+	}
+	return f
+}
+
+// load applies all lines. A last line without its end was being written when the process died: it is cut off.
+func (ff *FlashFile) load() error {
+	r := bufio.NewReader(ff.f)
+	for offset := int64(0); ; {
+		text, err := r.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return ff.f.Truncate(offset)
+		}
+		if err != nil {
+			return err
+		}
+		var l flashLine
+		if err := json.Unmarshal(text, &l); err != nil {
+			return fmt.Errorf("at byte %d: %w", offset, err)
+		}
+		ff.flash(l.Lock).replay(l)
+		offset += int64(len(text))
+	}
+}
+
+// replay does again what a line says was done.
+func (f *Flash) replay(l flashLine) {
+	if l.Erased {
+		*f = Flash{uuid: f.uuid, file: f.file}
+	}
+	f.whole = f.whole || l.Whole
+	f.epoch = max(f.epoch, l.Epoch)
+	if l.Command != nil {
+		f.apply(*l.Command)
+	}
+	if l.Event != nil {
+		f.seq = max(f.seq, l.Event.Seq)
+		f.keepEvent(*l.Event)
+	}
+	if l.Acked > f.seq { // the server had the numbers of a flash before this one: see greeted
+		f.events, f.seq = nil, l.Acked
+	}
+	for len(f.events) > 0 && f.events[0].Seq <= l.Acked {
+		f.events = f.events[1:]
+	}
+}
+
+func (ff *FlashFile) append(l flashLine) error {
+	line, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	ff.mu.Lock()
+	defer ff.mu.Unlock()
+	if _, err := ff.f.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("sim: flash file: %w", err)
+	}
+	return nil
+}
