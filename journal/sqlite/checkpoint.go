@@ -1,0 +1,118 @@
+package sqlite
+
+import (
+	"sync/atomic"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/latchkey/latchkey/journal"
+)
+
+const (
+	pageSize = 4096
+	// checkpointPages in the WAL (16 MiB) make a checkpoint due. Larger is cheaper, since a page that was written
+	// often is moved once; smaller starts faster after a crash.
+	checkpointPages = 4096
+	// maxWALPages (128 MiB) are too many: readers were always in the way, so the writer now waits for them.
+	maxWALPages = 8 * checkpointPages
+	// finishPages or fewer are left to the writer, which has to do the last step; a second pass catches up before that.
+	finishPages = 256
+	maxPasses   = 3
+
+	checkpointerCacheKiB = 256
+)
+
+// checkpointer moves pages from the WAL into the data file while the writer goes on. The WAL begins anew only when all
+// of it has been moved, which a busy writer would never let happen: so once nearly all is moved, the writer itself moves
+// the few pages that it has added meanwhile, between two batches. That is the only time that appends wait for.
+type checkpointer struct {
+	conn    *sqlite.Conn
+	due     chan struct{}
+	running bool        // of the writer: it asked for a checkpoint and has not finished it
+	nearly  atomic.Bool // the writer's turn
+	stopped chan struct{}
+}
+
+func openCheckpointer(path string) (*checkpointer, error) {
+	conn, err := connect(path, checkpointerCacheKiB)
+	if err != nil {
+		return nil, err
+	}
+	return &checkpointer{conn: conn, due: make(chan struct{}, 1), stopped: make(chan struct{})}, nil
+}
+
+// checkpointBeside is the checkpointer's goroutine.
+func (j *Journal) checkpointBeside() {
+	defer close(j.checkpoint.stopped)
+	for range j.checkpoint.due {
+		for range maxPasses {
+			if j.failure.Load() != nil {
+				break
+			}
+			pass, err := j.checkpoint.conn.Prepare("PRAGMA wal_checkpoint(PASSIVE)")
+			if err != nil {
+				j.fail(err)
+				break
+			}
+			inWAL, moved, err := checkpoint(pass)
+			if err != nil {
+				j.fail(err)
+				break
+			}
+			if inWAL-moved <= finishPages {
+				break
+			}
+		}
+		j.checkpoint.nearly.Store(true)
+		j.nudge()
+	}
+}
+
+// checkpoint runs one of the checkpoint statements. A checkpoint that something is in the way of is no error.
+func checkpoint(pass *sqlite.Stmt) (inWAL, moved int, err error) {
+	if _, err := pass.Step(); err != nil {
+		return 0, 0, err
+	}
+	inWAL, moved = pass.ColumnInt(1), pass.ColumnInt(2)
+	return inWAL, moved, pass.Reset()
+}
+
+// watchWAL is the writer's part, after every batch.
+func (j *Journal) watchWAL() {
+	w, c := j.writer, j.checkpoint
+	if j.failure.Load() != nil {
+		return
+	}
+	if c.nearly.CompareAndSwap(true, false) {
+		last := w.statements.checkpoint
+		if w.walPages > maxWALPages {
+			last = w.statements.restart
+		}
+		inWAL, moved, err := checkpoint(last)
+		if err != nil {
+			j.fail(err)
+			return
+		}
+		w.walPages = inWAL - moved
+		c.running = false
+		j.metrics.walPages.Set(float64(inWAL))
+	}
+	if w.walPages < checkpointPages || c.running {
+		return
+	}
+	inWAL, _, err := checkpoint(w.statements.sizeOfWAL) // walPages is a guess on the high side
+	if err != nil {
+		j.fail(err)
+		return
+	}
+	if w.walPages = inWAL; inWAL >= checkpointPages {
+		c.running = true
+		c.due <- struct{}{}
+	}
+}
+
+// pagesOfCommit are those that nearly every transaction writes: the ends of the tables.
+const pagesOfCommit = 4
+
+// pagesOf says how many pages an append makes a transaction write, at most (but for rare splits of inner pages).
+func pagesOf(a *journal.Append) int { return 1 + len(a.Index) + a.Size()/(pageSize/2) }

@@ -1,0 +1,207 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/latchkey/latchkey/journal"
+)
+
+const (
+	// readConnections read at the same time; a caller waits for a free one.
+	readConnections = 4
+	readerCacheKiB  = 4 << 10
+)
+
+// reader is a connection for reading with its statements. It sees what is durable, and nothing that is staged.
+type reader struct {
+	conn                                          *sqlite.Conn
+	head, stream, all, claimed, entries, snapshot *sqlite.Stmt
+}
+
+// readers are the connections for reading. free has those that nobody is using, and is closed when none may be used.
+type readers struct {
+	all  []*reader
+	free chan *reader
+}
+
+func openReaders(path string) (*readers, error) {
+	rs := &readers{free: make(chan *reader, readConnections)}
+	for range readConnections {
+		r, err := openReader(path)
+		if err != nil {
+			return nil, errors.Join(err, rs.close())
+		}
+		rs.all = append(rs.all, r)
+		rs.free <- r
+	}
+	return rs, nil
+}
+
+func openReader(path string) (*reader, error) {
+	conn, err := connect(path, readerCacheKiB)
+	if err != nil {
+		return nil, err
+	}
+	if err := sqlitex.ExecuteTransient(conn, "PRAGMA query_only = ON", nil); err != nil {
+		return nil, closeAfter(conn, err)
+	}
+	r := &reader{conn: conn}
+	const fields = "r.version, r.position, r.type, r.time, r.append_id, r.data"
+	for statement, query := range map[**sqlite.Stmt]string{
+		&r.head: `SELECT version, append_id FROM records
+			WHERE stream = (SELECT id FROM streams WHERE name = ?) ORDER BY version DESC LIMIT 1`,
+		&r.stream: "SELECT " + fields + ` FROM records r
+			WHERE r.stream = (SELECT id FROM streams WHERE name = ?) AND r.version > ? ORDER BY r.version LIMIT ?`,
+		// CROSS JOIN keeps the order of the tables: along the positions, never along the streams.
+		&r.all: "SELECT " + fields + `, s.name FROM records r CROSS JOIN streams s ON s.id = r.stream
+			WHERE r.position > ? ORDER BY r.position LIMIT ?`,
+		&r.claimed: "SELECT s.name FROM claims c JOIN streams s ON s.id = c.stream WHERE c.kind = ? AND c.key = ?",
+		&r.entries: `SELECT e.ref, s.name FROM entries e CROSS JOIN streams s ON s.id = e.stream
+			WHERE e.kind = ? AND e.key = ? AND e.ref > ? ORDER BY e.ref LIMIT ?`,
+		&r.snapshot: `SELECT version, codec, data FROM snapshots
+			WHERE stream = (SELECT id FROM streams WHERE name = ?)`,
+	} {
+		if *statement, err = conn.Prepare(query); err != nil {
+			return nil, closeAfter(conn, err)
+		}
+	}
+	return r, nil
+}
+
+// drain waits until no connection is in use. Whoever waits for one gets none.
+func (rs *readers) drain() {
+	for range rs.all {
+		<-rs.free
+	}
+	close(rs.free)
+}
+
+// close closes the connections, which nobody may be using.
+func (rs *readers) close() error {
+	var errs []error
+	for _, r := range rs.all {
+		errs = append(errs, r.conn.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// read runs a query on a free connection. Queries run to their end even if ctx is done: they are bounded and on an
+// index, and an interrupt would cost each of them a goroutine.
+func (j *Journal) read(ctx context.Context, query func(*reader) *sqlite.Stmt, row func(*sqlite.Stmt)) error {
+	if err := j.usable(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case r, ok := <-j.readers.free:
+		if !ok {
+			return journal.ErrClosed
+		}
+		defer func() { j.readers.free <- r }()
+		if err := rows(query(r), row); err != nil {
+			return j.readFailed(err)
+		}
+		return nil
+	}
+}
+
+func rows(stmt *sqlite.Stmt, row func(*sqlite.Stmt)) error {
+	for {
+		found, err := stmt.Step()
+		if err != nil {
+			return err
+		}
+		if !found {
+			return stmt.Reset()
+		}
+		row(stmt)
+	}
+}
+
+// readFailed stops the journal when its file cannot be read or makes no sense.
+func (j *Journal) readFailed(err error) error {
+	switch sqlite.ErrCode(err).ToPrimary() {
+	case sqlite.ResultIOErr, sqlite.ResultCorrupt, sqlite.ResultNotADB, sqlite.ResultCantOpen:
+		return j.fail(err)
+	default:
+		return fmt.Errorf("sqlite journal: %w", err)
+	}
+}
+
+// Head implements journal.Journal.
+func (j *Journal) Head(ctx context.Context, stream string) (version uint64, lastAppendID string, err error) {
+	err = j.read(ctx, func(r *reader) *sqlite.Stmt {
+		r.head.BindText(1, stream)
+		return r.head
+	}, func(row *sqlite.Stmt) { version, lastAppendID = uint64(row.ColumnInt64(0)), row.ColumnText(1) })
+	return version, lastAppendID, err
+}
+
+// Read implements journal.Journal.
+func (j *Journal) Read(ctx context.Context, stream string, after uint64, limit int) (records []journal.Record, err error) {
+	err = j.read(ctx, func(r *reader) *sqlite.Stmt {
+		r.stream.BindText(1, stream)
+		r.stream.BindInt64(2, bounded(after))
+		r.stream.BindInt64(3, int64(max(limit, 0)))
+		return r.stream
+	}, func(row *sqlite.Stmt) { records = append(records, record(row, stream)) })
+	return records, err
+}
+
+// ReadAll implements journal.Journal.
+func (j *Journal) ReadAll(ctx context.Context, after uint64, limit int) (records []journal.Record, err error) {
+	err = j.read(ctx, func(r *reader) *sqlite.Stmt {
+		r.all.BindInt64(1, bounded(after))
+		r.all.BindInt64(2, int64(max(limit, 0)))
+		return r.all
+	}, func(row *sqlite.Stmt) { records = append(records, record(row, row.ColumnText(6))) })
+	return records, err
+}
+
+// Claimed implements journal.Journal.
+func (j *Journal) Claimed(ctx context.Context, kind, key string) (stream string, err error) {
+	err = j.read(ctx, func(r *reader) *sqlite.Stmt {
+		r.claimed.BindText(1, kind)
+		r.claimed.BindText(2, key)
+		return r.claimed
+	}, func(row *sqlite.Stmt) { stream = row.ColumnText(0) })
+	return stream, err
+}
+
+// Entries implements journal.Journal.
+func (j *Journal) Entries(ctx context.Context, kind, key, after string, limit int) (entries []journal.Entry, err error) {
+	err = j.read(ctx, func(r *reader) *sqlite.Stmt {
+		r.entries.BindText(1, kind)
+		r.entries.BindText(2, key)
+		r.entries.BindText(3, after)
+		r.entries.BindInt64(4, int64(max(limit, 0)))
+		return r.entries
+	}, func(row *sqlite.Stmt) {
+		entries = append(entries, journal.Entry{Ref: row.ColumnText(0), Stream: row.ColumnText(1)})
+	})
+	return entries, err
+}
+
+// bounded is a version or position as SQLite knows it.
+func bounded(after uint64) int64 { return int64(min(after, math.MaxInt64)) }
+
+func record(row *sqlite.Stmt, stream string) journal.Record {
+	return journal.Record{
+		Stream: stream, Version: uint64(row.ColumnInt64(0)), Position: uint64(row.ColumnInt64(1)), Type: row.ColumnText(2),
+		Time: time.UnixMilli(row.ColumnInt64(3)).UTC(), AppendID: row.ColumnText(4), Data: blob(row, 5),
+	}
+}
+
+func blob(row *sqlite.Stmt, column int) []byte {
+	data := make([]byte, row.ColumnLen(column))
+	row.ColumnBytes(column, data)
+	return data
+}

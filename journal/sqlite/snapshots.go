@@ -1,0 +1,139 @@
+package sqlite
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/latchkey/latchkey/journal"
+)
+
+const (
+	// maxPending snapshots, or maxPendingBytes of them, wait for the writer. One more is left out.
+	maxPending      = 4096
+	maxPendingBytes = 32 << 20
+	// After a batch the writer saves at most maxSaved snapshots, or as many as it takes to reach maxSavedBytes.
+	maxSaved      = 16
+	maxSavedBytes = 64 << 10
+)
+
+// snapshots wait here until the writer has answered a batch, or is idle.
+type snapshots struct {
+	mu      sync.Mutex
+	pending map[string]journal.Snapshot
+	bytes   int
+}
+
+func newSnapshots() *snapshots { return &snapshots{pending: make(map[string]journal.Snapshot)} }
+
+// put keeps a snapshot for the writer. It returns false when there is no room.
+func (s *snapshots) put(snapshot journal.Snapshot) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, waits := s.pending[snapshot.Stream]
+	if waits && old.Version >= snapshot.Version {
+		return true
+	}
+	grown := s.bytes + len(snapshot.Data) - len(old.Data)
+	if grown > maxPendingBytes || !waits && len(s.pending) >= maxPending {
+		return false
+	}
+	snapshot.Data = slices.Clone(snapshot.Data)
+	s.pending[snapshot.Stream], s.bytes = snapshot, grown
+	return true
+}
+
+// take returns some of the snapshots.
+func (s *snapshots) take() (some []journal.Snapshot, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	size := 0
+	for stream, snapshot := range s.pending {
+		if len(some) == maxSaved || size >= maxSavedBytes {
+			break
+		}
+		size += len(snapshot.Data)
+		some = append(some, snapshot)
+		delete(s.pending, stream)
+	}
+	s.bytes -= size
+	return some, len(s.pending) > 0
+}
+
+// SaveSnapshot implements journal.Journal.
+func (j *Journal) SaveSnapshot(ctx context.Context, s journal.Snapshot) error {
+	if err := j.usable(ctx); err != nil {
+		return err
+	}
+	if !j.snapshots.put(s) {
+		j.metrics.snapshotsLeftOut.Inc()
+		return nil
+	}
+	j.nudge()
+	return nil
+}
+
+// saveSnapshots saves some of the snapshots that wait, in a transaction that is not fsynced: after a power cut the WAL
+// ends before it, which costs snapshots only, because the next append's fsync covers everything before that append.
+// It returns whether more are waiting.
+func (j *Journal) saveSnapshots() (more bool) {
+	some, more := j.snapshots.take()
+	if len(some) == 0 || j.failure.Load() != nil {
+		return false
+	}
+	if err := j.writer.save(some); err != nil {
+		j.fail(err)
+		return false
+	}
+	if more {
+		j.nudge()
+	}
+	return more
+}
+
+func (w *writer) save(some []journal.Snapshot) error {
+	if err := sqlitex.ExecuteTransient(w.conn, "PRAGMA synchronous = NORMAL", nil); err != nil {
+		return err
+	}
+	if err := run(w.statements.begin); err != nil {
+		return err
+	}
+	for i := range some {
+		if err := w.saveOne(&some[i]); err != nil {
+			return err
+		}
+		w.walPages += 1 + len(some[i].Data)/(pageSize/2)
+	}
+	if err := run(w.statements.commit); err != nil {
+		return err
+	}
+	return sqlitex.ExecuteTransient(w.conn, "PRAGMA synchronous = FULL", nil)
+}
+
+func (w *writer) saveOne(s *journal.Snapshot) error {
+	h, err := w.head(s.Stream)
+	if err != nil || h.id == 0 {
+		return err // a stream without records has nothing to keep a copy of
+	}
+	save := w.statements.saveSnapshot
+	save.BindInt64(1, h.id)
+	save.BindInt64(2, int64(s.Version))
+	save.BindText(3, s.Codec)
+	save.BindBytes(4, s.Data)
+	return run(save)
+}
+
+// LoadSnapshot implements journal.Journal.
+func (j *Journal) LoadSnapshot(ctx context.Context, stream string) (s journal.Snapshot, ok bool, err error) {
+	err = j.read(ctx, func(r *reader) *sqlite.Stmt {
+		r.snapshot.BindText(1, stream)
+		return r.snapshot
+	}, func(row *sqlite.Stmt) {
+		ok = true
+		s = journal.Snapshot{Stream: stream, Version: uint64(row.ColumnInt64(0)), Codec: row.ColumnText(1), Data: blob(row, 2)}
+	})
+	return s, ok, err
+}

@@ -1,0 +1,181 @@
+// Package sqlite is the embedded engine of the journal: one SQLite file in WAL mode, written by one goroutine.
+//
+// Because nobody else writes, the writer knows the head of every stream that is in use and the next position without
+// asking SQLite: conflicts cost no statement, positions are gapless by construction, and what a batch costs is its
+// INSERTs and one fsync. A commit that fails on I/O is never tried again, since the kernel may have dropped the pages
+// and called them clean: the journal fails stop, and the next process recovers from what the disk really holds.
+//
+// Goroutines: the writer owns the write connection and the stream heads; the queue calls the callers back; the
+// checkpointer moves pages out of the WAL beside the writer; readers borrow a connection each.
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/journal/internal/batch"
+)
+
+// Options say where the journal is, and who hears of it.
+type Options struct {
+	// Path is the data file; it is made if it is missing. Its -wal, -shm and .lock lie beside it.
+	Path string
+	// Logger is slog's default unless it is set.
+	Logger *slog.Logger
+	// Registerer gets the metrics, unless it is nil.
+	Registerer prometheus.Registerer
+	// OnFailure is called once, on a goroutine of its own, when the journal fails stop: the process must end.
+	OnFailure func(error)
+}
+
+func (o *Options) validate() error {
+	if o.Path == "" {
+		return errors.New("sqlite journal: no path")
+	}
+	path, err := filepath.Abs(o.Path)
+	if err != nil {
+		return fmt.Errorf("sqlite journal: %w", err)
+	}
+	o.Path = path
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Registerer == nil {
+		o.Registerer = prometheus.NewRegistry()
+	}
+	if o.OnFailure == nil {
+		o.OnFailure = func(error) {}
+	}
+	return nil
+}
+
+// Journal is a journal.Journal in an SQLite file.
+type Journal struct {
+	log       *slog.Logger
+	onFailure func(error)
+	metrics   *metrics
+	lock      *fileLock
+
+	queue      *batch.Queue
+	snapshots  *snapshots
+	readers    *readers
+	writer     *writer
+	checkpoint *checkpointer
+	wake       chan struct{}         // something besides appends waits for the writer
+	failure    atomic.Pointer[error] // why the journal failed stop; nil while it has not
+}
+
+// Open opens the journal for this process alone, and recovers what the last one left.
+func Open(o Options) (_ *Journal, err error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	lock, err := lockFile(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{
+		log: o.Logger, onFailure: o.OnFailure, lock: lock,
+		queue: batch.New(), snapshots: newSnapshots(), wake: make(chan struct{}, 1),
+	}
+	defer func() {
+		if err != nil {
+			j.queue.Close()
+			j.queue.Take(nil)
+			err = errors.Join(fmt.Errorf("sqlite journal %s: %w", o.Path, err), j.release())
+		}
+	}()
+	if err := makeFile(o.Path); err != nil {
+		return nil, err
+	}
+	if j.writer, err = openWriter(o.Path); err != nil {
+		return nil, err
+	}
+	if j.checkpoint, err = openCheckpointer(o.Path); err != nil {
+		return nil, err
+	}
+	if j.readers, err = openReaders(o.Path); err != nil {
+		return nil, err
+	}
+	if j.metrics, err = newMetrics(o.Registerer, j.queue.Depth); err != nil {
+		return nil, err
+	}
+	go j.checkpointBeside()
+	go j.write()
+	return j, nil
+}
+
+// Submit implements journal.Journal.
+func (j *Journal) Submit(a journal.Append, done func(journal.Result)) { j.queue.Submit(a, done) }
+
+// Healthy implements journal.Journal.
+func (j *Journal) Healthy(ctx context.Context) error { return j.usable(ctx) }
+
+func (j *Journal) usable(ctx context.Context) error {
+	if failure := j.failure.Load(); failure != nil {
+		return *failure
+	}
+	if j.queue.Closed() {
+		return journal.ErrClosed
+	}
+	return ctx.Err()
+}
+
+// fail stops the journal for good. It returns the error that every call gets from now on.
+func (j *Journal) fail(cause error) error {
+	failure := fmt.Errorf("%w: %w", journal.ErrFailed, cause)
+	if !j.failure.CompareAndSwap(nil, &failure) {
+		return *j.failure.Load()
+	}
+	j.metrics.failures.Inc()
+	j.log.Error("the journal failed, this process must end", "err", cause)
+	go j.onFailure(failure)
+	return failure
+}
+
+// nudge wakes the writer when it has no appends to write.
+func (j *Journal) nudge() {
+	select {
+	case j.wake <- struct{}{}:
+	default: // it will wake up anyway
+	}
+}
+
+// Close implements journal.Journal. After a failure SQLite is left alone, without even a last checkpoint: its files
+// stay as they are for the next process, and the lock on them stays until this one ends.
+func (j *Journal) Close() error {
+	if !j.queue.Close() {
+		return journal.ErrClosed
+	}
+	j.queue.Wait()
+	<-j.writer.stopped
+	<-j.checkpoint.stopped
+	j.metrics.unregister()
+	j.readers.drain()
+	if failure := j.failure.Load(); failure != nil {
+		return *failure
+	}
+	return j.release()
+}
+
+// release closes whatever is open. The write connection is the last, so that it is the one to fold the WAL up.
+func (j *Journal) release() error {
+	var errs []error
+	if j.readers != nil {
+		errs = append(errs, j.readers.close())
+	}
+	if j.checkpoint != nil {
+		errs = append(errs, j.checkpoint.conn.Close())
+	}
+	if j.writer != nil {
+		errs = append(errs, j.writer.conn.Close())
+	}
+	return errors.Join(append(errs, j.lock.release())...)
+}

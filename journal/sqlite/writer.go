@@ -1,0 +1,175 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"zombiezen.com/go/sqlite"
+
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/journal/internal/batch"
+)
+
+const (
+	// writerCacheKiB holds the inner pages of the indexes and the leaves that are written to again and again.
+	writerCacheKiB = 32 << 10
+	// maxHeads streams' heads are remembered by the writer; others are looked up in the index.
+	maxHeads = 128 << 10
+	// busyTimeout is how long SQLite waits for a lock. Inside this process nobody keeps one, so it only matters
+	// when somebody writes to the file with the sqlite3 shell.
+	busyTimeout = 5 * time.Second
+)
+
+// head is the end of a stream as of the last staged append. A stream without records has id 0.
+type head struct {
+	id      int64
+	version uint64
+}
+
+// writer is what the writing goroutine owns.
+type writer struct {
+	conn       *sqlite.Conn
+	statements writerStatements
+	heads      *lru.Cache[string, *head]
+	position   int64 // of the last record
+	stream     int64 // the highest stream number
+	walPages   int   // at most so many pages are in the WAL
+	stopped    chan struct{}
+}
+
+// errBeforeCommit marks an I/O error that came when nothing of the batch could be durable yet.
+var errBeforeCommit = errors.New("before the commit")
+
+func openWriter(path string) (*writer, error) {
+	conn, err := connect(path, writerCacheKiB)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{conn: conn, stopped: make(chan struct{})}
+	if err := prepareFile(conn); err != nil {
+		return nil, closeAfter(conn, err)
+	}
+	// A commit that failed in the last process may have left pages that the kernel holds for clean and the disk does
+	// not have. Moving the whole WAL into the data file now writes and syncs all of it anew, before anything builds on it.
+	if _, err := queryText(conn, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		return nil, closeAfter(conn, err)
+	}
+	if w.heads, err = lru.New[string, *head](maxHeads); err != nil {
+		return nil, closeAfter(conn, err)
+	}
+	if err := w.statements.prepare(conn); err != nil {
+		return nil, closeAfter(conn, err)
+	}
+	if err := w.reload(); err != nil {
+		return nil, closeAfter(conn, err)
+	}
+	return w, nil
+}
+
+// write is the writer goroutine. It ends when the queue is closed and everything in it was answered.
+func (j *Journal) write() {
+	w := j.writer
+	defer close(w.stopped)
+	for {
+		items, ok := j.queue.Take(j.wake)
+		if !ok {
+			break
+		}
+		if len(items) > 0 {
+			j.commit(items, time.Now())
+		}
+		j.queue.Answer(items)
+		j.saveSnapshots()
+		j.watchWAL()
+	}
+	for j.saveSnapshots() {
+	}
+	close(j.checkpoint.due)
+}
+
+// commit writes a batch and sets its results. now decides which deadlines have passed. A batch that SQLite refuses for
+// what is in it is split until the append that it refuses is alone.
+func (j *Journal) commit(items []batch.Item, now time.Time) {
+	if failure := j.failure.Load(); failure != nil {
+		answer(items, *failure)
+		return
+	}
+	start := time.Now()
+	staged, err := j.writer.transact(items, now)
+	switch {
+	case err == nil:
+		j.metrics.observe(items, staged, time.Since(start))
+	case !refused(err):
+		failure := j.fail(err)
+		if !errors.Is(err, errBeforeCommit) {
+			failure = fmt.Errorf("%w: %w", failure, journal.ErrUnknown)
+		}
+		answer(items, failure)
+	case len(items) == 1:
+		j.log.Warn("SQLite refused an append", "stream", items[0].Stream, "append", items[0].ID, "err", err)
+		answer(items, fmt.Errorf("%w: %w", journal.ErrInvalid, err))
+	default:
+		half := len(items) / 2
+		j.commit(items[:half], now)
+		j.commit(items[half:], now)
+	}
+}
+
+func answer(items []batch.Item, err error) {
+	for i := range items {
+		items[i].Result = journal.Result{Err: err}
+	}
+}
+
+// refused reports whether SQLite objects to the content of a transaction, rather than being unable to write it.
+func refused(err error) bool {
+	code := sqlite.ErrCode(err).ToPrimary()
+	return code == sqlite.ResultConstraint || code == sqlite.ResultTooBig || code == sqlite.ResultMismatch
+}
+
+// transact stages every append that may be, and commits. It returns how many were staged. On an error nothing was
+// committed, and the writer has forgotten what it had staged; an I/O error without errBeforeCommit leaves that open.
+func (w *writer) transact(items []batch.Item, now time.Time) (staged int, err error) {
+	if err := run(w.statements.begin); err != nil {
+		return 0, fmt.Errorf("%w: %w", errBeforeCommit, err)
+	}
+	for i := range items {
+		items[i].Result, err = w.stage(&items[i].Append, now)
+		if err != nil {
+			return 0, w.rollback(err)
+		}
+		if items[i].Result.Err == nil {
+			staged++
+			w.walPages += pagesOf(&items[i].Append)
+		}
+	}
+	if staged == 0 {
+		return 0, run(w.statements.rollback)
+	}
+	w.walPages += pagesOfCommit
+	return staged, run(w.statements.commit)
+}
+
+// rollback undoes a transaction that met err before its commit. What is known of the streams is read anew, because
+// something staged was wrong.
+func (w *writer) rollback(err error) error {
+	if !refused(err) {
+		return fmt.Errorf("%w: %w", errBeforeCommit, err)
+	}
+	if failed := errors.Join(run(w.statements.rollback), w.reload()); failed != nil {
+		return fmt.Errorf("%w: %w", errBeforeCommit, failed)
+	}
+	return err
+}
+
+// reload reads the counters from the file and forgets the heads.
+func (w *writer) reload() (err error) {
+	w.heads.Purge()
+	if w.position, err = queryNumber(w.conn, "SELECT coalesce(max(position), 0) FROM records"); err != nil {
+		return err
+	}
+	w.stream, err = queryNumber(w.conn, "SELECT coalesce(max(id), 0) FROM streams")
+	return err
+}
