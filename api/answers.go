@@ -1,0 +1,147 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/latchkey/latchkey/api/pages"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// PublicEvent is an event as callers see it.
+type PublicEvent struct {
+	Type string         `json:"type"`
+	Data map[string]any `json:"data"`
+}
+
+// CommandResult is the answer to a command.
+type CommandResult struct {
+	Success     bool         `json:"success"`
+	AggregateID string       `json:"aggregateId"`
+	Version     uint64       `json:"version"`
+	Event       *PublicEvent `json:"event"`
+}
+
+// RotateDeviceSecretResult tells a device's new secret.
+type RotateDeviceSecretResult struct {
+	CommandResult
+	Secret string `json:"secret"`
+}
+
+// CreateTempKeyResult tells of a new temporary key.
+type CreateTempKeyResult struct {
+	CommandResult
+	TempKeyUUID lock.TempKeyID `json:"tempKeyUuid"`
+	URL         string         `json:"url"`
+}
+
+// OpenLockResult tells what is known of an open.
+type OpenLockResult struct {
+	CommandResult
+	OpenOutcome
+	Deadline         string `json:"deadline"`
+	DeadlineEnforced bool   `json:"deadlineEnforced"`
+	Reason           string `json:"reason,omitempty"`
+	Message          string `json:"message,omitempty"`
+}
+
+// CreateApiKeyResult tells an organisation's new API key.
+type CreateApiKeyResult struct {
+	Success bool       `json:"success"`
+	OrgID   lock.OrgID `json:"orgId"`
+	Key     string     `json:"key"`
+}
+
+// commandResult is the answer to a command that ended at a version, with the event that it led to.
+func commandResult(id lock.ID, version uint64, event lock.Event) CommandResult {
+	result := CommandResult{Success: true, AggregateID: id.String(), Version: version}
+	if event != nil {
+		typ, data := lock.PublicEvent(id, event)
+		result.Event = &PublicEvent{Type: typ, Data: data}
+	}
+	return result
+}
+
+// ask gives a lock a command whose reply is an R.
+func ask[R lock.Reply](ctx context.Context, s *server, id lock.ID, c lock.Command) (R, error) {
+	reply, err := s.Locks.Do(ctx, id, c)
+	typed, ok := reply.(R)
+	if err == nil && !ok {
+		err = fmt.Errorf("api: %T was answered with %T", c, reply)
+	}
+	return typed, err
+}
+
+// command carries out a command that is answered with its event, and nothing more.
+func (s *server) command(w http.ResponseWriter, r *http.Request, id string, body any, make func(lock.ID) (lock.Command, error)) {
+	lockID, done, err := s.run(w, r, id, body, make)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	result := commandResult(lockID, done.Version, done.Event)
+	s.write(w, r, http.StatusOK, &result)
+}
+
+// run reads the lock's ID and the body, and carries out the command that is made of them.
+func (s *server) run(w http.ResponseWriter, r *http.Request, id string, body any, make func(lock.ID) (lock.Command, error)) (lock.ID, *lock.Done, error) {
+	lockID, err := lock.ParseID(id)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := readBody(w, r, body); err != nil {
+		return 0, nil, err
+	}
+	c, err := make(lockID)
+	if err != nil {
+		return 0, nil, err
+	}
+	done, err := ask[*lock.Done](r.Context(), s, lockID, c)
+	return lockID, done, err
+}
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxPooledBuffer keeps the few large answers from staying in memory.
+const maxPooledBuffer = 64 << 10
+
+// write answers with JSON.
+func (s *server) write(w http.ResponseWriter, r *http.Request, status int, body any) {
+	b := buffers.Get().(*bytes.Buffer)
+	b.Reset()
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(body); err != nil {
+		s.Logger.ErrorContext(r.Context(), "an answer could not be written as JSON", "error", err, "route", routeOf(r))
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	writeBytes(w, status, "application/json; charset=utf-8", b.Bytes())
+	if b.Cap() <= maxPooledBuffer {
+		buffers.Put(b)
+	}
+}
+
+func (s *server) writePage(w http.ResponseWriter, r *http.Request, status int, page pages.Page) {
+	var b bytes.Buffer
+	if err := page.Render(&b); err != nil {
+		s.Logger.ErrorContext(r.Context(), "a page could not be rendered", "error", err, "route", routeOf(r))
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	writeBytes(w, status, "text/html; charset=utf-8", b.Bytes())
+}
+
+// writeBytes sends a whole answer. A caller that has left cannot be told anything, so its error is nobody's.
+func writeBytes(w http.ResponseWriter, status int, contentType string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}

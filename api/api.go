@@ -1,0 +1,165 @@
+// Package api is the HTTP side of Latchkey: it turns requests into commands of the kernel and replies into answers.
+//
+// openapi.yaml comes first. The routes and the bodies of requests are generated from it, and which credentials an
+// operation takes is read from it at the start, so that an operation cannot be served without. No rule about
+// locks lives here: what is checked here is whether a request is well-formed, and who makes it.
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/latchkey/latchkey/lock"
+)
+
+//go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2 -config oapi-codegen.yaml openapi.yaml
+
+// Locks is where the locks are.
+type Locks interface {
+	// Do gives a lock a command and waits for the reply: for an open, until its outcome is known or a few seconds have passed.
+	Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply, error)
+	// FindTempKey tells which lock a temporary key belongs to; 0 when there is no such key.
+	FindTempKey(ctx context.Context, key lock.TempKeyID) (lock.ID, error)
+	// Events returns up to limit events of a lock from the version after `after` on, and how many there are in all.
+	Events(ctx context.Context, id lock.ID, after uint64, limit int) (events []Event, total uint64, err error)
+}
+
+// Event is an event of a lock with its version.
+type Event struct {
+	Version uint64
+	Event   lock.Event
+}
+
+// APIKeys is where the organisations' API keys are.
+type APIKeys interface {
+	Create(ctx context.Context, org lock.OrgID) (key string, err error)
+	// Authenticate tells whose key it is. A key that is not good is a *lock.Error of the kind Unauthentic.
+	Authenticate(ctx context.Context, key string) (lock.OrgID, error)
+}
+
+// The defaults of Options.
+const (
+	DefaultOpenLifetime   = 5 * time.Second
+	DefaultGuestHold      = 10 * time.Second
+	DefaultRequestTimeout = 10 * time.Second
+	DefaultSecretGrace    = 24 * time.Hour
+)
+
+// Options are what the API is made of. Fields with a default may be left empty.
+type Options struct {
+	Locks        Locks
+	APIKeys      APIKeys
+	SuperKeyHash []byte       // SHA-256 of the operator's key
+	Tokens       TokenOptions // empty: no tokens are taken
+
+	PublicURL string // where guests reach this server; default: the host that the request names
+
+	OpenLifetime   time.Duration // of a command on its way to a device
+	GuestHold      time.Duration // of a guest's open while the lock is offline
+	RequestTimeout time.Duration // of everything but the body
+	SecretGrace    time.Duration // of the device secret before, unless the request names another
+
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Now        func() time.Time // default: time.Now
+}
+
+func (o *Options) validate() error {
+	o.OpenLifetime = defaulted(o.OpenLifetime, DefaultOpenLifetime)
+	o.GuestHold = defaulted(o.GuestHold, DefaultGuestHold)
+	o.RequestTimeout = defaulted(o.RequestTimeout, DefaultRequestTimeout)
+	o.SecretGrace = defaulted(o.SecretGrace, DefaultSecretGrace)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	switch {
+	case o.Locks == nil || o.APIKeys == nil || o.Logger == nil || o.Registerer == nil:
+		return errors.New("api: Locks, APIKeys, Logger and Registerer are required")
+	case len(o.SuperKeyHash) != sha256.Size:
+		return errors.New("api: SuperKeyHash must be a SHA-256")
+	case o.OpenLifetime < 0 || o.OpenLifetime > lock.MaxLifetime:
+		return fmt.Errorf("api: OpenLifetime must be up to %s", lock.MaxLifetime)
+	case o.GuestHold < 0 || o.GuestHold > lock.MaxHold:
+		return fmt.Errorf("api: GuestHold must be up to %s", lock.MaxHold)
+	case o.RequestTimeout < o.OpenLifetime+time.Second:
+		// A revocation waits for the opens that are on their way.
+		return errors.New("api: RequestTimeout must be a second longer than OpenLifetime, or more")
+	}
+	return nil
+}
+
+func defaulted(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+// API serves the routes of openapi.yaml.
+type API struct {
+	router http.Handler
+	tokens *tokens
+}
+
+// ServeHTTP answers a request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
+
+// Close ends what runs in the background.
+func (a *API) Close() { a.tokens.close() }
+
+// server carries out the operations.
+type server struct {
+	Options
+	publicURL *url.URL // nil: the host that the request names
+	spec      *spec
+	tokens    *tokens
+	origins   *http.CrossOriginProtection
+}
+
+// New makes the API.
+func New(o Options) (*API, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	s := &server{Options: o, origins: http.NewCrossOriginProtection()}
+	var err error
+	if s.spec, err = loadSpec(); err != nil {
+		return nil, err
+	}
+	if o.PublicURL != "" {
+		if s.publicURL, err = url.Parse(o.PublicURL); err != nil || s.publicURL.Host == "" {
+			return nil, fmt.Errorf("api: PublicURL must look like https://keys.example.com, not %q", o.PublicURL)
+		}
+		if err := s.origins.AddTrustedOrigin(s.publicURL.Scheme + "://" + s.publicURL.Host); err != nil {
+			return nil, fmt.Errorf("api: PublicURL: %w", err)
+		}
+	}
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	if s.tokens, err = newTokens(o.Tokens, o.Now, o.Logger); err != nil {
+		return nil, err
+	}
+
+	r := chi.NewRouter()
+	r.Use(s.begin, m.observe, s.recoverPanics, s.refuseIdentityHeaders, middleware.GetHead)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoRoute) })
+	r.MethodNotAllowed(s.methodNotAllowed(r))
+	HandlerWithOptions(s, ChiServerOptions{
+		BaseRouter:       r,
+		Middlewares:      []MiddlewareFunc{s.authenticate},
+		ErrorHandlerFunc: s.badParameter,
+	})
+	return &API{router: r, tokens: s.tokens}, nil
+}

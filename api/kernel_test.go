@@ -1,0 +1,140 @@
+package api_test
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/latchkey/latchkey/api"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// kernel runs the real kernel in memory: Decide, Evolve, effects, reply, one command at a time.
+type kernel struct {
+	mu     sync.Mutex
+	now    func() time.Time
+	locks  map[lock.ID]*lock.State
+	events map[lock.ID][]api.Event
+	keys   map[lock.TempKeyID]lock.ID
+	uuids  map[lock.UUID]lock.ID
+	// answer is what the device says to an open; nil: nothing.
+	answer func(lock.CommandID) *lock.AnswerOpen
+	// trouble is what happens instead of a command.
+	trouble func() error
+	opens   int // commands that reached the device
+}
+
+func newKernel(now func() time.Time) *kernel {
+	return &kernel{
+		now: now, locks: make(map[lock.ID]*lock.State), events: make(map[lock.ID][]api.Event),
+		keys: make(map[lock.TempKeyID]lock.ID), uuids: make(map[lock.UUID]lock.ID),
+	}
+}
+
+func (k *kernel) Do(_ context.Context, id lock.ID, c lock.Command) (lock.Reply, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.trouble != nil {
+		if err := k.trouble(); err != nil {
+			return nil, err
+		}
+	}
+	s := k.locks[id]
+	if s == nil {
+		s = new(lock.State)
+	}
+	reply, err := k.decide(id, s, c)
+	if open, ok := reply.(*lock.OpenResult); ok && err == nil {
+		if now, known := s.OpenResult(open.RequestID); known {
+			return now, nil // what is known after the device had its say
+		}
+	}
+	return reply, err
+}
+
+func (k *kernel) decide(id lock.ID, s *lock.State, c lock.Command) (lock.Reply, error) {
+	d, err := lock.Decide(s, c, k.now())
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range d.Events {
+		if err := k.claim(id, e); err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range d.Events {
+		lock.Evolve(s, e)
+		if lock.Journaled(e) {
+			k.events[id] = append(k.events[id], api.Event{Version: s.Version, Event: e})
+		}
+	}
+	if s.Exists() {
+		k.locks[id] = s
+	}
+	for _, e := range d.Effects {
+		if send, ok := e.(*lock.SendOpen); ok {
+			k.opens++
+			if k.answer != nil {
+				if _, err := k.decide(id, s, k.answer(send.CommandID)); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return d.Reply, nil
+}
+
+// claim keeps UUIDs to one lock, as the journal does.
+func (k *kernel) claim(id lock.ID, e lock.Event) error {
+	conflict := &lock.Error{Kind: lock.Conflict, Reason: "uuid-taken", Message: "Another lock has it."}
+	switch e := e.(type) {
+	case *lock.LockCreated:
+		if owner, taken := k.uuids[e.LockUUID]; taken && owner != id {
+			return conflict
+		}
+		k.uuids[e.LockUUID] = id
+	case *lock.TempKeyCreated:
+		if owner, taken := k.keys[e.Key.UUID]; taken && owner != id {
+			return conflict
+		}
+		k.keys[e.Key.UUID] = id
+	}
+	return nil
+}
+
+func (k *kernel) FindTempKey(_ context.Context, key lock.TempKeyID) (lock.ID, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.keys[key], nil
+}
+
+func (k *kernel) Events(_ context.Context, id lock.ID, after uint64, limit int) ([]api.Event, uint64, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all := k.events[id]
+	total := uint64(len(all))
+	from := min(after, total)
+	return all[from:min(from+uint64(limit), total)], total, nil
+}
+
+// connect gives a lock a device that answers every open.
+func (k *kernel) connect(id lock.ID, answer func(lock.CommandID) *lock.AnswerOpen) error {
+	k.mu.Lock()
+	k.answer = answer
+	k.mu.Unlock()
+	_, err := k.Do(context.Background(), id, &lock.ConnectDevice{Device: lock.Device{
+		Session: lock.Session{Node: "n1", ID: 1}, BootID: "b1", Firmware: "1.4.2", Deadline: true, Journal: true,
+		Reported: lock.Reported{Bolt: "locked", Door: "closed", Battery: 78},
+	}})
+	return err
+}
+
+func opens(id lock.CommandID) *lock.AnswerOpen {
+	return &lock.AnswerOpen{Session: lock.Session{Node: "n1", ID: 1}, CommandID: id, Opened: true, Bolt: "unlocked"}
+}
+
+func jams(id lock.CommandID) *lock.AnswerOpen {
+	return &lock.AnswerOpen{
+		Session: lock.Session{Node: "n1", ID: 1}, CommandID: id, Executed: lock.NotExecuted, Code: "Jammed", Message: "the bolt is stuck",
+	}
+}

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"net/http"
+	"time"
+
+	"github.com/latchkey/latchkey/lock"
+)
+
+// CreateLock creates a lock: 201, or 200 when the same lock is there already.
+func (s *server) CreateLock(w http.ResponseWriter, r *http.Request, id LockId) {
+	var body CreateLockRequest
+	lockID, done, err := s.run(w, r, id, &body, func(id lock.ID) (lock.Command, error) {
+		uuid, err := lock.ParseUUID(body.Uuid)
+		if err != nil {
+			return nil, err
+		}
+		c := &lock.CreateLock{
+			By: callerOf(r), ID: id, UUID: uuid, Index: body.Index, SerialNumber: body.SerialNumber,
+			VendorName: body.VendorName, OwnerID: lock.UserID(body.OwnerId),
+		}
+		for _, k := range body.Keys {
+			c.Keys = append(c.Keys, lock.Key{UUID: k.Uuid, IndexNumber: k.IndexNumber, UserID: lock.UserID(k.UserId)})
+		}
+		return c, nil
+	})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	status := http.StatusOK
+	if done.Event != nil {
+		status = http.StatusCreated
+	}
+	result := commandResult(lockID, done.Version, done.Event)
+	s.write(w, r, status, &result)
+}
+
+// SetOwner gives the lock to a user.
+func (s *server) SetOwner(w http.ResponseWriter, r *http.Request, id LockId) {
+	var body SetOwnerRequest
+	s.command(w, r, id, &body, func(lock.ID) (lock.Command, error) {
+		return &lock.SetOwner{By: callerOf(r), UserID: lock.UserID(body.UserId)}, nil
+	})
+}
+
+// SetOrganization gives the lock to an organisation.
+func (s *server) SetOrganization(w http.ResponseWriter, r *http.Request, id LockId) {
+	var body SetOrganizationRequest
+	s.command(w, r, id, &body, func(lock.ID) (lock.Command, error) {
+		return &lock.SetOrganization{By: callerOf(r), OrgID: lock.OrgID(body.OrgId)}, nil
+	})
+}
+
+// maxGraceSeconds keeps the number within a time.Duration; the kernel has the real bound.
+const maxGraceSeconds = 1 << 31
+
+// RotateDeviceSecret makes the device a new secret. The lock keeps its hash only.
+func (s *server) RotateDeviceSecret(w http.ResponseWriter, r *http.Request, id LockId) {
+	lockID, err := lock.ParseID(id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	body := RotateDeviceSecretRequest{GraceSeconds: int64(s.SecretGrace / time.Second)}
+	if err := readOptionalBody(w, r, &body); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	secret := rand.Text() + rand.Text() // 260 bits
+	hash := sha256.Sum256([]byte(secret))
+	grace := time.Duration(max(-1, min(body.GraceSeconds, maxGraceSeconds))) * time.Second
+	done, err := ask[*lock.Done](r.Context(), s, lockID, &lock.RotateDeviceSecret{By: callerOf(r), Hash: hash[:], Grace: grace})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.write(w, r, http.StatusOK, &RotateDeviceSecretResult{commandResult(lockID, done.Version, done.Event), secret})
+}

@@ -1,0 +1,66 @@
+package api
+
+import (
+	"crypto/rand"
+	"net/http"
+
+	"github.com/latchkey/latchkey/lock"
+)
+
+// readRequestID checks the name of a request to open, or makes one for a request without.
+func readRequestID(name string) (lock.RequestID, error) {
+	if name == "" {
+		return lock.RequestID(rand.Text()), nil
+	}
+	if !visible(name, maxRequestIDLength) {
+		return "", badRequest("request-id-invalid", "requestId", "requestId must have 1 to 128 visible ASCII characters, without spaces")
+	}
+	return lock.RequestID(name), nil
+}
+
+// OpenLock opens for a program, which gets an error when the door stays closed.
+func (s *server) OpenLock(w http.ResponseWriter, r *http.Request, id LockId) {
+	lockID, err := lock.ParseID(id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	var body OpenLockRequest
+	if err := readOptionalBody(w, r, &body); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	requestID, err := readRequestID(body.RequestId)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	o, err := ask[*lock.OpenResult](r.Context(), s, lockID, &lock.OpenLock{
+		By: callerOf(r), RequestID: requestID, CommandID: lock.CommandID(rand.Text()), Reason: body.Reason, Lifetime: s.OpenLifetime,
+	})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	state := OpenOutcome{Outcome: o.Outcome, OpenRequestID: o.RequestID, CommandID: o.CommandID}
+	if o.Outcome == lock.Refused || o.Outcome == lock.Expired {
+		message := o.Message
+		if message == "" {
+			message = "The lock did not open."
+		}
+		s.failOpen(w, r, &problem{status: http.StatusBadGateway, reason: o.Reason, message: message}, &state)
+		return
+	}
+	s.write(w, r, http.StatusOK, &OpenLockResult{
+		CommandResult: commandResult(lockID, o.Version, eventOf(o)), OpenOutcome: state,
+		Deadline: lock.Instant(o.Deadline), DeadlineEnforced: o.DeadlineEnforced, Reason: o.Reason, Message: o.Message,
+	})
+}
+
+// eventOf keeps a nil event from becoming an interface that is not nil.
+func eventOf(o *lock.OpenResult) lock.Event {
+	if o.Event == nil {
+		return nil
+	}
+	return o.Event
+}

@@ -1,0 +1,74 @@
+// Package pages renders what guests see: the page of a key, what became of an open, and errors.
+//
+// A guest stands in front of a door, perhaps with an old phone and a bad connection. So a page is one small document
+// without scripts, images or fonts, and it never says that a door is open before the lock has said so.
+package pages
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"time"
+)
+
+//go:embed *.html style.css
+var files embed.FS
+
+var (
+	style     = mustRead("style.css")
+	templates = template.Must(template.New("").Funcs(template.FuncMap{
+		"style":    func() template.CSS { return template.CSS(style) },
+		"instant":  instant,
+		"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"duration": duration,
+	}).ParseFS(files, "*.html"))
+
+	// ContentSecurityPolicy lets a page have its own style sheet and its own form, and nothing else.
+	ContentSecurityPolicy = policy()
+)
+
+func mustRead(name string) string {
+	data, err := files.ReadFile(name)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return string(data)
+}
+
+func policy() string {
+	hash := sha256.Sum256([]byte(style))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) +
+		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// Page is one of the pages here.
+type Page interface {
+	Render(w io.Writer) error
+}
+
+// instant formats a point in time for a person. The server does not know the guest's time zone, so it names its own.
+func instant(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
+
+// duration says about how long something takes, in the largest unit that tells enough.
+func duration(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return plural(int64((d+time.Second-1)/time.Second), "second")
+	case d < 2*time.Hour:
+		return plural(int64(d/time.Minute), "minute")
+	case d < 48*time.Hour:
+		return plural(int64(d/time.Hour), "hour")
+	default:
+		return plural(int64(d/(24*time.Hour)), "day")
+	}
+}
+
+func plural(n int64, unit string) string {
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
+}

@@ -1,0 +1,100 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/latchkey/latchkey/lock"
+)
+
+func (s *server) info(r *http.Request, id string) (*lock.Info, error) {
+	lockID, err := lock.ParseID(id)
+	if err != nil {
+		return nil, err
+	}
+	return ask[*lock.Info](r.Context(), s, lockID, &lock.GetLock{By: callerOf(r)})
+}
+
+// GetBasicInfo tells what the lock is.
+func (s *server) GetBasicInfo(w http.ResponseWriter, r *http.Request, id LockId) {
+	i, err := s.info(r, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.write(w, r, http.StatusOK, &BasicInfo{
+		Id: i.ID.String(), LockId: int64(i.ID), Uuid: string(i.UUID), Version: int64(i.Version), SerialNumber: i.SerialNumber,
+		VendorName: i.VendorName, OwnerId: string(i.OwnerID), OrgId: string(i.OrgID), OrganizationId: string(i.OrgID),
+		R2Prefix: streamOf(i.ID), Online: i.Online,
+	})
+}
+
+// GetDetails tells all about the lock.
+func (s *server) GetDetails(w http.ResponseWriter, r *http.Request, id LockId) {
+	i, err := s.info(r, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	answer := Details{
+		Id: i.ID.String(), LockId: int64(i.ID), Uuid: string(i.UUID), Version: int64(i.Version), SerialNumber: i.SerialNumber,
+		VendorName: i.VendorName, OwnerId: string(i.OwnerID), OrgId: string(i.OrgID), OrganizationId: string(i.OrgID),
+		R2Prefix: streamOf(i.ID), CreatedAt: lock.Instant(i.CreatedAt), Timestamp: lock.Instant(i.ChangedAt),
+		Keys: make([]Key, len(i.Keys)), Residents: make([]Resident, len(i.Residents)),
+		Device: Device{
+			Online: i.Online, DeadlineEnforced: i.DeadlineEnforced, Firmware: i.Firmware,
+			Bolt: i.Reported.Bolt, Door: i.Reported.Door, Battery: i.Reported.Battery,
+		},
+	}
+	for n, k := range i.Keys {
+		answer.Keys[n] = Key{Uuid: k.UUID, IndexNumber: k.IndexNumber, UserId: string(k.UserID)}
+	}
+	for n, p := range i.Residents {
+		answer.Residents[n] = Resident{UserId: string(p.UserID), Name: p.Name, Email: p.Email}
+	}
+	s.write(w, r, http.StatusOK, &answer)
+}
+
+// streamOf is the name of the lock's stream in the journal.
+func streamOf(id lock.ID) string { return "lock/" + id.String() }
+
+const (
+	eventsPerPage = 100
+	maxPage       = int64(lock.MaxID) / eventsPerPage
+)
+
+// ListEvents shows a page of the lock's events.
+func (s *server) ListEvents(w http.ResponseWriter, r *http.Request, id LockId, params ListEventsParams) {
+	page := int64(1)
+	if params.Page != "" {
+		var err error
+		if page, err = strconv.ParseInt(params.Page, 10, 64); err != nil || page < 1 || page > maxPage {
+			s.fail(w, r, badRequest("page-invalid", "page", "page must be a whole number of 1 or more"))
+			return
+		}
+	}
+	i, err := s.info(r, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	events, total, err := s.Locks.Events(r.Context(), i.ID, uint64(page-1)*eventsPerPage, eventsPerPage)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	answer := EventPage{
+		AggregateId: i.ID.String(), TotalEvents: int64(total), Page: page, PageSize: eventsPerPage,
+		TotalPages: int64(total+eventsPerPage-1) / eventsPerPage, Events: make([]EventRecord, len(events)),
+	}
+	for n, e := range events {
+		typ, data := lock.PublicEvent(i.ID, e.Event)
+		record := EventRecord{AggregateType: "lock", AggregateId: i.ID.String(), Version: int64(e.Version), Type: typ, Event: data}
+		if stamped, ok := e.Event.(interface{ EventStamp() lock.Stamp }); ok {
+			stamp := stamped.EventStamp()
+			record.Timestamp, record.OrgId = lock.Instant(stamp.At), string(stamp.OrgID)
+		}
+		answer.Events[n] = record
+	}
+	s.write(w, r, http.StatusOK, &answer)
+}

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey/latchkey/lock"
+)
+
+// CreateTempKey creates a temporary key, under the caller's UUID or a random one.
+func (s *server) CreateTempKey(w http.ResponseWriter, r *http.Request, id LockId) {
+	var body CreateTempKeyRequest
+	var key lock.TempKeyID
+	lockID, done, err := s.run(w, r, id, &body, func(lock.ID) (_ lock.Command, err error) {
+		if body.TempKeyUuid == "" {
+			body.TempKeyUuid = uuid.NewString()
+		}
+		if key, err = lock.ParseTempKeyID(body.TempKeyUuid); err != nil {
+			return nil, err
+		}
+		return &lock.CreateTempKey{
+			By: callerOf(r), UUID: key, AccessMode: body.AccessMode, AllowedUserIDs: userIDs(body.AllowedUserIds),
+			ValidFrom: body.ValidFrom.Time, ValidUntil: body.ValidUntil.Time, MaxUses: body.MaxUses.limit,
+			Description: body.Description,
+		}, nil
+	})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.write(w, r, http.StatusOK, &CreateTempKeyResult{commandResult(lockID, done.Version, done.Event), key, s.link(r, key)})
+}
+
+// UpdateTempKey changes what the body names.
+func (s *server) UpdateTempKey(w http.ResponseWriter, r *http.Request, id LockId) {
+	var body UpdateTempKeyRequest
+	s.command(w, r, id, &body, func(lock.ID) (lock.Command, error) {
+		key, err := lock.ParseTempKeyID(body.TempKeyUuid)
+		if err != nil {
+			return nil, err
+		}
+		c := &lock.UpdateTempKey{By: callerOf(r), TempKeyID: key}
+		if body.ValidFrom != nil {
+			c.Changes.ValidFrom = &body.ValidFrom.Time
+		}
+		if body.ValidUntil != nil {
+			c.Changes.ValidUntil = &body.ValidUntil.Time
+		}
+		if body.MaxUses.named {
+			c.Changes.MaxUses = &lock.MaxUses{Limit: body.MaxUses.limit}
+		}
+		if body.AllowedUserIds != nil {
+			users := userIDs(*body.AllowedUserIds)
+			c.Changes.AllowedUserIDs = &users
+		}
+		c.Changes.AccessMode = body.AccessMode
+		return c, nil
+	})
+}
+
+// DeleteTempKey revokes a key.
+func (s *server) DeleteTempKey(w http.ResponseWriter, r *http.Request, id LockId) {
+	var body DeleteTempKeyRequest
+	s.command(w, r, id, &body, func(lock.ID) (lock.Command, error) {
+		key, err := lock.ParseTempKeyID(body.TempKeyUuid)
+		return &lock.DeleteTempKey{By: callerOf(r), TempKeyID: key}, err
+	})
+}
+
+// ListTempKeys lists all keys of the lock.
+func (s *server) ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId) {
+	lockID, err := lock.ParseID(id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	list, err := ask[*lock.TempKeyList](r.Context(), s, lockID, &lock.ListTempKeys{By: callerOf(r)})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	answer := TempKeyList{TempKeys: make([]TempKey, len(list.TempKeys))}
+	base := s.link(r, "")
+	for i := range list.TempKeys {
+		k := &list.TempKeys[i]
+		users := make([]string, len(k.AllowedUserIDs))
+		for j, u := range k.AllowedUserIDs {
+			users[j] = string(u)
+		}
+		answer.TempKeys[i] = TempKey{
+			Uuid: string(k.UUID), LockId: int64(list.ID), LockUuid: string(list.UUID), AccessMode: k.AccessMode, AllowedUserIds: users,
+			ValidFrom: lock.Instant(k.ValidFrom), ValidUntil: lock.Instant(k.ValidUntil), MaxUses: k.MaxUses, UsedCount: k.UsedCount,
+			Description: k.Description, CreatedAt: lock.Instant(k.CreatedAt), CreatedBy: k.CreatedBy, Status: k.Status,
+			Url: base + string(k.UUID),
+		}
+	}
+	s.write(w, r, http.StatusOK, &answer)
+}
+
+func userIDs(users []string) []lock.UserID {
+	ids := make([]lock.UserID, len(users))
+	for i, u := range users {
+		ids[i] = lock.UserID(u)
+	}
+	return ids
+}
+
+// link is the address of a key's page, as a guest can use it.
+func (s *server) link(r *http.Request, key lock.TempKeyID) string {
+	u := url.URL{Scheme: "http", Host: r.Host}
+	if r.TLS != nil {
+		u.Scheme = "https"
+	}
+	if s.publicURL != nil {
+		u = *s.publicURL
+	}
+	return u.JoinPath("temp-keys").String() + "/" + string(key)
+}

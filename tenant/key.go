@@ -1,0 +1,53 @@
+package tenant
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"hash/crc32"
+	"math/big"
+	"strings"
+)
+
+// A key is "lk_", 43 characters of secret and 6 of checksum, in base 62: people can select it with a double
+// click, scanners can find it in a public repository, and a cut one is noticed without asking the journal.
+const (
+	prefix         = "lk_"
+	secretBytes    = 32
+	secretLength   = 43 // 62^43 > 2^256
+	checksumLength = 6  // 62^6 > 2^32
+	keyLength      = len(prefix) + secretLength + checksumLength
+	hintLength     = len(prefix) + 6
+
+	digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+func newKey() string {
+	secret := make([]byte, secretBytes)
+	_, _ = rand.Read(secret) // it never fails: the process ends instead
+	body := prefix + base62(secret, secretLength)
+	return body + checksum(body)
+}
+
+// wellFormed tells whether a key has the form and the checksum of ours.
+func wellFormed(key string) bool {
+	if len(key) != keyLength || !strings.HasPrefix(key, prefix) {
+		return false
+	}
+	body := key[:keyLength-checksumLength]
+	return key[keyLength-checksumLength:] == checksum(body)
+}
+
+func checksum(body string) string {
+	return base62(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(body))), checksumLength)
+}
+
+// base62 writes a big-endian number with exactly n digits.
+func base62(data []byte, n int) string {
+	number, base, digit := new(big.Int).SetBytes(data), big.NewInt(int64(len(digits))), new(big.Int)
+	out := make([]byte, n)
+	for i := n - 1; i >= 0; i-- {
+		number.DivMod(number, base, digit)
+		out[i] = digits[digit.Int64()]
+	}
+	return string(out)
+}
