@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/latchkey/latchkey/transport/wire"
@@ -35,8 +34,6 @@ func (d *Device) report(typ, value string) {
 	d.flashFailed(d.flash.addEvent(typ, value, d.mono()))
 	d.planFlush(0)
 }
-
-func (d *Device) reportBattery() { d.report(eventBattery, strconv.Itoa(d.battery())) }
 
 // planFlush sends the waiting events, after the wait at the earliest and not sooner after the last call than
 // EventsEvery. The caller holds d.mu.

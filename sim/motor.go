@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/latchkey/latchkey/transport/wire"
@@ -62,12 +63,24 @@ func stopTimers(timers ...*time.Timer) {
 // move writes down that the motor starts now. The caller holds d.mu.
 func (d *Device) move(p wire.Open, mono int64) {
 	d.opts.Stats.moved.Add(1)
-	d.charge -= chargePerOpen
 	d.opts.Recorder.add(Movement{
 		Time: time.Now(), LockID: d.cred.LockID, LockUUID: d.cred.LockUUID,
 		CommandID: p.CommandID, Session: p.Session, BootID: d.bootID, Epoch: p.Epoch,
 		Mono: mono, NotAfterMono: p.NotAfterMono, MarginMs: p.NotAfterMono - mono, DeadlineEnforced: !d.faults.NoDeadline,
 	})
+	d.wear()
+}
+
+// wear is what a movement costs. The battery is reported when it is down by another per cent. The caller holds d.mu.
+func (d *Device) wear() {
+	d.charge -= chargePerOpen
+	if d.charge%100 != 0 {
+		return
+	}
+	if d.charge <= 100*batteryChanged {
+		d.charge = 100 * batteryFull
+	}
+	d.report(eventBattery, strconv.Itoa(d.battery()))
 }
 
 // opened is what follows a movement: the bolt is open for the pulse, and somebody may go through the door.
@@ -81,12 +94,6 @@ func (d *Device) opened(pulse time.Duration) {
 	later(&d.motor.relock, pulse, d.relock)
 	if d.opts.Motor.OpensIn > 0 && d.door == doorClosed {
 		later(&d.motor.door, d.opts.Motor.OpensIn, d.useDoor)
-	}
-	if before := d.charge + chargePerOpen; before%100 == 0 {
-		if d.charge < 100*batteryChanged {
-			d.charge = 100 * batteryFull
-		}
-		d.reportBattery()
 	}
 }
 

@@ -26,7 +26,7 @@ func TestGoodFirmwareOpensOnceAndReports(t *testing.T) {
 	before := time.Now()
 	require.Equal(t, "opened", c.open(c.order("c1")))
 	// The pulse ends while the door is open, so the bolt waits for the door.
-	c.sees("bolt=unlocked", "battery=78", "door=open", "door=closed", "bolt=locked")
+	c.sees("bolt=unlocked", "door=open", "door=closed", "bolt=locked")
 	require.Equal(t, "locked", d.Bolt())
 
 	require.Len(t, d.Movements(), 1)
@@ -98,6 +98,20 @@ func TestUnknownActionsAndBadPayloadsAreRefused(t *testing.T) {
 	}
 	c.send([]byte("{"))
 	require.Equal(t, "opened", c.open(c.order("c1")), "garbage must not end the session")
+}
+
+func TestBatteryRunsDown(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.device(sim.DeviceOptions{Battery: 12})
+	c := s.next()
+	for i := range 200 {
+		require.Equal(t, "opened", c.open(c.order(fmt.Sprintf("c%d", i))))
+		if i == 99 {
+			c.seesAmong("battery=11")
+		}
+	}
+	c.seesAmong("battery=100") // at 10 per cent somebody changes it
 }
 
 func TestDriftAndOffsetOfTheClock(t *testing.T) {

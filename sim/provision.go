@@ -66,15 +66,15 @@ func Provision(ctx context.Context, o ProvisionOptions) ([]Provisioned, error) {
 	}
 	locks := make([]Provisioned, o.Count)
 	a := &apiClient{base: o.Server, key: o.SuperKey, http: o.Client}
-	g, ctx := errgroup.WithContext(ctx)
+	g, inGroup := errgroup.WithContext(ctx)
 	g.SetLimit(provisionParallel)
 	for i := range locks {
-		if ctx.Err() != nil {
-			break
-		}
 		g.Go(func() error {
+			if inGroup.Err() != nil {
+				return inGroup.Err()
+			}
 			id := o.FirstID + int64(i)
-			if err := a.provision(ctx, id, &o, &locks[i]); err != nil {
+			if err := a.provision(inGroup, id, &o, &locks[i]); err != nil {
 				return fmt.Errorf("sim: provision lock %d: %w", id, err)
 			}
 			return nil
@@ -83,7 +83,7 @@ func Provision(ctx context.Context, o ProvisionOptions) ([]Provisioned, error) {
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	return locks, ctx.Err()
+	return locks, nil
 }
 
 func (a *apiClient) provision(ctx context.Context, id int64, o *ProvisionOptions, lock *Provisioned) error {

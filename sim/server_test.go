@@ -35,6 +35,7 @@ type server struct {
 	deaf     bool                                              // answers no heartbeats
 	keep     bool                                              // acknowledges no events
 	count    int
+	secretOf func(uuid string) string // nil: testSecret
 
 	sessions chan *session
 }
@@ -75,7 +76,11 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	user, secret, _ := r.BasicAuth()
-	if secret != testSecret || r.URL.Path != "/devices/"+user+"/connect" {
+	want := testSecret
+	if s.secretOf != nil {
+		want = s.secretOf(user)
+	}
+	if secret != want || r.URL.Path != "/devices/"+user+"/connect" {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
@@ -161,10 +166,12 @@ func (c *session) take(f wire.Frame) {
 	}
 }
 
-func (c *session) send(frame []byte) {
+func (c *session) send(frame []byte) { _ = c.write(frame) }
+
+func (c *session) write(frame []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	_ = c.ws.WriteMessage(websocket.TextMessage, frame)
+	return c.ws.WriteMessage(websocket.TextMessage, frame)
 }
 
 func (c *session) close(code int, reason string) {
@@ -175,6 +182,14 @@ func (c *session) close(code int, reason string) {
 func (s *server) next() *session {
 	s.t.Helper()
 	return recv(s.t, s.sessions)
+}
+
+// joined is the session of the device's next connect, once the device knows of it too.
+func (s *server) joined(d *sim.Device) *session {
+	s.t.Helper()
+	c := s.next()
+	require.Eventually(s.t, func() bool { return d.Session() == c.name }, patience, time.Millisecond)
+	return c
 }
 
 // device makes a device of the server, switched on.
@@ -270,6 +285,14 @@ func (c *session) sees(want ...string) {
 		case <-time.After(patience):
 			require.Fail(t, "events did not come", "want %v, got %v", want, got)
 		}
+	}
+}
+
+// seesAmong waits for one event, whatever comes before it.
+func (c *session) seesAmong(want string) {
+	c.s.t.Helper()
+	for e := recv(c.s.t, c.events); e.Type+"="+e.Value != want; {
+		e = recv(c.s.t, c.events)
 	}
 }
 

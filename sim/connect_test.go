@@ -1,0 +1,247 @@
+package sim_test
+
+import (
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/sim"
+	"github.com/latchkey/latchkey/transport/wire"
+)
+
+func TestReconnectsWithFullJitter(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	d := s.device(sim.DeviceOptions{})
+	c := s.joined(d)
+	bootID := d.BootID()
+	for range 5 {
+		require.True(t, d.DropSocket())
+		recv(t, c.ended)
+		c = s.joined(d)
+		require.Equal(t, bootID, c.hello.BootID)
+	}
+	require.Equal(t, "opened", c.open(c.order("c1")))
+}
+
+func TestDrainingServerChoosesWhenTheDeviceComesBack(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.device(sim.DeviceOptions{Backoff: sim.Backoff{Min: time.Hour, Max: time.Hour}})
+	c := s.next()
+	at := time.Now()
+	c.close(wire.CloseDraining, string((&wire.RetryAfter{Pause: 50 * time.Millisecond}).Append(nil)))
+	s.next()
+	require.GreaterOrEqual(t, time.Since(at), 50*time.Millisecond)
+}
+
+func TestCloseCodesThatKeepTheDeviceAway(t *testing.T) {
+	t.Parallel()
+	for code, counted := range map[int]func(sim.Counts) int64{
+		wire.CloseReplaced:    func(c sim.Counts) int64 { return c.Replaced },
+		wire.CloseCredentials: func(c sim.Counts) int64 { return c.Rejected },
+	} {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t)
+			stats := new(sim.Stats)
+			// Any other code would bring the device back within a millisecond.
+			d := s.device(sim.DeviceOptions{Stats: stats, Backoff: sim.Backoff{Min: time.Millisecond, Max: time.Millisecond, Rejected: 200 * time.Millisecond, Replaced: 200 * time.Millisecond}})
+			c := s.next()
+			at := time.Now()
+			c.close(code, "")
+			recv(t, c.ended)
+			s.joined(d)
+			require.GreaterOrEqual(t, time.Since(at), 100*time.Millisecond)
+			require.Equal(t, int64(1), counted(stats.Counts(1)))
+		})
+	}
+	for _, code := range []int{wire.CloseBadFrame, wire.CloseHeartbeat, wire.CloseRate} {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t)
+			s.device(sim.DeviceOptions{})
+			s.next().close(code, "")
+			s.next()
+		})
+	}
+}
+
+func TestRejectedCredentialsBackOffLong(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	var attempts atomic.Int32
+	s.refuse = func(w http.ResponseWriter, _ *http.Request) bool {
+		if attempts.Add(1) == 1 {
+			w.WriteHeader(http.StatusUnauthorized)
+			return true
+		}
+		return false
+	}
+	stats := new(sim.Stats)
+	at := time.Now()
+	s.device(sim.DeviceOptions{Stats: stats, Backoff: sim.Backoff{Min: time.Millisecond, Max: time.Millisecond, Rejected: 200 * time.Millisecond}})
+	s.next()
+	require.GreaterOrEqual(t, time.Since(at), 100*time.Millisecond)
+	require.Equal(t, int64(1), stats.Counts(1).Rejected)
+}
+
+func TestBusyServerChoosesWhenTheDeviceTriesAgain(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	var attempts atomic.Int32
+	s.refuse = func(w http.ResponseWriter, _ *http.Request) bool {
+		if attempts.Add(1) == 1 {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}
+		return false
+	}
+	at := time.Now()
+	s.device(sim.DeviceOptions{Backoff: sim.Backoff{Min: time.Hour, Max: time.Hour}})
+	s.next()
+	require.GreaterOrEqual(t, time.Since(at), time.Second)
+}
+
+func TestGoesToTheNextServer(t *testing.T) {
+	t.Parallel()
+	gone, s := newServer(t), newServer(t)
+	gone.http.Close()
+	s.device(sim.DeviceOptions{Servers: []string{gone.http.URL, s.http.URL}})
+	s.next()
+}
+
+func TestHeartbeatsCarryTheClock(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.greeting.HeartbeatMs = 10
+	d := s.device(sim.DeviceOptions{})
+	c := s.next()
+	last := c.hello.Mono
+	for range 3 {
+		mono := recv(t, c.beats)
+		require.Greater(t, mono, last)
+		require.LessOrEqual(t, mono, d.Mono())
+		last = mono
+	}
+}
+
+func TestGivesUpAServerThatAnswersNoHeartbeats(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.greeting.HeartbeatMs, s.deaf = 5, true
+	s.device(sim.DeviceOptions{})
+	c := s.next()
+	recv(t, c.ended)
+	s.next()
+}
+
+func TestEventsAreKeptUntilTheyAreAcknowledged(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.keep = true
+	d := s.device(sim.DeviceOptions{})
+	c := s.joined(d)
+	d.OpenByHand()
+	d.Report("tamper", "cover")
+	c.sees("manual-open=inside", "bolt=unlocked", "tamper=cover")
+	d.DropSocket()
+	c = s.joined(d)
+	require.Equal(t, uint64(3), c.hello.LastSeq)
+	c.sees("manual-open=inside", "bolt=unlocked", "tamper=cover")
+	s.set(func() { s.keep, s.greeting.AckSeq = false, 2 })
+	d.DropSocket()
+	c = s.next()
+	require.Equal(t, uint64(3), recv(t, c.events).Seq, "the server said in its greeting that it has the first two")
+	d.Report("rssi", "-60")
+	require.Equal(t, uint64(4), recv(t, c.events).Seq)
+}
+
+func TestServerThatKnowsMoreEventsThanTheFlash(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.greeting.AckSeq = 40
+	d := s.device(sim.DeviceOptions{})
+	d.Report("rssi", "-60")
+	c := s.next()
+	require.Equal(t, uint64(41), recv(t, c.events).Seq)
+}
+
+func TestOldSocketThatHealsOpensNothing(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.greeting.HeartbeatMs = 10
+	d := s.device(sim.DeviceOptions{Stats: new(sim.Stats)})
+	old := s.joined(d)
+	p := old.order("c1")
+	require.True(t, d.HalfOpen(300*time.Millisecond))
+	id := old.post(wire.ActionOpen, &p)
+	fresh := s.joined(d) // two heartbeats went without an answer
+	require.NotEqual(t, old.name, fresh.name)
+	require.Equal(t, wire.StatusNotSeen, fresh.status("c1"))
+	require.Equal(t, "StaleSession false", old.answer(id, "c1"), "the old socket is still read, and still answered")
+	require.Empty(t, d.Movements())
+	require.Equal(t, fresh.name, d.Session())
+	old.close(wire.CloseReplaced, "")
+	recv(t, old.ended)
+	require.Equal(t, "opened", fresh.open(fresh.order("c2")))
+	require.Equal(t, fresh.name, d.Session(), "the end of the old socket does not end the new session")
+}
+
+func TestSocketThatHealsInTimeStillRefusesALateOpen(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	d := s.device(sim.DeviceOptions{})
+	c := s.joined(d)
+	require.True(t, d.HalfOpen(80*time.Millisecond))
+	p := c.order("c1")
+	p.NotAfterMono = d.Mono() + 40
+	require.Equal(t, "Expired false", c.open(p))
+	require.Equal(t, "opened", c.open(c.order("c2")))
+	require.Len(t, d.Movements(), 1)
+}
+
+func TestSlowReaderClosesItsWindow(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.greeting.HeartbeatMs = 5
+	d := s.device(sim.DeviceOptions{Faults: sim.Faults{SlowReader: true}})
+	c := s.joined(d)
+	_ = c.ws.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+	filler := wire.AppendResult(nil, "x", wire.Statuses{"a": string(make([]byte, 8<<10))})
+	require.Eventually(t, func() bool { return c.write(filler) != nil }, patience, time.Microsecond)
+	recv(t, c.beats) // it still sends
+	require.True(t, d.Connected())
+}
+
+func TestGarbage(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	d := s.device(sim.DeviceOptions{Faults: sim.Faults{GarbageEvery: time.Millisecond}})
+	c := s.joined(d)
+	recv(t, c.raw)
+	require.NoError(t, d.SetFaults(sim.Faults{}))
+	require.NoError(t, d.SendRaw(websocket.BinaryMessage, []byte("\x00\x01")))
+	require.Eventually(t, func() bool { return string(recv(t, c.raw)) == "\x00\x01" }, patience, time.Microsecond)
+	require.Equal(t, "opened", c.open(c.order("c1")))
+}
+
+func TestAccidentsHappenAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	stats := new(sim.Stats)
+	d := s.device(sim.DeviceOptions{Stats: stats, Faults: sim.Faults{DropEvery: 10 * time.Millisecond, RebootEvery: 15 * time.Millisecond, HalfOpenEvery: 20 * time.Millisecond, HalfOpenFor: time.Millisecond}})
+	for range 10 {
+		s.next()
+	}
+	require.Positive(t, stats.Counts(1).Reboots)
+	require.NoError(t, d.SetFaults(sim.Faults{}))
+	_, err := d.WaitSession(within(t), "")
+	require.NoError(t, err)
+}
