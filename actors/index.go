@@ -1,0 +1,56 @@
+package actors
+
+import (
+	"strings"
+
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// The journal's index rows of locks. Claims are for ever, so that a UUID never names two things.
+const (
+	claimDevice  = "device"              // by the UUID of the device
+	claimTempKey = "temp-key"            // by the UUID of the temporary key
+	byCreator    = "temp-key-by-creator" // by who created the temporary key; refs are the keys that were not deleted
+)
+
+// Stream is the name of a lock's stream.
+func Stream(id lock.ID) string { return Kind + "/" + id.String() }
+
+// lockOf is the inverse of Stream.
+func lockOf(stream string) (lock.ID, error) {
+	return lock.ParseID(strings.TrimPrefix(stream, Kind+"/"))
+}
+
+// indexed gives the index rows of an event that is about to change the state.
+func indexed(s *lock.State, e lock.Event) []journal.IndexChange {
+	switch e := e.(type) {
+	case *lock.LockCreated:
+		return []journal.IndexChange{{Op: journal.Claim, Kind: claimDevice, Key: string(e.LockUUID)}}
+	case *lock.TempKeyCreated:
+		return []journal.IndexChange{
+			{Op: journal.Claim, Kind: claimTempKey, Key: string(e.Key.UUID)},
+			{Op: journal.Put, Kind: byCreator, Key: e.Key.CreatedBy, Ref: string(e.Key.UUID)},
+		}
+	case *lock.TempKeyDeleted:
+		d, err := lock.Decide(s, &lock.GetTempKey{TempKeyID: e.TempKeyID}, e.At)
+		if info, ok := d.Reply.(*lock.TempKeyInfo); err == nil && ok {
+			return []journal.IndexChange{{Op: journal.Remove, Kind: byCreator, Key: info.Key.CreatedBy, Ref: string(e.TempKeyID)}}
+		}
+	}
+	return nil
+}
+
+// taken tells the caller which of the UUIDs is in use elsewhere.
+func taken(e *journal.ClaimError) *lock.Error {
+	if e.Kind == claimDevice {
+		return &lock.Error{
+			Kind: lock.Conflict, Reason: "device-uuid-taken", Field: "uuid",
+			Message: "Another lock has this uuid. Each device belongs to one lock.",
+		}
+	}
+	return &lock.Error{
+		Kind: lock.Conflict, Reason: "temp-key-uuid-taken", Field: "tempKeyUuid",
+		Message: "This tempKeyUuid is, or was, a key of another lock. Use another UUID, or leave it out.",
+	}
+}

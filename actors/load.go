@@ -1,0 +1,214 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// A snapshot is due when it saves the replay of at least minUnsaved records, of as many as there are keys in it, and of
+// snapshotRatio times its own bytes: so its cost per record stays the same however large the state grows.
+const (
+	minUnsaved    = 100
+	snapshotRatio = 2
+	worthSaving   = 16 // records, when the grain stops
+)
+
+// image is a state as the journal has it.
+type image struct {
+	state   *lock.State
+	unsaved int  // records after the snapshot
+	growth  int  // their bytes
+	saved   int  // bytes of the snapshot
+	durable bool // the append in doubt is in the journal
+	err     error
+}
+
+// load reads the state from the journal, on a goroutine of its own; takeOver is called when it is there.
+func (g *grain) load(ctx actor.Context) {
+	g.phase = loading
+	var doubt string
+	if len(g.unknown) > 0 {
+		doubt = g.appendID(&g.unknown[0], g.expected)
+	}
+	stream, expected := g.stream(), g.expected
+	if !g.background(func() {
+		g.loaded.Store(g.shell.read(stream, expected, doubt))
+		g.system.Root.Send(g.pid, wake{})
+	}) {
+		g.quit(ctx)
+	}
+}
+
+// reload drops what was staged and loads again what is durable.
+func (g *grain) reload(ctx actor.Context) {
+	g.metrics.reloads.Inc()
+	g.load(ctx)
+}
+
+// takeOver goes on with the state that was loaded.
+func (g *grain) takeOver(ctx actor.Context) {
+	img := g.loaded.Swap(nil)
+	if g.phase == stopping {
+		return
+	}
+	if img.err != nil {
+		g.Logger.Error("a lock could not be loaded", slog.String("stream", g.stream()), slog.Any("error", img.err))
+		for _, c := range g.stash {
+			g.tell(c.from, cluster.Busy)
+		}
+		g.metrics.stashed.Sub(float64(len(g.stash)))
+		g.stash = nil
+		g.quit(ctx)
+		return
+	}
+	before := g.state
+	g.state, g.phase = img.state, ready
+	g.unsaved, g.growth, g.saved = img.unsaved, img.growth, img.saved
+	if before != nil {
+		g.carryOver(before)
+	}
+	doubt := g.unknown
+	g.unknown = nil
+	for i := range doubt {
+		if img.durable {
+			g.finish(&doubt[i])
+		} else {
+			doubt[i].say(g, cluster.Retry)
+		}
+	}
+	stash := g.stash
+	g.stash = nil
+	g.metrics.stashed.Sub(float64(len(stash)))
+	for _, c := range stash {
+		g.request(ctx, c)
+	}
+	g.fired.Store(true) // look at the waiters
+	g.alarm()
+}
+
+// carryOver tells a state that was loaded again what was known of the live session, which no journal has.
+func (g *grain) carryOver(before *lock.State) {
+	if before.Device.Connected {
+		g.execute(call{req: &Request{Command: &lock.KeepDevice{Device: before.Device}}})
+	}
+	g.busy.Store(g.state.Device.Connected)
+}
+
+// read brings a state together from the journal: the snapshot, if there is a usable one, and the records after it. It also
+// looks whether the append in doubt, if there is one, came right after the version expected.
+func (s *shell) read(stream string, expected uint64, doubt string) *image {
+	ctx, cancel := context.WithTimeout(s.ctx, loadTimeout)
+	defer cancel()
+	select {
+	case s.loads <- struct{}{}:
+		defer func() { <-s.loads }()
+	case <-ctx.Done():
+		return &image{err: fmt.Errorf("actors: too many locks are being loaded: %w", ctx.Err())}
+	}
+	select {
+	case <-s.joined:
+	case <-ctx.Done():
+		return &image{err: fmt.Errorf("actors: the node has not joined the cluster: %w", ctx.Err())}
+	}
+	started := time.Now()
+	img := new(image)
+	if doubt != "" {
+		records, err := s.Journal.Read(ctx, stream, expected, 1)
+		if err != nil {
+			return &image{err: err}
+		}
+		img.durable = len(records) == 1 && records[0].AppendID == doubt
+	}
+	if img.err = s.replay(ctx, stream, img); img.err == nil {
+		s.metrics.loads.Observe(time.Since(started).Seconds())
+	}
+	return img
+}
+
+func (s *shell) replay(ctx context.Context, stream string, img *image) error {
+	img.state = new(lock.State)
+	snapshot, ok, err := s.Journal.LoadSnapshot(ctx, stream)
+	if err != nil {
+		return err
+	}
+	if ok && snapshot.Codec == lock.StateCodec {
+		state, err := lock.UnmarshalState(snapshot.Data)
+		if err == nil && state.Version == snapshot.Version {
+			img.state, img.saved = state, len(snapshot.Data)
+		} else {
+			s.Logger.Warn("a snapshot is of no use, the stream is replayed", slog.String("stream", stream), slog.Any("error", err))
+		}
+	}
+	for {
+		records, err := s.Journal.Read(ctx, stream, img.state.Version, pageSize)
+		if err != nil {
+			return err
+		}
+		for i := range records {
+			if err := img.apply(&records[i]); err != nil {
+				return err
+			}
+		}
+		if len(records) < pageSize {
+			return nil
+		}
+	}
+}
+
+func (img *image) apply(r *journal.Record) error {
+	if r.Version != img.state.Version+1 {
+		return fmt.Errorf("actors: %s has version %d after version %d", r.Stream, r.Version, img.state.Version)
+	}
+	e, err := lock.UnmarshalEvent(r.Type, r.Data)
+	if err != nil {
+		return fmt.Errorf("actors: %s version %d: %w", r.Stream, r.Version, err)
+	}
+	lock.Evolve(img.state, e)
+	img.unsaved++
+	img.growth += len(r.Data)
+	return nil
+}
+
+// grow counts what a snapshot would save, and makes one when it is due. It is of a staged state, so it is kept with the
+// command that made it so, until that is durable.
+func (g *grain) grow(o *op) {
+	if len(o.records) == 0 {
+		return
+	}
+	g.unsaved += len(o.records)
+	g.growth += bytesOf(o.records)
+	if g.unsaved >= max(minUnsaved, g.state.TempKeyCount()) && g.growth >= snapshotRatio*g.saved {
+		o.image = g.snapshot()
+	}
+}
+
+// snapshot makes a snapshot of the state as it is; nil when that cannot be.
+func (g *grain) snapshot() *journal.Snapshot {
+	data, err := lock.MarshalState(g.state)
+	if err != nil {
+		g.Logger.Error("a snapshot cannot be written", slog.String("stream", g.stream()), slog.Any("error", err))
+		return nil
+	}
+	g.unsaved, g.growth, g.saved = 0, 0, len(data)
+	return &journal.Snapshot{Stream: g.stream(), Version: g.state.Version, Codec: lock.StateCodec, Data: data}
+}
+
+// save hands a snapshot of what is durable to the journal, which does not wait for a disk.
+func (g *grain) save(s *journal.Snapshot) {
+	if s == nil {
+		return
+	}
+	if err := g.Journal.SaveSnapshot(g.shell.ctx, *s); err != nil {
+		g.Logger.Warn("a snapshot was not kept", slog.String("stream", s.Stream), slog.Any("error", err))
+		return
+	}
+	g.metrics.snapshots.Inc()
+}

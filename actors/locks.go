@@ -1,0 +1,194 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/latchkey/latchkey/actors/actorspb"
+	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// Locks is the way to the locks: commands go to their grains, wherever these are, and look-ups to the journal.
+type Locks struct {
+	shell *shell
+	found *lru.Cache[string, lock.ID] // by claim kind and UUID; claims are never given up, so that it never gets old
+}
+
+// New prepares the locks of a node. Props go to the cluster, Join makes it work.
+func New(o Options) (*Locks, error) {
+	s, err := newShell(o)
+	if err != nil {
+		return nil, err
+	}
+	found, err := lru.New[string, lock.ID](maxFound)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return &Locks{shell: s, found: found}, nil
+}
+
+// Props make the grains of Kind.
+func (l *Locks) Props() *actor.Props { return l.shell.props() }
+
+// Join connects the locks with the cluster's node, and with the devices that are connected to this node, which sessions
+// call self. It is called once; until then every command waits.
+func (l *Locks) Join(node Node, self string, devices Devices) {
+	l.shell.node, l.shell.self, l.shell.devices = node, self, devices
+	close(l.shell.joined)
+}
+
+// Close ends the background work. Grains that still run are not stopped by it: the cluster's node does that, before.
+func (l *Locks) Close() { l.shell.close() }
+
+// Do has a lock execute a command, and waits for the reply. A rejection is a *lock.Error, and so is a lock that is
+// overloaded (Busy). After any other error nobody knows whether the command was executed, and it may be done again: with the
+// same request ID an open counts once.
+func (l *Locks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply, error) {
+	select {
+	case <-l.shell.joined:
+	case <-ctx.Done():
+		return nil, unavailable(ctx.Err())
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, l.shell.CallTimeout)
+		defer cancel()
+		deadline, _ = ctx.Deadline()
+	}
+	req := &Request{ID: requestID(c), Deadline: deadline, Command: c}
+	for {
+		answer, err := l.shell.node.Request(ctx, Kind, id.String(), req)
+		if errors.Is(err, cluster.ErrLost) && ctx.Err() == nil {
+			continue // its ID keeps it from being executed twice
+		}
+		if err != nil {
+			return nil, failure(err)
+		}
+		return reply(answer)
+	}
+}
+
+// Tell has a lock execute a command whose reply nobody waits for. When the lock is overloaded it may get lost.
+func (l *Locks) Tell(id lock.ID, c lock.Command) {
+	select {
+	case <-l.shell.joined:
+		l.shell.node.Tell(Kind, id.String(), &Request{ID: requestID(c), Command: c})
+	case <-l.shell.ctx.Done():
+	}
+}
+
+func reply(answer any) (lock.Reply, error) {
+	r, ok := answer.(*Response)
+	if x, remote := answer.(*actorspb.Response); remote {
+		var err error
+		if r, err = responseOf(x); err != nil {
+			return nil, err
+		}
+	} else if !ok {
+		return nil, fmt.Errorf("actors: a lock answered %T", answer)
+	}
+	if r.Err != nil {
+		return nil, r.Err
+	}
+	return r.Reply, nil
+}
+
+// failure turns the cluster's errors after which nothing was executed into rejections.
+func failure(err error) error {
+	switch {
+	case errors.Is(err, cluster.ErrBusy):
+		return &lock.Error{Kind: lock.Busy, Reason: "lock-busy", Message: "The lock has too much to do. Try again in a few seconds."}
+	case errors.Is(err, cluster.ErrUnavailable):
+		return unavailable(err)
+	}
+	return err
+}
+
+func unavailable(error) error {
+	return &lock.Error{Kind: lock.Busy, Reason: "unavailable", Message: "The lock could not be reached in time. Nothing was done; try again."}
+}
+
+// requestID names a command. An open has a name already, a query needs none.
+func requestID(c lock.Command) string {
+	switch c := c.(type) {
+	case *lock.OpenLock:
+		return string(c.CommandID)
+	case *lock.OpenWithTempKey:
+		return string(c.CommandID)
+	case *lock.CreateLock, *lock.SetOwner, *lock.SetOrganization, *lock.AddKey, *lock.RemoveKey, *lock.AddResident, *lock.RemoveResident,
+		*lock.RotateDeviceSecret, *lock.CreateTempKey, *lock.UpdateTempKey, *lock.DeleteTempKey:
+		return uuid.NewString()
+	}
+	return ""
+}
+
+// FindDevice returns the lock of a device. An error of kind NotFound says that there is none.
+func (l *Locks) FindDevice(ctx context.Context, id lock.UUID) (lock.ID, error) {
+	return l.find(ctx, claimDevice, string(id), "device-not-found", "There is no lock with this uuid.")
+}
+
+// FindTempKey returns the lock of a temporary key, which may have been deleted since. An error of kind NotFound says that
+// there never was such a key.
+func (l *Locks) FindTempKey(ctx context.Context, id lock.TempKeyID) (lock.ID, error) {
+	return l.find(ctx, claimTempKey, string(id), "temp-key-not-found", "There is no such temporary key, or it was deleted.")
+}
+
+func (l *Locks) find(ctx context.Context, kind, key, reason, message string) (lock.ID, error) {
+	name := kind + "/" + key
+	if id, ok := l.found.Get(name); ok {
+		return id, nil
+	}
+	stream, err := l.shell.Journal.Claimed(ctx, kind, key)
+	if err != nil {
+		return 0, fmt.Errorf("actors: look up a %s: %w", kind, err)
+	}
+	if stream == "" {
+		return 0, &lock.Error{Kind: lock.NotFound, Reason: reason, Message: message}
+	}
+	id, err := lockOf(stream)
+	if err != nil {
+		return 0, fmt.Errorf("actors: a %s is claimed by %q: %w", kind, stream, err)
+	}
+	l.found.Add(name, id)
+	return id, nil
+}
+
+// Record is an event of a lock with its place in the lock's stream and among all events.
+type Record struct {
+	Version  uint64
+	Position uint64
+	Time     time.Time
+	Event    lock.Event
+}
+
+// Events returns up to limit events of a lock after a version, and how many there are in all. It asks the journal and not
+// the lock: who may see them is for the caller to know.
+func (l *Locks) Events(ctx context.Context, id lock.ID, after uint64, limit int) (events []Record, total uint64, err error) {
+	stream := Stream(id)
+	total, _, err = l.shell.Journal.Head(ctx, stream)
+	if err != nil {
+		return nil, 0, fmt.Errorf("actors: events: %w", err)
+	}
+	records, err := l.shell.Journal.Read(ctx, stream, after, limit)
+	if err != nil {
+		return nil, 0, fmt.Errorf("actors: events: %w", err)
+	}
+	events = make([]Record, len(records))
+	for i, r := range records {
+		e, err := lock.UnmarshalEvent(r.Type, r.Data)
+		if err != nil {
+			return nil, 0, fmt.Errorf("actors: events: %w", err)
+		}
+		events[i] = Record{Version: r.Version, Position: r.Position, Time: r.Time, Event: e}
+	}
+	return events, max(total, after+uint64(len(events))), nil
+}

@@ -1,0 +1,102 @@
+package actors
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// metrics are what the grains of a node tell. No label grows with locks, keys or tenants.
+type metrics struct {
+	opens        *prometheus.CounterVec
+	acknowledged prometheus.Histogram
+	failed       *prometheus.CounterVec
+	reloads      prometheus.Counter
+	loads        prometheus.Histogram
+	passivations prometheus.Counter
+	snapshots    prometheus.Counter
+	withheld     prometheus.Counter
+	panics       prometheus.Counter
+	undelivered  prometheus.Counter
+	stashed      prometheus.Gauge
+	waiting      prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "latchkey", Subsystem: "actors", Name: name, Help: help})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "latchkey", Subsystem: "actors", Name: name, Help: help})
+	}
+	m := &metrics{
+		opens: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "latchkey", Subsystem: "actors", Name: "opens_total", Help: "Commands to open that ended, by outcome.",
+		}, []string{"outcome"}),
+		acknowledged: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "latchkey", Subsystem: "actors", Name: "decision_to_ack_seconds",
+			Help:    "From the decision to open to the device's answer.",
+			Buckets: []float64{.001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}),
+		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "latchkey", Subsystem: "actors", Name: "append_failures_total",
+			Help: "Appends that failed. A conflict means that another activation had written to the stream.",
+		}, []string{"cause"}),
+		reloads: counter("reloads_total", "States that were dropped and loaded again because an append failed."),
+		loads: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "latchkey", Subsystem: "actors", Name: "load_seconds", Help: "Loading of a lock's state from the journal.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5},
+		}),
+		passivations: counter("passivations_total", "Idle grains that left memory."),
+		snapshots:    counter("snapshots_total", "Snapshots handed to the journal."),
+		withheld:     counter("replies_delayed_total", "Revocations whose reply waited until no open of the key could move the motor."),
+		panics:       counter("panics_total", "Grains that panicked and started anew."),
+		undelivered:  counter("effects_undelivered_total", "Effects for a session that this node has no way to."),
+		stashed:      gauge("stashed_requests", "Requests that wait for a state to be loaded."),
+		waiting:      gauge("waiters", "Callers that wait for a device."),
+	}
+	for _, o := range []lock.Outcome{lock.Opened, lock.Refused, lock.Expired, lock.Unknown} {
+		m.opens.WithLabelValues(string(o))
+	}
+	for _, cause := range []string{"conflict", "claim", "deadline", "unknown", "store"} {
+		m.failed.WithLabelValues(cause)
+	}
+	active := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "latchkey", Subsystem: "actors", Name: "activations", Help: "Grains of locks in memory.",
+	}, s.active)
+	for _, c := range []prometheus.Collector{
+		m.opens, m.acknowledged, m.failed, m.reloads, m.loads, m.passivations, m.snapshots, m.withheld, m.panics,
+		m.undelivered, m.stashed, m.waiting, active,
+	} {
+		if err := r.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (s *shell) active() float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return float64(len(s.grains))
+}
+
+// failures counts an append that failed, by its cause.
+func (m *metrics) failures(err error) {
+	var claim *journal.ClaimError
+	cause := "store"
+	switch {
+	case errors.As(err, &claim):
+		cause = "claim"
+	case errors.Is(err, journal.ErrConflict):
+		cause = "conflict"
+	case errors.Is(err, journal.ErrDeadline):
+		cause = "deadline"
+	case errors.Is(err, journal.ErrUnknown):
+		cause = "unknown"
+	}
+	m.failed.WithLabelValues(cause).Inc()
+}

@@ -1,0 +1,249 @@
+package actors
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// stage puts a decided command behind those before it. With none before it, and nothing to store, it is done at once.
+func (g *grain) stage(o op) {
+	if len(g.queue) == 0 && o.records == nil {
+		g.finish(&o)
+		return
+	}
+	g.queue = append(g.queue, o)
+	if g.covered == 0 {
+		g.submit()
+	}
+}
+
+// submit finishes what has nothing to store, up to the first command that has, and starts the append that stores it with
+// all that follow it. A claim may fail, so that a command with one goes alone.
+func (g *grain) submit() {
+	for len(g.queue) > 0 && g.queue[0].records == nil {
+		g.finish(&g.queue[0])
+		g.pop(1)
+	}
+	if len(g.queue) == 0 {
+		return
+	}
+	first := &g.queue[0]
+	a := journal.Append{
+		Stream: g.stream(), Deadline: first.until(),
+		Records: slices.Clip(first.records), Index: slices.Clip(first.index), // they are the command's own
+	}
+	last, size := 1, bytesOf(first.records)
+	for ; !claims(first) && last < len(g.queue) && last < maxBatch && size < batchBytes; last++ {
+		o := &g.queue[last]
+		if claims(o) {
+			break
+		}
+		if o.records == nil {
+			continue
+		}
+		a.Records, a.Index = append(a.Records, o.records...), append(a.Index, o.index...)
+		size += bytesOf(o.records)
+		if d := o.until(); d.After(a.Deadline) {
+			a.Deadline = d
+		}
+	}
+	a.Expected = g.state.Version - uint64(len(a.Records))
+	for i := last; i < len(g.queue); i++ {
+		a.Expected -= uint64(len(g.queue[i].records))
+	}
+	a.ID = g.appendID(first, a.Expected)
+	g.covered, g.expected = last, a.Expected
+	g.lean.Store(false)
+	g.Journal.Submit(a, func(r journal.Result) {
+		g.answer = r
+		g.settled.Store(true)
+		g.system.Root.Send(g.pid, wake{})
+	})
+}
+
+// until is when an append of the command makes no sense any more.
+func (o *op) until() time.Time {
+	if o.req.Deadline.IsZero() {
+		return o.at.Add(appendTimeout)
+	}
+	return o.req.Deadline
+}
+
+// appendID names an append: as its first command is named, or else by activation and version.
+func (g *grain) appendID(first *op, expected uint64) string {
+	if first.req.ID != "" {
+		return first.req.ID
+	}
+	var b [40]byte
+	id := strconv.AppendUint(b[:0], g.nonce, 36)
+	return string(strconv.AppendUint(append(id, '-'), expected, 36))
+}
+
+func claims(o *op) bool { return len(o.index) > 0 && o.index[0].Op == journal.Claim }
+
+func bytesOf(records []journal.NewRecord) (n int) {
+	for i := range records {
+		n += len(records[i].Data) + len(records[i].Type)
+	}
+	return n
+}
+
+// settle takes the journal's answer to the append in flight.
+func (g *grain) settle(ctx actor.Context) {
+	g.settled.Store(false)
+	if g.phase == stopping {
+		return
+	}
+	if err := g.answer.Err; err != nil {
+		g.failed(ctx, err)
+		return
+	}
+	done := g.covered
+	g.covered = 0
+	for i := range done {
+		g.finish(&g.queue[i])
+	}
+	g.pop(done)
+	g.submit()
+}
+
+// pop takes the first n out of the queue.
+func (g *grain) pop(n int) {
+	left := copy(g.queue, g.queue[n:])
+	clear(g.queue[left:])
+	g.queue = g.queue[:left]
+}
+
+// finish does and says what was decided: it is durable now, and so is all that was decided before it.
+func (g *grain) finish(o *op) {
+	for _, e := range o.effects {
+		g.deliver(e)
+	}
+	g.ended(o.ended)
+	if o.image != nil {
+		g.save(o.image)
+	}
+	switch {
+	case o.opening:
+		g.await(o)
+	case len(o.safe) > 0:
+		g.withhold(o)
+	default:
+		g.answered(o)
+	}
+}
+
+// answered gives the reply of a command to all that have sent it, and remembers it for those who send it again.
+func (g *grain) answered(o *op) {
+	if o.req.ID != "" && o.records != nil {
+		g.remember(o.req.ID, o.response)
+	}
+	o.say(g, o.response)
+}
+
+// say answers all that have sent the command.
+func (o *op) say(g *grain, answer any) {
+	g.tell(o.from, answer)
+	for _, from := range o.others {
+		g.tell(from, answer)
+	}
+}
+
+// failed deals with an append that did not happen. The staged state is wrong from that command on, so it is dropped, and
+// loaded again from the journal, unless another activation may own the stream: then this one ends.
+func (g *grain) failed(ctx actor.Context, err error) {
+	g.metrics.failures(err)
+	batch, later := g.queue[:g.covered], g.queue[g.covered:]
+	var claim *journal.ClaimError
+	var answer any
+	switch {
+	case errors.As(err, &claim):
+		answer = &Response{Err: taken(claim)}
+	case errors.Is(err, journal.ErrDeadline):
+		answer = cluster.Busy
+	case errors.Is(err, journal.ErrUnknown):
+		g.unknown, batch = batch, nil
+	default:
+		g.Logger.Warn("an append failed, the grain starts anew", slog.String("stream", g.stream()), slog.Any("error", err))
+		g.quit(ctx)
+		return
+	}
+	for i := range batch {
+		// What rode along without records of its own was decided on what failed.
+		if batch[i].records == nil {
+			batch[i].say(g, cluster.Retry)
+			continue
+		}
+		batch[i].say(g, answer)
+	}
+	for i := range later {
+		g.again(&later[i])
+	}
+	g.queue, g.covered = nil, 0
+	g.reload(ctx)
+}
+
+// again keeps a command that was decided on a state that never was, to be decided anew.
+func (g *grain) again(o *op) {
+	for _, from := range append(o.others, o.from) {
+		if len(g.stash) >= maxStash {
+			g.tell(from, cluster.Retry)
+			continue
+		}
+		g.stash = append(g.stash, call{req: o.req, from: from})
+		g.metrics.stashed.Inc()
+	}
+}
+
+// remembrance is a reply that was given, for a request that is sent again.
+type remembrance struct {
+	id       string
+	response *Response
+}
+
+func (g *grain) remember(id string, r *Response) {
+	if len(g.recent) >= remembered {
+		copy(g.recent, g.recent[1:])
+		g.recent = g.recent[:remembered-1]
+	}
+	g.recent = append(g.recent, remembrance{id: id, response: r})
+}
+
+// repeated deals with a request that was sent before. Opens are left to the kernel, which knows their request IDs longer.
+func (g *grain) repeated(c call) bool {
+	if c.req.ID == "" {
+		return false
+	}
+	switch c.req.Command.(type) {
+	case *lock.OpenLock, *lock.OpenWithTempKey:
+		return false
+	}
+	for i := range g.queue {
+		if o := &g.queue[i]; o.req.ID == c.req.ID {
+			o.others = append(o.others, c.from)
+			return true
+		}
+	}
+	for i := range g.waiters {
+		if w := &g.waiters[i]; w.req.ID == c.req.ID {
+			w.others = append(w.others, c.from)
+			return true
+		}
+	}
+	for _, r := range g.recent {
+		if r.id == c.req.ID {
+			g.tell(c.from, r.response) // it was given before, so it is durable
+			return true
+		}
+	}
+	return false
+}

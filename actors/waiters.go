@@ -1,0 +1,143 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/cluster/clusterpb"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// waiter is a command that is durable, and whose reply waits for the device: an open for its answer, a revocation for the
+// moment from which no open of its key can move the motor any more.
+type waiter struct {
+	op
+	until time.Duration // as shell.now: the reply does not wait longer
+}
+
+// await replies to an open when the device has answered, or the wait is over.
+func (g *grain) await(o *op) {
+	result := o.response.Reply.(*lock.OpenResult)
+	held := result.Outcome == lock.Reserved && result.Offline
+	if result.Outcome.Final() || held || len(g.waiters) >= maxWaiters || o.from == nil {
+		g.answered(o)
+		return
+	}
+	if !g.onItsWay(result.CommandID) {
+		g.nowKnown(o)
+		g.answered(o)
+		return
+	}
+	until := g.now() + g.OpenWait
+	if !o.req.Deadline.IsZero() {
+		until = min(until, o.req.Deadline.Sub(g.start)-replyMargin)
+	}
+	g.wait(o, until)
+}
+
+// withhold replies to a revocation when the commands that it names have ended, or its instant has passed.
+func (g *grain) withhold(o *op) {
+	o.safe = g.stillOnTheirWay(o.safe)
+	if len(o.safe) == 0 || len(g.waiters) >= maxWaiters {
+		g.answered(o)
+		return
+	}
+	g.metrics.withheld.Inc()
+	g.wait(o, o.safeAt.Sub(g.start))
+}
+
+func (g *grain) wait(o *op, until time.Duration) {
+	o.effects, o.image = nil, nil
+	g.waiters = append(g.waiters, waiter{op: *o, until: until})
+	g.metrics.waiting.Inc()
+	g.lean.Store(false)
+	g.wakeBy(until)
+}
+
+// ended replies to those who wait for these commands.
+func (g *grain) ended(ids []lock.CommandID) {
+	if len(ids) == 0 || len(g.waiters) == 0 {
+		return
+	}
+	g.release(func(w *waiter) bool {
+		if !w.opening {
+			w.safe = g.stillOnTheirWay(w.safe)
+			return len(w.safe) == 0
+		}
+		result := w.response.Reply.(*lock.OpenResult)
+		for _, id := range ids {
+			if id == result.CommandID {
+				g.nowKnown(&w.op)
+				return w.response.Reply.(*lock.OpenResult).Outcome.Final()
+			}
+		}
+		return false
+	}, g.answered)
+}
+
+// expire replies to those whose wait is over, with what is known. It may not be durable yet, so they go through the queue.
+func (g *grain) expire(now time.Duration) {
+	g.release(func(w *waiter) bool { return w.until <= now }, func(o *op) {
+		if o.opening {
+			g.nowKnown(o)
+			o.opening = false
+		}
+		g.stage(op{call: o.call, others: o.others, response: o.response})
+	})
+}
+
+// release takes the waiters out that are done, and says what they waited for.
+func (g *grain) release(done func(*waiter) bool, say func(*op)) {
+	kept := 0
+	for i := range g.waiters {
+		w := &g.waiters[i]
+		if done(w) {
+			say(&w.op)
+			continue
+		}
+		if kept != i {
+			g.waiters[kept] = *w
+		}
+		kept++
+	}
+	g.metrics.waiting.Sub(float64(len(g.waiters) - kept))
+	clear(g.waiters[kept:])
+	g.waiters = g.waiters[:kept]
+}
+
+// giveUp is for a grain that stops. An open is known by its request ID and can be asked for again; of a revocation nobody
+// can say that it is safe.
+func (w *waiter) giveUp(g *grain) {
+	if w.opening {
+		w.say(g, cluster.Retry)
+		return
+	}
+	w.say(g, &clusterpb.Failed{Reason: "the lock moved to another node before the revocation was safe"})
+}
+
+// nowKnown brings the reply to an open up to what is known by now.
+func (g *grain) nowKnown(o *op) {
+	asked := o.response.Reply.(*lock.OpenResult)
+	if result, ok := g.state.OpenResult(asked.RequestID); ok {
+		o.response = &Response{Reply: result}
+	}
+}
+
+// onItsWay tells whether the device may still move its motor for a command.
+func (g *grain) onItsWay(id lock.CommandID) bool {
+	for _, cmd := range g.state.Commands {
+		if cmd.ID == id {
+			return cmd.Outcome == lock.Reserved || cmd.Outcome == lock.Sent
+		}
+	}
+	return false
+}
+
+func (g *grain) stillOnTheirWay(ids []lock.CommandID) (still []lock.CommandID) {
+	for _, id := range ids {
+		if g.onItsWay(id) {
+			still = append(still, id)
+		}
+	}
+	return still
+}
