@@ -100,8 +100,10 @@ func (n *Node) startSystem(context.Context) error {
 	}
 	n.lookup.view.Store(newView(nil))
 	boxes := &mailboxes{
-		system: n.system, logger: n.logger, metrics: n.metrics, limit: n.options.MailboxSize, stopped: n.lookup.stopped,
+		system: n.system, logger: n.logger, metrics: n.metrics, workers: newWorkers(n.ctx.Done()),
+		limit: n.options.MailboxSize, stopped: n.lookup.stopped,
 	}
+	n.lookup.mailbox = boxes.produce
 	for name, props := range n.options.Kinds {
 		n.lookup.kinds[name] = newActivations(name, props.Clone(actor.WithMailbox(boxes.produce)))
 	}
@@ -110,17 +112,12 @@ func (n *Node) startSystem(context.Context) error {
 
 // join does what protoactor's Cluster.StartMember does, except for what this cluster has no use for: that one also starts
 // the gossip, a second opinion on who is alive, and PubSub, and sleeps a second.
-func (n *Node) join(context.Context) (err error) {
+func (n *Node) join(ctx context.Context) error {
 	config, err := remoteConfig(n.options)
 	if err != nil {
 		return err
 	}
-	n.membership = &membership{
-		client: n.client, logger: n.logger, metrics: n.metrics,
-		prefix: fmt.Sprintf(membersFolder, n.options.ClusterName), ttl: n.options.LeaseTTL,
-		delay: n.options.WatchDelay, alone: n.etcd != nil,
-		lost: make(chan struct{}), leave: make(chan chan struct{}),
-	}
+	n.membership = newMembership(n.client, n.options, n.etcd != nil, n.metrics)
 	n.cluster = pcluster.New(n.system, pcluster.Configure(n.options.ClusterName, n.membership, n.lookup, config))
 	n.cluster.Remote = remote.NewRemote(n.system, config)
 	if err := start(n.cluster.Remote); err != nil {
@@ -131,11 +128,8 @@ func (n *Node) join(context.Context) (err error) {
 	n.cluster.IdentityLookup = n.lookup
 	n.lookup.Setup(n.cluster, nil, false)
 	n.membership.publish = func(members []Member) { n.cluster.MemberList.UpdateClusterTopology(toProto(members)) }
-	n.membership.self = Member{ID: n.system.ID, Addr: n.system.Address()}
-	for kind := range n.options.Kinds {
-		n.membership.self.Kinds = append(n.membership.self.Kinds, kind)
-	}
-	if err := n.membership.StartMember(n.cluster); err != nil {
+	n.membership.self.ID, n.membership.self.Addr = n.system.ID, n.system.Address()
+	if err := n.membership.start(ctx); err != nil {
 		return err
 	}
 	return n.metrics.observe(n)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -19,7 +20,7 @@ const (
 func (n *Node) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
-	if err := n.membership.resign(ctx); err != nil {
+	if err := n.membership.leave(ctx); err != nil {
 		return fmt.Errorf("cluster: leave: %w", err)
 	}
 	return nil
@@ -67,7 +68,9 @@ func (n *Node) close() {
 		n.tells <- struct{}{} // until those under way have ended; later ones find no room
 	}
 	if n.membership != nil && n.membership.stop != nil {
-		_ = n.membership.Shutdown(false) // without leaving it only waits
+		if err := n.membership.Shutdown(!n.membership.left.Load()); err != nil {
+			n.logger.Warn("node did not leave in etcd, its lease will run out", slog.Any("error", err))
+		}
 	}
 	if n.cluster != nil && n.cluster.Remote != nil {
 		n.shutdownRemote()

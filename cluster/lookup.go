@@ -32,7 +32,8 @@ type lookup struct {
 	metrics *metrics
 	replies *replies
 	kinds   map[string]*activations
-	actors  int
+	actors  int // placement actors of a node
+	mailbox actor.MailboxProducer
 
 	view  atomic.Pointer[view]
 	sub   *eventstream.Subscription
@@ -44,7 +45,7 @@ var _ pcluster.IdentityLookup = (*lookup)(nil)
 // Setup starts the placement actors and follows the topology.
 func (l *lookup) Setup(c *pcluster.Cluster, _ []string, _ bool) {
 	for i := range l.actors {
-		pid, err := l.system.Root.SpawnNamed(actor.PropsFromFunc(l.receive), placementName(i))
+		pid, err := l.system.Root.SpawnNamed(actor.PropsFromFunc(l.receive, actor.WithMailbox(l.mailbox)), placementName(i))
 		if err != nil {
 			panic(err) // the actor system is new and ours: the name is free
 		}

@@ -21,6 +21,7 @@ type mailboxes struct {
 	system  *actor.ActorSystem
 	logger  *slog.Logger
 	metrics *metrics
+	workers *workers
 	limit   int                  // requests that wait for one grain
 	stopped func(pid *actor.PID) // the grain is gone and its name is free
 }
@@ -93,7 +94,7 @@ func (m *mailbox) PostSystemMessage(msg any) {
 func (m *mailbox) schedule() {
 	if !m.scheduled {
 		m.scheduled = true
-		go m.run()
+		m.shared.workers.run(m)
 	}
 }
 

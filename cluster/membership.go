@@ -23,6 +23,12 @@ const (
 	etcdPause     = 500 * time.Millisecond // before etcd is called again after an error
 	renewsPerTTL  = 3                      // keep-alives in the life of a lease
 	membersFolder = "/latchkey/%s/members/"
+
+	registerTimeout = 10 * time.Second
+
+	// Nobody waits for the lease of a node that has an etcd to itself, so it may be long: such a node is not lost when its
+	// process was suspended for a while.
+	aloneTTL = 10 * time.Minute
 )
 
 // membership keeps this node in the list of members in etcd and follows that list. It is protoactor's ClusterProvider.
@@ -31,24 +37,27 @@ const (
 // included, since what keeps two activations of a grain apart is the journal's compare-and-set and not the lease. Once etcd
 // answers again and says that this node is no member any more, the node is lost for good, and a new one takes its place.
 type membership struct {
-	client  *clientv3.Client
-	logger  *slog.Logger
-	metrics *metrics
-	prefix  string        // of the members' keys, with a slash at the end: the name of one cluster may begin another's
-	ttl     time.Duration // of the lease
-	delay   time.Duration // of what the watch says, for tests
-	alone   bool          // the etcd is this node's own: whoever else is in it is a former life
-	self    Member
-	publish func([]Member) // called with every new membership, one at a time
+	client   *clientv3.Client
+	logger   *slog.Logger
+	metrics  *metrics
+	prefix   string        // of the members' keys, with a slash at the end: the name of one cluster may begin another's
+	ttl      time.Duration // of the lease
+	renewal  time.Duration // of the lease
+	patience time.Duration // with members that are absent after etcd was away
+	delay    time.Duration // of what the watch says, for tests
+	alone    bool          // the etcd is this node's own: whoever else is in it is a former life
+	self     Member
+	publish  func([]Member) // gets every list of members, one at a time
 
-	lease   clientv3.LeaseID
-	contact atomic.Int64 // when etcd last answered, Unix nanoseconds
-	grace   atomic.Int64 // until when a member that is absent is still published, Unix nanoseconds
-
+	lease    clientv3.LeaseID
+	contact  atomic.Int64  // when etcd last answered, Unix nanoseconds
+	grace    atomic.Int64  // until when a member that is absent is still published, Unix nanoseconds
 	lost     chan struct{} // closed when etcd says that this node is no member
 	lostOnce sync.Once
-	leaving  atomic.Bool
-	leave    chan chan struct{} // asks follow to drop this node; the inner channel is closed when it has
+	left     atomic.Bool // this node has left of its own will
+
+	mu     sync.Mutex // held while the roster changes and is published
+	roster *roster
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -56,20 +65,23 @@ type membership struct {
 
 var _ pcluster.ClusterProvider = (*membership)(nil)
 
-// StartMember registers this node and publishes the first members.
-func (m *membership) StartMember(*pcluster.Cluster) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*etcdTimeout)
-	defer cancel()
-	roster, err := m.register(ctx)
-	if err != nil {
-		return fmt.Errorf("cluster: register in etcd: %w", err)
+func newMembership(client *clientv3.Client, o Options, alone bool, metrics *metrics) *membership {
+	m := &membership{
+		client: client, logger: o.Logger, metrics: metrics, alone: alone,
+		prefix: fmt.Sprintf(membersFolder, o.ClusterName), ttl: o.LeaseTTL, renewal: o.LeaseTTL / renewsPerTTL,
+		patience: o.LeaseTTL, delay: o.WatchDelay, roster: newRoster(), lost: make(chan struct{}),
 	}
-	m.publish(roster.list())
-	ctx, m.stop = context.WithCancel(context.Background())
-	m.done.Go(func() { m.keepAlive(ctx) })
-	m.done.Go(func() { m.follow(ctx, roster) })
-	return nil
+	if alone {
+		m.ttl = max(m.ttl, aloneTTL)
+	}
+	for kind := range o.Kinds {
+		m.self.Kinds = append(m.self.Kinds, kind)
+	}
+	return m
 }
+
+// StartMember registers this node and publishes the first members.
+func (m *membership) StartMember(*pcluster.Cluster) error { return m.start(context.Background()) }
 
 // StartClient is refused: a node that asks for grains can also run some.
 func (m *membership) StartClient(*pcluster.Cluster) error {
@@ -82,35 +94,44 @@ func (m *membership) Shutdown(graceful bool) error {
 	if graceful {
 		ctx, cancel := context.WithTimeout(context.Background(), etcdTimeout)
 		defer cancel()
-		err = m.resign(ctx)
+		err = m.leave(ctx)
 	}
 	m.stop()
 	m.done.Wait()
 	return err
 }
 
-// register puts this node into the list and returns the members at that time.
-func (m *membership) register(ctx context.Context) (*roster, error) {
+func (m *membership) start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
+	defer cancel()
+	revision, err := m.register(ctx)
+	if err != nil {
+		return fmt.Errorf("cluster: register in etcd: %w", err)
+	}
+	ctx, m.stop = context.WithCancel(context.Background())
+	m.done.Go(func() { m.keepAlive(ctx) })
+	m.done.Go(func() { m.follow(ctx, revision) })
+	return nil
+}
+
+// register puts this node into the list and publishes it; it returns the revision of etcd from which to watch.
+func (m *membership) register(ctx context.Context) (int64, error) {
 	granted, err := m.client.Grant(ctx, int64(m.ttl/time.Second))
 	if err != nil {
-		return nil, fmt.Errorf("grant a lease: %w", err)
+		return 0, fmt.Errorf("grant a lease: %w", err)
 	}
 	m.lease = granted.ID
 	if err := m.removeFormerLives(ctx); err != nil {
-		return nil, err
+		return 0, err
 	}
 	value, err := json.Marshal(m.self)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	if _, err := m.client.Put(ctx, m.prefix+m.self.ID, string(value), clientv3.WithLease(m.lease)); err != nil {
-		return nil, fmt.Errorf("put the member: %w", err)
+		return 0, fmt.Errorf("put the member: %w", err)
 	}
-	r := newRoster()
-	if err := m.fetch(ctx, r); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return m.fetch(ctx)
 }
 
 // removeFormerLives deletes the members that this node has been before it was killed, so that nobody waits for their leases:
@@ -132,13 +153,13 @@ func (m *membership) removeFormerLives(ctx context.Context) error {
 	return nil
 }
 
-// fetch reads the whole list into the roster. Members that are absent are dropped, or suspected while there is grace.
-func (m *membership) fetch(ctx context.Context, r *roster) error {
+// fetch reads and publishes the whole list; it returns the revision of etcd up to which that is complete.
+func (m *membership) fetch(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
 	defer cancel()
 	found, err := m.client.Get(ctx, m.prefix, clientv3.WithPrefix())
 	if err != nil {
-		return fmt.Errorf("get the members: %w", err)
+		return 0, fmt.Errorf("get the members: %w", err)
 	}
 	m.contacted()
 	present := map[string]Member{}
@@ -150,35 +171,38 @@ func (m *membership) fetch(ctx context.Context, r *roster) error {
 		}
 		present[member.ID] = member
 	}
-	r.replace(present, m.graceUntil())
-	r.revision = found.Header.Revision
-	return nil
+	m.update(func(r *roster) { r.replace(present, m.graceUntil()) })
+	return found.Header.Revision, nil
 }
 
-// resign takes this node out of the list, here and in etcd. When etcd cannot be reached the lease runs out by itself.
-func (m *membership) resign(ctx context.Context) error {
-	m.leaving.Store(true)
+// leave takes this node out of the list: in etcd, so that the others take its grains over at once, and here. When etcd cannot
+// be reached the lease runs out by itself.
+func (m *membership) leave(ctx context.Context) error {
+	m.left.Store(true)
 	_, err := m.client.Revoke(ctx, m.lease)
-	dropped := make(chan struct{})
-	select {
-	case m.leave <- dropped:
-	case <-ctx.Done():
-		return errors.Join(err, context.Cause(ctx))
+	m.update(func(*roster) {})
+	return err
+}
+
+// update changes the roster and publishes it. This node itself gets no grace: when etcd does not list it, the others have
+// dropped it.
+func (m *membership) update(change func(*roster)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change(m.roster)
+	if m.left.Load() || !m.roster.lists(m.self.ID) {
+		m.roster.drop(m.self.ID)
+		m.isLost("etcd does not list it")
 	}
-	select {
-	case <-dropped:
-		return err
-	case <-ctx.Done():
-		return errors.Join(err, context.Cause(ctx))
-	}
+	m.publish(m.roster.list())
 }
 
 // contacted notes that etcd answered. After a silence longer than a lease, the others had no chance to keep theirs either:
 // they get one more TTL before they are taken for gone.
 func (m *membership) contacted() {
 	now := time.Now()
-	if before := m.contact.Swap(now.UnixNano()); before != 0 && now.Sub(time.Unix(0, before)) > m.ttl {
-		m.grace.Store(now.Add(m.ttl).UnixNano())
+	if before := m.contact.Swap(now.UnixNano()); before != 0 && now.Sub(time.Unix(0, before)) > m.patience {
+		m.grace.Store(now.Add(m.patience).UnixNano())
 		m.logger.Info("etcd is back", slog.Duration("silence", now.Sub(time.Unix(0, before))))
 	}
 }
@@ -195,7 +219,7 @@ func (m *membership) graceUntil() time.Time {
 
 // isLost is called when etcd, which was reached, does not know this node any more.
 func (m *membership) isLost(why string) {
-	if m.leaving.Load() {
+	if m.left.Load() {
 		return
 	}
 	m.lostOnce.Do(func() {
@@ -208,7 +232,7 @@ func (m *membership) isLost(why string) {
 // keepAlive renews the lease. It first asks for it: that call comes back at once when etcd cannot be reached, whereas
 // the client repeats a renewal without pause.
 func (m *membership) keepAlive(ctx context.Context) {
-	tick := time.NewTicker(m.ttl / renewsPerTTL)
+	tick := time.NewTicker(m.renewal)
 	defer tick.Stop()
 	for {
 		select {
@@ -218,7 +242,7 @@ func (m *membership) keepAlive(ctx context.Context) {
 		}
 		err := m.renew(ctx)
 		switch {
-		case ctx.Err() != nil || m.leaving.Load():
+		case ctx.Err() != nil || m.left.Load():
 			return
 		case errors.Is(err, rpctypes.ErrLeaseNotFound):
 			m.isLost("its lease is gone")
@@ -231,7 +255,7 @@ func (m *membership) keepAlive(ctx context.Context) {
 }
 
 func (m *membership) renew(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, min(etcdTimeout, m.ttl/renewsPerTTL))
+	ctx, cancel := context.WithTimeout(ctx, min(etcdTimeout, m.renewal))
 	defer cancel()
 	left, err := m.client.TimeToLive(ctx, m.lease)
 	if err != nil {

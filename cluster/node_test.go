@@ -61,33 +61,4 @@ func TestOneNodeAnswers(t *testing.T) {
 	require.ErrorIs(t, node.Ready(), cluster.ErrNotMember)
 }
 
-func BenchmarkRequest(b *testing.B) {
-	node := single(b, map[string]*actor.Props{"echo": echoProps()})
-	msg := wrapperspb.String("hello")
-	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
-	defer cancel()
-	_, err := node.Request(ctx, "echo", "42", msg)
-	require.NoError(b, err)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := node.Request(ctx, "echo", "42", msg); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkRootRequestFuture(b *testing.B) {
-	system := actor.NewActorSystem()
-	pid := system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
-		if m, ok := ctx.Message().(*wrapperspb.StringValue); ok {
-			ctx.Respond(m)
-		}
-	}))
-	msg := wrapperspb.String("hello")
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := system.Root.RequestFuture(pid, msg, time.Minute).Result(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
+var quietSystem = actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) })

@@ -82,14 +82,7 @@ func (n *Node) try(ctx context.Context, kind, identity string, msg any) (any, er
 // pause waits before the next attempt; it reports false when ctx is done.
 func pause(ctx context.Context, attempt int) bool {
 	most := min(minBackoff<<min(attempt+1, 4), maxBackoff)
-	t := time.NewTimer(minBackoff + rand.N(most-minBackoff+1))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return wait(ctx, minBackoff+rand.N(most-minBackoff+1))
 }
 
 // maxTells bounds the messages whose grain is being looked for on another node.

@@ -4,11 +4,10 @@ import (
 	"time"
 )
 
-// A roster is the list of members as the watch builds it. One goroutine owns it.
+// A roster is the list of members as the watch builds it.
 type roster struct {
 	members  map[string]Member
 	suspects map[string]time.Time // members that etcd does not list, and when they are dropped
-	revision int64                // of etcd, up to which the roster is complete
 }
 
 func newRoster() *roster {
@@ -29,6 +28,13 @@ func (r *roster) remove(id string, grace time.Time) {
 	r.drop(id)
 }
 
+// lists reports whether etcd lists the member.
+func (r *roster) lists(id string) bool {
+	_, known := r.members[id]
+	_, suspected := r.suspects[id]
+	return known && !suspected
+}
+
 func (r *roster) drop(id string) {
 	delete(r.members, id)
 	delete(r.suspects, id)
@@ -46,13 +52,19 @@ func (r *roster) replace(present map[string]Member, grace time.Time) {
 	}
 }
 
-// expire drops the suspects whose time is over; next is when the next one's is, zero when there is none.
-func (r *roster) expire(now time.Time) (next time.Time) {
+// expire drops the suspects whose time is over.
+func (r *roster) expire(now time.Time) {
 	for id, until := range r.suspects {
-		switch {
-		case !now.Before(until):
+		if !now.Before(until) {
 			r.drop(id)
-		case next.IsZero() || until.Before(next):
+		}
+	}
+}
+
+// nextExpiry is when the next suspect's time is over, zero when there is none.
+func (r *roster) nextExpiry() (next time.Time) {
+	for _, until := range r.suspects {
+		if next.IsZero() || until.Before(next) {
 			next = until
 		}
 	}
