@@ -1,0 +1,219 @@
+package transport
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/transport/wire"
+)
+
+const (
+	handshakeWriteTimeout = 5 * time.Second
+	maxSecret             = 256 // bytes of a device's secret
+	retryAfterSeconds     = "2" // of a 503; devices add their own jitter
+	urnUUID               = "urn:uuid:"
+)
+
+// refusal is the answer to a request that does not become a session. The result is its name in the metrics.
+type refusal struct {
+	status  int
+	result  string
+	message string
+}
+
+var (
+	refusedOrigin      = &refusal{http.StatusForbidden, "origin", "browsers cannot connect as devices: the request carries an Origin header"}
+	refusedUpgrade     = &refusal{http.StatusUpgradeRequired, "upgrade", "this is a WebSocket endpoint"}
+	refusedProtocol    = &refusal{http.StatusBadRequest, "subprotocol", "Sec-WebSocket-Protocol must offer " + wire.Subprotocol}
+	refusedCredentials = &refusal{http.StatusUnauthorized, "credentials", "the device is unknown, or its credentials are wrong"}
+	refusedBusy        = &refusal{http.StatusServiceUnavailable, "busy", "too many devices connect at once; come back later"}
+	refusedDraining    = &refusal{http.StatusServiceUnavailable, "draining", "the server goes away; come back later"}
+	refusedUnavailable = &refusal{http.StatusServiceUnavailable, "unavailable", "the lock cannot be reached now; come back later"}
+	refusedHandshake   = &refusal{http.StatusBadRequest, "handshake", "the WebSocket handshake is malformed"}
+)
+
+const accepted = "accepted"
+
+func newUpgrader() websocket.Upgrader {
+	return websocket.Upgrader{
+		HandshakeTimeout: handshakeWriteTimeout,
+		ReadBufferSize:   1, // of an object that is dropped at once: sessions read by themselves
+		Subprotocols:     []string{wire.Subprotocol},
+		CheckOrigin:      func(*http.Request) bool { return true }, // refused before, whatever it says
+		Error: func(w http.ResponseWriter, _ *http.Request, _ int, _ error) {
+			refusedHandshake.write(w)
+		},
+	}
+}
+
+// ServeHTTP answers GET /devices/{lockUuid}/connect: it authenticates the device and makes its socket a session.
+func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	no := h.handshake(w, r)
+	if no == nil {
+		h.metrics.handshakes.WithLabelValues(accepted).Inc()
+		return
+	}
+	h.metrics.handshakes.WithLabelValues(no.result).Inc()
+	if no != refusedHandshake {
+		no.write(w)
+	}
+}
+
+// handshake gives nil when the connection has become a session. Of refusedHandshake the client has been told already.
+func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) *refusal {
+	switch {
+	case len(r.Header.Values("Origin")) > 0:
+		return refusedOrigin
+	case !websocket.IsWebSocketUpgrade(r):
+		return refusedUpgrade
+	case !slices.Contains(websocket.Subprotocols(r), wire.Subprotocol):
+		return refusedProtocol
+	case h.draining.Load():
+		return refusedDraining
+	case h.connected.Load() >= int64(h.MaxSessions):
+		return refusedBusy
+	}
+	select {
+	case h.handshakes <- struct{}{}:
+		defer func() { <-h.handshakes }()
+	default:
+		return refusedBusy
+	}
+	id, no := h.authenticate(r)
+	if no != nil {
+		return no
+	}
+	ws, err := h.upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return refusedHandshake
+	}
+	conn := ws.NetConn()
+	h.tune(conn)
+	if err := h.add(conn, id); err != nil {
+		_ = conn.Close()
+		return refusedHandshake
+	}
+	return nil
+}
+
+// authenticate gives the lock whose device this is. An unknown device, wrong credentials and the credentials of another
+// device get the same answer, so that nobody learns which devices there are.
+func (h *Hub) authenticate(r *http.Request) (lock.ID, *refusal) {
+	device, err := lock.ParseUUID(r.PathValue("lockUuid"))
+	if err != nil {
+		return 0, refusedCredentials
+	}
+	certified := certifies(r, device)
+	secret := ""
+	if !certified {
+		user, password, ok := r.BasicAuth()
+		name, err := lock.ParseUUID(user)
+		if !ok || err != nil || name != device || password == "" || len(password) > maxSecret {
+			return 0, refusedCredentials
+		}
+		secret = password
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), h.RequestTimeout)
+	defer cancel()
+	id, err := h.Grains.FindDevice(ctx, device)
+	if err == nil && !certified {
+		hash := sha256.Sum256([]byte(secret))
+		_, err = h.Grains.Do(ctx, id, &lock.AuthenticateDevice{UUID: device, Hash: hash[:]})
+	}
+	if err == nil {
+		return id, nil
+	}
+	if unauthentic(err) {
+		return 0, refusedCredentials
+	}
+	h.Logger.Debug("device cannot be authenticated", "device", device, "error", err)
+	return 0, refusedUnavailable
+}
+
+// unauthentic tells a device that may not connect from a lock that cannot be asked.
+func unauthentic(err error) bool {
+	var e *lock.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Kind {
+	case lock.Unauthentic, lock.NotFound, lock.Forbidden, lock.Invalid:
+		return true
+	default:
+		return false
+	}
+}
+
+// certifies tells whether the client showed a certificate for the device that the TLS layer has verified: its UUID is the
+// common name, or a URI urn:uuid:... among the alternative names.
+func certifies(r *http.Request, device lock.UUID) bool {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
+		return false
+	}
+	return slices.Contains(certifiedNames(r.TLS.VerifiedChains[0][0]), device)
+}
+
+func certifiedNames(cert *x509.Certificate) []lock.UUID {
+	var names []lock.UUID
+	for _, uri := range cert.URIs {
+		text := uri.String()
+		if len(text) <= len(urnUUID) || !strings.EqualFold(text[:len(urnUUID)], urnUUID) {
+			continue
+		}
+		if name, err := lock.ParseUUID(text[len(urnUUID):]); err == nil {
+			names = append(names, name)
+		}
+	}
+	if name, err := lock.ParseUUID(cert.Subject.CommonName); err == nil {
+		names = append(names, name)
+	}
+	return names
+}
+
+// tune sets the options of the socket. A socket without them works, so errors are of no use to anybody.
+func (h *Hub) tune(conn net.Conn) {
+	tcp := tcpOf(conn)
+	if tcp == nil {
+		return
+	}
+	// Probes start only after a heartbeat was missed, so that they never wake the radio of a good device.
+	_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: h.HeartbeatEvery + 5*time.Second, Interval: 5 * time.Second, Count: 3})
+	_ = setUserTimeout(tcp, h.UserTimeout)
+}
+
+// tcpOf finds the TCP connection under TLS and other wrappers; nil when there is none.
+func tcpOf(conn net.Conn) *net.TCPConn {
+	for {
+		switch c := conn.(type) {
+		case *net.TCPConn:
+			return c
+		case interface{ NetConn() net.Conn }:
+			conn = c.NetConn()
+		default:
+			return nil
+		}
+	}
+}
+
+func (no *refusal) write(w http.ResponseWriter) {
+	switch no.status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Basic realm="latchkey devices", charset="UTF-8"`)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfterSeconds)
+	case http.StatusUpgradeRequired:
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
+	}
+	http.Error(w, no.message, no.status)
+}

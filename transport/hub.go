@@ -1,0 +1,195 @@
+// Package transport holds the WebSockets of devices. It speaks latchkey.v1 (docs/protocol.md) with them, and hands what
+// they say to the grains of their locks; what grains want of a device comes in as effects.
+//
+// A session is the socket and nothing else: no rule about locks lives here. It is small, because there are many: one
+// goroutine that reads, no buffer while nothing is said, and a goroutine that writes only while there is something to
+// write. Whoever sends never waits for a device. A session belongs to the lock's grain, which decides which session of a
+// device is the newest; the session goes when the socket goes.
+package transport
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/latchkey/latchkey/lock"
+)
+
+const (
+	shardCount = 64
+	// endedFor is how long the number of a session that has ended is remembered, so that an open that comes too late for it
+	// can be refused with the proof that it never left.
+	endedFor = 30 * time.Second
+)
+
+// Hub holds all the sessions of a node.
+type Hub struct {
+	Options
+	metrics    *metrics
+	upgrader   websocket.Upgrader
+	started    time.Time     // what elapsed counts from
+	handshakes chan struct{} // holds one item for each handshake in progress
+	connected  atomic.Int64
+	draining   atomic.Bool
+	keeping    atomic.Bool // a Keep is on its way
+	shards     [shardCount]shard
+
+	stop chan struct{}
+
+	mu     sync.Mutex // guards closed, and that no goroutine starts after it was set
+	closed bool
+	wg     sync.WaitGroup
+}
+
+// shard holds the sessions whose number has the shard's low bits.
+type shard struct {
+	mu    sync.Mutex
+	live  map[uint64]*session
+	ended map[uint64]ended
+}
+
+// ended is what is left of a session.
+type ended struct {
+	lock lock.ID
+	at   time.Duration
+}
+
+// New makes a hub. Close it in the end.
+func New(o Options) (*Hub, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	h := &Hub{
+		Options:    o,
+		metrics:    newMetrics(o.Registerer),
+		upgrader:   newUpgrader(),
+		started:    time.Now(),
+		handshakes: make(chan struct{}, o.MaxHandshakes),
+		stop:       make(chan struct{}),
+	}
+	for i := range h.shards {
+		h.shards[i].live = make(map[uint64]*session)
+		h.shards[i].ended = make(map[uint64]ended)
+	}
+	h.spawn(h.sweep)
+	return h, nil
+}
+
+// Send carries out an effect. It never blocks. An open that cannot leave any more is refused towards its grain.
+func (h *Hub) Send(e lock.Effect) {
+	to := e.To()
+	s, id := h.find(to.ID)
+	if s == nil || to.Node != h.Node {
+		h.metrics.unsent.WithLabelValues(unsentEnded).Inc()
+		if open, ok := e.(*lock.SendOpen); ok && id != 0 {
+			h.refuse(id, open, refusedEnded)
+		}
+		return
+	}
+	switch e := e.(type) {
+	case *lock.SendOpen:
+		s.open(e)
+	case *lock.AskStatus:
+		s.askStatus(e)
+	case *lock.AckEvents:
+		s.ackEvents(e)
+	case *lock.CloseSession:
+		s.closeFor(e.Cause)
+	}
+}
+
+// spawn starts a goroutine that Close waits for. After Close it starts none and reports false.
+func (h *Hub) spawn(f func()) bool {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return false
+	}
+	h.wg.Add(1)
+	h.mu.Unlock()
+	go func() {
+		defer h.wg.Done()
+		f()
+	}()
+	return true
+}
+
+// elapsed is a time that only grows.
+func (h *Hub) elapsed() time.Duration { return time.Since(h.started) }
+
+func (h *Hub) shard(id uint64) *shard { return &h.shards[id%shardCount] }
+
+// add registers the session of a new socket and starts to read it.
+func (h *Hub) add(conn net.Conn, id lock.ID) error {
+	s := &session{hub: h, conn: conn, lock: id}
+	s.reader.conn = conn
+	s.device.Session.Node = h.Node
+	now := h.elapsed()
+	s.heard.Store(int64(now))
+	s.keepAt = now + h.nextKeep()
+	for s.device.Session.ID == 0 {
+		n := rand.Uint64()
+		sh := h.shard(n)
+		sh.mu.Lock()
+		_, live := sh.live[n]
+		_, ended := sh.ended[n]
+		if n != 0 && !live && !ended {
+			s.device.Session.ID = n
+			sh.live[n] = s
+		}
+		sh.mu.Unlock()
+	}
+	h.connected.Add(1)
+	if !h.spawn(s.run) {
+		h.remove(s)
+		return errors.New("transport: the hub is closed")
+	}
+	return nil
+}
+
+// remove forgets a session but for its number.
+func (h *Hub) remove(s *session) {
+	id := s.device.Session.ID
+	sh := h.shard(id)
+	sh.mu.Lock()
+	delete(sh.live, id)
+	sh.ended[id] = ended{lock: s.lock, at: h.elapsed()}
+	sh.mu.Unlock()
+	h.connected.Add(-1)
+}
+
+// find gives a live session, and the lock of a live one or of one that ended a short while ago.
+func (h *Hub) find(id uint64) (*session, lock.ID) {
+	sh := h.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s := sh.live[id]; s != nil {
+		return s, s.lock
+	}
+	return nil, sh.ended[id].lock
+}
+
+// each calls f for the sessions of now, a shard at a time and outside its mutex.
+func (h *Hub) each(f func(*session)) {
+	var all []*session
+	for i := range h.shards {
+		sh := &h.shards[i]
+		sh.mu.Lock()
+		all = all[:0]
+		for _, s := range sh.live {
+			all = append(all, s)
+		}
+		sh.mu.Unlock()
+		for _, s := range all {
+			f(s)
+		}
+	}
+}
+
+// nextKeep spreads reminders around KeepEvery, so that they do not come in waves.
+func (h *Hub) nextKeep() time.Duration { return h.KeepEvery/2 + rand.N(h.KeepEvery) }

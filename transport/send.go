@@ -1,0 +1,246 @@
+package transport
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/transport/wire"
+)
+
+const (
+	maxCalls = 128 // calls of one session that wait for the device's answer
+	openSize = 320 // bytes that an open is counted with before it is written
+)
+
+// call is a call to the device that it has not answered.
+type call struct {
+	seq     uint64           // its ID is "m" and this
+	command lock.CommandID   // of an Open
+	asked   []lock.CommandID // of a CommandStatus
+}
+
+// unsentOpen is why an open did not leave. It is proof: none of its bytes was handed to the socket.
+type unsentOpen struct {
+	cause   string // in the metrics
+	code    string // of the protocol
+	message string
+}
+
+var (
+	refusedExpired = &unsentOpen{unsentExpired, wire.CodeExpired, "The deadline passed before the command could be sent to the lock."}
+	refusedEnded   = &unsentOpen{unsentEnded, wire.CodeStaleSession, "The lock's connection ended before the command could be sent."}
+	refusedFull    = &unsentOpen{unsentFull, wire.CodeBusy, "The lock has too many unanswered commands."}
+)
+
+// refuse answers an open in the device's place.
+func (h *Hub) refuse(id lock.ID, e *lock.SendOpen, why *unsentOpen) {
+	h.metrics.unsent.WithLabelValues(why.cause).Inc()
+	h.Grains.Tell(id, &lock.AnswerOpen{
+		Session: e.Session, CommandID: e.CommandID, Executed: lock.NotExecuted, Code: why.code, Message: why.message,
+	})
+}
+
+// open queues an open. Its deadline is looked at, and turned into the device's clock, when it is written.
+func (s *session) open(e *lock.SendOpen) {
+	var why *unsentOpen
+	s.mu.Lock()
+	switch {
+	case s.phase >= closing:
+		why = refusedEnded
+	case len(s.calls)+len(s.opens) >= maxCalls:
+		why = refusedFull
+	default:
+		s.opens = append(s.opens, e)
+	}
+	slow := s.unsent() > wire.MaxUnsent
+	start := why == nil && !slow && s.mayStart()
+	s.mu.Unlock()
+	switch {
+	case why != nil:
+		s.hub.refuse(s.lock, e, why)
+	case slow:
+		s.cutOff()
+	case start:
+		s.startFlush(false)
+	}
+}
+
+// askStatus asks the device what became of commands.
+func (s *session) askStatus(e *lock.AskStatus) {
+	asked := e.CommandIDs[:min(len(e.CommandIDs), wire.MaxStatuses)]
+	s.mu.Lock()
+	full := len(s.calls) >= maxCalls
+	s.mu.Unlock()
+	if full {
+		s.hub.metrics.unsent.WithLabelValues(unsentFull).Inc()
+		return
+	}
+	s.send(opText, false, func(dst []byte) []byte {
+		id := s.newCall(call{asked: asked})
+		return wire.AppendCall(dst, id, wire.ActionCommandStatus, &wire.CommandStatus{CommandIDs: texts(asked)})
+	})
+}
+
+// ackEvents answers a call of the device.
+func (s *session) ackEvents(e *lock.AckEvents) {
+	s.send(opText, false, func(dst []byte) []byte {
+		return wire.AppendResult(dst, e.CallID, &wire.Ack{AckSeq: e.AckSeq})
+	})
+}
+
+// newCall notes a call and gives its ID. The mutex is held.
+func (s *session) newCall(c call) string {
+	s.lastCall++
+	c.seq = s.lastCall
+	s.calls = append(s.calls, c)
+	return "m" + strconv.FormatUint(c.seq, 10)
+}
+
+// answered takes the call that a frame answers off the list. It reports false for a call that was never made.
+func (s *session) answered(id []byte) (call, bool) {
+	if len(id) < 2 || id[0] != 'm' || id[1] == '0' {
+		return call{}, false
+	}
+	seq, err := strconv.ParseUint(string(id[1:]), 10, 64)
+	if err != nil {
+		return call{}, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.calls, func(c call) bool { return c.seq == seq })
+	if i < 0 {
+		return call{}, false
+	}
+	c := s.calls[i]
+	if s.calls = slices.Delete(s.calls, i, i+1); len(s.calls) == 0 {
+		s.calls = nil // an idle session holds nothing
+	}
+	return c, true
+}
+
+// send queues a frame whose payload write appends, with the mutex held. A device that does not read is cut off when
+// too much waits for it.
+func (s *session) send(op byte, here bool, write func([]byte) []byte) {
+	s.mu.Lock()
+	if s.phase >= closing {
+		s.mu.Unlock()
+		return
+	}
+	if s.out == nil {
+		s.out = getBuffer()
+	}
+	dst, at := appendHead(s.out.b)
+	s.out.b = seal(write(dst), at, op)
+	slow := s.unsent() > wire.MaxUnsent
+	start := !slow && s.mayStart()
+	s.mu.Unlock()
+	s.hub.metrics.sent.Inc()
+	switch {
+	case slow:
+		s.cutOff()
+	case start:
+		s.startFlush(here)
+	}
+}
+
+// unsent is how many bytes wait for the device. The mutex is held.
+func (s *session) unsent() int {
+	n := s.inFlight + len(s.opens)*openSize
+	if s.out != nil {
+		n += len(s.out.b)
+	}
+	return n
+}
+
+// mayStart makes the caller the one who writes, if there is none and the device has been greeted. The mutex is held.
+func (s *session) mayStart() bool {
+	if s.writing || s.phase != live {
+		return false
+	}
+	s.writing = true
+	return true
+}
+
+// startFlush writes what waits: here when the caller may wait for the device, which only the goroutine that reads may.
+func (s *session) startFlush(here bool) {
+	if here {
+		s.flush()
+	} else {
+		s.hub.spawn(s.flush)
+	}
+}
+
+// flush writes until nothing waits.
+func (s *session) flush() {
+	for {
+		s.mu.Lock()
+		b, late := s.take(time.Now())
+		last := s.phase >= closing
+		s.writing = b != nil || last
+		s.mu.Unlock()
+		for _, e := range late {
+			s.hub.refuse(s.lock, e, refusedExpired)
+		}
+		if b == nil {
+			return
+		}
+		_ = s.conn.SetWriteDeadline(time.Now().Add(s.hub.WriteTimeout))
+		_, err := s.conn.Write(b.b)
+		putBuffer(b)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			s.cutOff()
+			return
+		}
+		if err != nil {
+			s.doom(causeGone)
+			s.reset()
+			return
+		}
+		if last {
+			// The device may answer the close frame; the goroutine that reads waits for that, and not for long.
+			_ = s.conn.SetReadDeadline(time.Now().Add(s.hub.CloseTimeout))
+			return
+		}
+	}
+}
+
+// take gives all that waits, as bytes; opens whose deadline has passed it gives back. The mutex is held.
+func (s *session) take(now time.Time) (b *buffer, late []*lock.SendOpen) {
+	b, s.out = s.out, nil
+	for _, e := range s.opens {
+		if !now.Before(e.NotAfter) {
+			late = append(late, e)
+			continue
+		}
+		if b == nil {
+			b = getBuffer()
+		}
+		s.appendOpen(b, e, now)
+	}
+	s.opens, s.inFlight = nil, 0
+	if b != nil {
+		s.inFlight = len(b.b)
+	}
+	return b, late
+}
+
+// appendOpen writes an open with its deadline on the device's clock. No deadline is further away than lock.MaxLifetime,
+// whatever the clock of the node that made it said.
+func (s *session) appendOpen(b *buffer, e *lock.SendOpen, now time.Time) {
+	deadline := e.NotAfter
+	if latest := now.Add(lock.MaxLifetime); latest.Before(deadline) {
+		deadline = latest
+	}
+	open := wire.Open{
+		CommandID: string(e.CommandID), Session: wire.FormatSession(e.Session.ID), Epoch: e.Epoch, BootID: e.BootID,
+		NotAfterMono: s.clock.notAfter(deadline),
+	}
+	dst, at := appendHead(b.b)
+	id := s.newCall(call{command: e.CommandID})
+	b.b = seal(wire.AppendCall(dst, id, wire.ActionOpen, &open), at, opText)
+	s.hub.metrics.sent.Inc()
+}

@@ -1,0 +1,95 @@
+package transport_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/transport"
+	"github.com/latchkey/latchkey/transport/wire"
+)
+
+func TestDrainSendsDevicesAwayWithAPause(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, transport.Options{})
+	const devices = 8
+	clients := make([]*client, devices)
+	for i := range clients {
+		b.grains.mu.Lock()
+		b.grains.newest = lock.Session{} // none takes over
+		b.grains.mu.Unlock()
+		clients[i], _ = b.connect()
+	}
+	drained := make(chan error, 1)
+	go func() { drained <- b.hub.Drain(t.Context(), time.Minute) }()
+	pauses := make(map[time.Duration]bool)
+	for _, c := range clients {
+		var pause wire.RetryAfter
+		require.NoError(t, pause.Parse([]byte(c.closed(wire.CloseDraining))))
+		require.Less(t, pause.Pause, time.Minute)
+		pauses[pause.Pause] = true
+	}
+	require.Greater(t, len(pauses), devices/2)
+	require.NoError(t, <-drained)
+	require.Len(t, tellings[*lock.DisconnectDevice](b.grains), devices)
+
+	status, header, _ := b.request("/devices/"+string(device)+"/connect", upgrade(nil))
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.NotEmpty(t, header.Get("Retry-After"))
+}
+
+func TestDrainGivesUpInTime(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, transport.Options{CloseTimeout: patient})
+	b.connect() // does not answer the close frame
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, b.hub.Drain(ctx, time.Second), context.DeadlineExceeded)
+}
+
+func TestCloseEndsEverySession(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, transport.Options{})
+	b.connect()
+	b.dial() // one that has not said Hello
+	b.hub.Close()
+	require.Len(t, tellings[*lock.DisconnectDevice](b.grains), 1)
+	b.awaitCount(2, "closes_total", "stopped")
+	b.hub.Close()
+	b.hub.Keep()
+	b.hub.Send(sendOpen(b.session(), "late", time.Second))
+	require.Equal(t, wire.CodeStaleSession, awaitTold[*lock.AnswerOpen](t, b.grains).Code)
+}
+
+func TestSessionsRemindTheirGrains(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, transport.Options{})
+	c := b.dial()
+	c.write(`[2,"h1","Hello",{"bootId":"b7","mono":1,"caps":["journal"],"reported":{"bolt":"locked","door":"closed","battery":78}}]`)
+	c.read()
+	b.hub.Keep()
+	k := awaitTold[*lock.KeepDevice](t, b.grains)
+	require.Equal(t, lock.Device{
+		Session: b.session(), BootID: "b7", Journal: true, Reported: lock.Reported{Bolt: "locked", Door: "closed", Battery: 78},
+	}, k.Device)
+
+	// What the device reported since is in the journal, and an older word must not hide it.
+	c.write(`[2,"e1","Events",{"items":[{"seq":1,"type":"door","value":"open"},{"seq":2,"type":"battery","value":"77"}]}]`)
+	awaitTold[*lock.ReportEvents](t, b.grains)
+	require.Eventually(t, func() bool {
+		b.hub.Keep()
+		all := tellings[*lock.KeepDevice](b.grains)
+		return all[len(all)-1].Device.Reported == lock.Reported{Bolt: "locked"}
+	}, patient, time.Millisecond)
+}
+
+func TestSessionsRemindTheirGrainsByThemselves(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, transport.Options{HeartbeatEvery: time.Second, KeepEvery: 50 * time.Millisecond})
+	b.connect()
+	awaitTold[*lock.KeepDevice](t, b.grains)
+}
