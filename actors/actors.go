@@ -17,7 +17,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latchkey/latchkey/journal"
@@ -176,8 +175,4 @@ func (s *shell) deliver(e lock.Effect) {
 		return
 	}
 	s.devices.Send(e)
-}
-
-func (s *shell) props() *actor.Props {
-	return actor.PropsFromProducer(func() actor.Actor { return &grain{shell: s} })
 }

@@ -1,4 +1,4 @@
-package actors_test
+package actors
 
 import (
 	"errors"
@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/latchkey/latchkey/actors"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
 )
@@ -164,7 +163,7 @@ func TestADeviceThatComesBackOpensOnce(t *testing.T) {
 
 func TestASilentDeviceIsWaitedForNoLongerThanAllowed(t *testing.T) {
 	t.Parallel()
-	w := start(t, inMemory(t), func(o *actors.Options) { o.OpenWait = 200 * time.Millisecond })
+	w := start(t, inMemory(t), func(o *Options) { o.OpenWait = 200 * time.Millisecond })
 	id := w.newLock()
 	key := w.newKey(id, 0)
 	w.connect(id, silent)
@@ -200,7 +199,7 @@ func TestAnUnansweredOpenBecomesUnknownAndStaysSpent(t *testing.T) {
 
 func TestARevocationIsAcknowledgedWhenItIsSafe(t *testing.T) {
 	t.Parallel()
-	w := start(t, inMemory(t), func(o *actors.Options) { o.OpenWait = 50 * time.Millisecond })
+	w := start(t, inMemory(t), func(o *Options) { o.OpenWait = 50 * time.Millisecond })
 	id := w.newLock()
 	key := w.newKey(id, 0)
 	w.connect(id, silent)
@@ -256,7 +255,8 @@ func TestUUIDsAreTakenOnce(t *testing.T) {
 		require.True(t, w.must(b, &lock.GetLock{By: owner}).(*lock.Info).Online)
 
 		id := lock.ID(lastLock.Add(1))
-		_, err = w.Do(within(t, 10*time.Second), id, &lock.CreateLock{By: owner, ID: id, UUID: deviceOf(a), Index: 1})
+		w.own(id)
+		_, err = w.Do(within(t, 10*time.Second), id, &lock.CreateLock{By: owner, ID: id, UUID: uuidOf(a), Index: 1})
 		rejected(t, err, lock.Conflict, "device-uuid-taken")
 		_, err = w.Do(within(t, 10*time.Second), id, &lock.GetLock{By: owner})
 		rejected(t, err, lock.NotFound, "lock-not-found")
@@ -273,7 +273,7 @@ func TestLocksAreFound(t *testing.T) {
 	_, err = w.FindDevice(t.Context(), lock.UUID(missing))
 	rejected(t, err, lock.NotFound, "device-not-found")
 	for range 2 {
-		found, err := w.FindDevice(t.Context(), deviceOf(id))
+		found, err := w.FindDevice(t.Context(), uuidOf(id))
 		require.NoError(t, err)
 		require.Equal(t, id, found)
 		found, err = w.FindTempKey(t.Context(), w.newKey(id, 0))
@@ -295,7 +295,7 @@ func TestADeviceShowsItsSecret(t *testing.T) {
 	w := start(t, inMemory(t), nil)
 	id := w.newLock()
 	w.must(id, &lock.RotateDeviceSecret{By: owner, Hash: secretHash("s1")})
-	w.must(id, &lock.AuthenticateDevice{UUID: deviceOf(id), Hash: secretHash("s1")})
-	_, err := w.Do(within(t, time.Second), id, &lock.AuthenticateDevice{UUID: deviceOf(id), Hash: secretHash("s2")})
+	w.must(id, &lock.AuthenticateDevice{UUID: uuidOf(id), Hash: secretHash("s1")})
+	_, err := w.Do(within(t, time.Second), id, &lock.AuthenticateDevice{UUID: uuidOf(id), Hash: secretHash("s2")})
 	rejected(t, err, lock.Unauthentic, "device-credentials-invalid")
 }

@@ -21,7 +21,7 @@ type Locks struct {
 	found *lru.Cache[string, lock.ID] // by claim kind and UUID; claims are never given up, so that it never gets old
 }
 
-// New prepares the locks of a node. Props go to the cluster, Join makes it work.
+// New prepares the locks of a node: Kinds go to the cluster, and Join makes them work.
 func New(o Options) (*Locks, error) {
 	s, err := newShell(o)
 	if err != nil {
@@ -35,8 +35,10 @@ func New(o Options) (*Locks, error) {
 	return &Locks{shell: s, found: found}, nil
 }
 
-// Props make the grains of Kind.
-func (l *Locks) Props() *actor.Props { return l.shell.props() }
+// Kinds are the grains that the cluster's node runs.
+func (l *Locks) Kinds() map[string]*actor.Props {
+	return map[string]*actor.Props{Kind: actor.PropsFromProducer(func() actor.Actor { return &grain{shell: l.shell} })}
+}
 
 // Join connects the locks with the cluster's node, and with the devices that are connected to this node, which sessions
 // call self. It is called once; until then every command waits.

@@ -1,9 +1,11 @@
-package actors_test
+package actors
 
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -16,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/latchkey/latchkey/actors"
 	"github.com/latchkey/latchkey/cluster"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/journal/memory"
@@ -24,7 +25,61 @@ import (
 	"github.com/latchkey/latchkey/lock"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(drained{m}) }
+
+// drained runs the tests, and then ends the node that they share.
+type drained struct{ *testing.M }
+
+func (d drained) Run() int {
+	code := d.M.Run()
+	if node != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := errors.Join(node.Drain(ctx), os.RemoveAll(nodeDir)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	return code
+}
+
+// All tests share one node of a cluster, since protoactor sets globals when a node starts. Its kind is a router, which makes
+// the grain of the world that a lock belongs to.
+var (
+	node     *cluster.Node
+	nodeDir  string // of its etcd
+	nodeOnce sync.Once
+	worldOf  sync.Map // lock.ID to *shell
+)
+
+func theNode(t testing.TB) *cluster.Node {
+	nodeOnce.Do(func() {
+		var err error
+		nodeDir, err = os.MkdirTemp("", "actors-etcd-")
+		require.NoError(t, err)
+		node, err = cluster.Start(context.Background(), cluster.Options{
+			EtcdDir: nodeDir, MailboxSize: 1024,
+			Kinds: map[string]*actor.Props{Kind: actor.PropsFromProducer(func() actor.Actor { return &router{} })},
+		})
+		require.NoError(t, err)
+	})
+	return node
+}
+
+type router struct{ grain *grain }
+
+func (r *router) Receive(ctx actor.Context) {
+	if r.grain == nil {
+		id, err := lockOf(ctx.Self().Id)
+		shared, ok := worldOf.Load(id)
+		if err != nil || !ok {
+			ctx.Respond(&Response{Err: &lock.Error{Kind: lock.NotFound, Reason: "no-world"}})
+			return
+		}
+		r.grain = &grain{shell: shared.(*shell)}
+	}
+	r.grain.Receive(ctx)
+}
 
 // The tests' organisation and node.
 const (
@@ -36,41 +91,52 @@ var owner = lock.Caller{OrgID: org}
 
 // world is one node with real grains, a journal, and doors in place of the devices.
 type world struct {
-	*actors.Locks
+	*Locks
 	t       testing.TB
 	journal journal.Journal
-	node    *cluster.Node
 	doors   *doors
 	metrics *prometheus.Registry
 }
 
 // start brings a node up on a journal. Options are the defaults but for what change changes.
-func start(t testing.TB, j journal.Journal, change func(*actors.Options)) *world {
+func start(t testing.TB, j journal.Journal, change func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t, journal: j, doors: newDoors(), metrics: prometheus.NewRegistry()}
-	o := actors.Options{Journal: j, Registerer: w.metrics}
+	o := Options{Journal: j, Registerer: w.metrics}
 	if change != nil {
 		change(&o)
 	}
 	var err error
-	w.Locks, err = actors.New(o)
-	require.NoError(t, err)
-	w.node, err = cluster.Start(t.Context(), cluster.Options{
-		EtcdDir: t.TempDir(), Kinds: map[string]*actor.Props{actors.Kind: w.Props()}, MailboxSize: 1024,
-	})
+	w.Locks, err = New(o)
 	require.NoError(t, err)
 	w.doors.locks = w.Locks
-	w.Join(w.node, self, w.doors)
+	w.Join(theNode(t), self, w.doors)
 	t.Cleanup(w.stop)
 	return w
 }
 
+// stop ends the world's grains as a drain of the node would, and then the rest.
 func (w *world) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	require.NoError(w.t, w.node.Drain(ctx))
+	require.Eventually(w.t, func() bool {
+		for _, pid := range w.pids() {
+			node.System().Root.Stop(pid)
+		}
+		return w.metric("activations") == 0
+	}, 10*time.Second, time.Millisecond)
 	w.Close()
 }
+
+func (w *world) pids() (pids []*actor.PID) {
+	w.shell.mu.Lock()
+	defer w.shell.mu.Unlock()
+	for g := range w.shell.grains {
+		pids = append(pids, g.pid)
+	}
+	return pids
+}
+
+// own makes a lock's grain one of this world from its next activation on.
+func (w *world) own(id lock.ID) { worldOf.Store(id, w.shell) }
 
 func inMemory(t testing.TB) journal.Journal {
 	j := memory.New()
@@ -92,11 +158,12 @@ var lastLock atomic.Int64
 func (w *world) newLock() lock.ID {
 	w.t.Helper()
 	id := lock.ID(lastLock.Add(1))
-	w.must(id, &lock.CreateLock{By: owner, ID: id, UUID: deviceOf(id), Index: 1})
+	w.own(id)
+	w.must(id, &lock.CreateLock{By: owner, ID: id, UUID: uuidOf(id), Index: 1})
 	return id
 }
 
-func deviceOf(id lock.ID) lock.UUID {
+func uuidOf(id lock.ID) lock.UUID {
 	return lock.UUID(uuid.NewSHA1(uuid.NameSpaceOID, []byte(id.String())).String())
 }
 
@@ -200,7 +267,7 @@ func silent(*lock.SendOpen) *lock.AnswerOpen { return nil }
 
 // doors plays the devices. A motor moves once for a command.
 type doors struct {
-	locks *actors.Locks
+	locks *Locks
 
 	mu       sync.Mutex
 	last     uint64
