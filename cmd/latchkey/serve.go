@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/latchkey/latchkey/internal/app"
+	"github.com/latchkey/latchkey/internal/config"
+)
+
+type serveCommand struct{ config.Server }
+
+// Run serves until a signal comes.
+func (c *serveCommand) Run(ctx context.Context, out terminal) error {
+	logger := newLogger(os.Stderr, c.LogLevel, c.LogFormat)
+	app.TuneMemory()
+	return app.Run(ctx, app.Options{
+		Config: c.Server, SuperKey: os.Getenv(superKeyVariable), Version: buildVersion(), Logger: logger,
+		Started: func(a *app.App) {
+			if err := a.TellSuperKey(out); err != nil {
+				logger.Error("the super key could not be shown; remove its hash from the data folder, and the next start makes another", "error", err)
+			}
+		},
+	})
+}
+
+// newLogger makes the process's logger, which what we did not write ourselves uses too.
+func newLogger(w io.Writer, level, format string) *slog.Logger {
+	var l slog.Level
+	_ = l.UnmarshalText([]byte(level)) // one of the four that the flag allows
+	options := &slog.HandlerOptions{Level: l}
+	var handler slog.Handler = slog.NewTextHandler(w, options)
+	if format == "json" {
+		handler = slog.NewJSONHandler(w, options)
+	}
+	logger := slog.New(handler)
+	slog.SetDefault(logger)
+	return logger
+}

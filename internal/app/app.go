@@ -1,0 +1,286 @@
+// Package app joins the parts to a server: Start brings them up one after the other, Stop ends them in the reverse
+// order. It is the only package that knows all of them, and it holds no rule of any.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	pcluster "github.com/asynkron/protoactor-go/cluster"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/latchkey/latchkey/actors"
+	"github.com/latchkey/latchkey/api"
+	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/internal/config"
+	"github.com/latchkey/latchkey/internal/ops"
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/journal/sqlite"
+	"github.com/latchkey/latchkey/tenant"
+	"github.com/latchkey/latchkey/transport"
+)
+
+// The files in the data folder, next to the hash of the super key.
+const (
+	journalFile = "journal.db"
+	etcdFolder  = "etcd"
+)
+
+// drainSpread is how long the devices of a server that stops may stay away, each for its own while, so that they
+// do not all come to the next one at once.
+const drainSpread = 10 * time.Second
+
+// Options are what a server is started with.
+type Options struct {
+	Config   config.Server
+	SuperKey string // the operator's; used unless the configuration names a file
+	Version  string
+	Logger   *slog.Logger
+	// Started is called by Run whenever the server serves; may be nil.
+	Started func(*App)
+}
+
+// App is a running server.
+type App struct {
+	options Options
+	logger  *slog.Logger
+	madeKey string // the super key, when this start made it
+
+	registry *prometheus.Registry
+	ops      *ops.Server
+	journal  journal.Journal
+	node     *cluster.Node
+	http     *httpServer
+
+	failed chan error // gets why the server cannot go on, once
+	stops  []func(context.Context) error
+	stop   sync.Once
+}
+
+// errLost is why a server starts over.
+var errLost = errors.New("the cluster took this node for dead")
+
+// Run serves until ctx ends, which is no error. A node that the cluster gave up is started again under a new identity, on the
+// same addresses; any other failure ends the run.
+func Run(ctx context.Context, o Options) error {
+	for {
+		a, err := Start(ctx, o)
+		if err != nil && ctx.Err() != nil {
+			return nil // told to stop before it was up
+		}
+		if err != nil {
+			return err
+		}
+		if o.Started != nil {
+			o.Started(a)
+		}
+		cause := a.Wait(ctx)
+		if err := a.Stop(); err != nil || !errors.Is(cause, errLost) {
+			return errors.Join(cause, err)
+		}
+		o.Logger.Warn("starting over with a new identity", "cause", cause)
+		o.Config.HTTPAddr, o.Config.OpsAddr = a.http.addr(), a.ops.Addr()
+	}
+}
+
+// Start brings a server up. What it started is stopped again when a later step fails.
+func Start(ctx context.Context, o Options) (_ *App, err error) {
+	a := &App{options: o, logger: o.Logger, registry: ops.NewRegistry(o.Version), failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Stop())
+		}
+	}()
+	c := o.Config
+	if err := os.MkdirAll(c.DataDir, privateFolder); err != nil {
+		return nil, fmt.Errorf("--data-dir: %w", err)
+	}
+
+	// The operator's address comes first and goes last, so that a slow start and a drain can be watched.
+	a.ops, err = ops.Start(ops.Options{Addr: c.OpsAddr, Gatherer: a.registry, Logger: a.logger})
+	if err != nil {
+		return nil, err
+	}
+	a.onStop(a.ops.Stop)
+
+	store, err := a.openJournal(c)
+	if err != nil {
+		return nil, err
+	}
+	a.journal = store
+	a.onStop(func(context.Context) error { return store.Close() })
+	a.ops.Watch(ops.Check{Name: "journal", Probe: store.Healthy})
+
+	superKeyHash, madeKey, err := superKey(c.DataDir, c.SuperKeyFile, o.SuperKey)
+	if err != nil {
+		return nil, err
+	}
+	a.madeKey = madeKey
+	keys, err := tenant.New(tenant.Options{Journal: store})
+	if err != nil {
+		return nil, err
+	}
+
+	// The grains can run before the node that places them, and are called by it; they find each other in Join.
+	locks, err := actors.New(actors.Options{Journal: store, Logger: a.logger, Registerer: a.registry})
+	if err != nil {
+		return nil, err
+	}
+	a.onStop(func(context.Context) error { locks.Close(); return nil })
+	a.node, err = cluster.Start(ctx, cluster.Options{
+		Addr: c.ClusterAddr, EtcdEndpoints: c.EtcdEndpoints, EtcdDir: filepath.Join(c.DataDir, etcdFolder),
+		Kinds: locks.Kinds(), Logger: a.logger, Registerer: a.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.onStop(a.node.Drain)
+	a.watchMembership()
+
+	hub, err := transport.New(transport.Options{
+		Grains: locks, Node: a.node.System().ID, Logger: a.logger, Registerer: a.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.onStop(func(ctx context.Context) error {
+		defer hub.Close()
+		return hub.Drain(ctx, drainSpread)
+	})
+	locks.Join(a.node, a.node.System().ID, hub)
+	// Grains move when members come and go; the sessions tell the new ones where they are.
+	topology := a.node.System().EventStream.Subscribe(func(event any) {
+		if _, changed := event.(*pcluster.ClusterTopology); changed {
+			hub.Keep()
+		}
+	})
+	a.onStop(func(context.Context) error { a.node.System().EventStream.Unsubscribe(topology); return nil })
+
+	tokens, err := tokenOptions(c)
+	if err != nil {
+		return nil, err
+	}
+	routes, err := api.New(api.Options{
+		Locks: apiLocks{locks}, APIKeys: keys, SuperKeyHash: superKeyHash, Tokens: tokens,
+		PublicURL: c.PublicURL, Logger: a.logger, Registerer: a.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.onStop(func(context.Context) error { routes.Close(); return nil })
+
+	mux := http.NewServeMux()
+	mux.Handle("GET /devices/{lockUuid}/connect", hub)
+	mux.Handle("/", routes)
+	a.http, err = serveHTTP(c, mux, a.logger, a.fail)
+	if err != nil {
+		return nil, err
+	}
+	a.onStop(a.http.stop)
+
+	a.ops.Ready()
+	a.onStop(func(context.Context) error { a.ops.Drain(); return nil })
+	a.logger.Info("serving", "http", a.URL(), "ops", a.OpsURL(), "version", o.Version)
+	return a, nil
+}
+
+// Wait returns nil when ctx ends, and otherwise why the server cannot go on.
+func (a *App) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		a.logger.Info("stopping", "cause", context.Cause(ctx))
+		return nil
+	case <-a.node.Lost():
+		return errLost
+	case err := <-a.failed:
+		return err
+	}
+}
+
+// Stop drains the server and ends it, within the time that the configuration allows.
+func (a *App) Stop() (err error) {
+	a.stop.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), a.options.Config.DrainTimeout)
+		defer cancel()
+		start := time.Now()
+		for i := len(a.stops) - 1; i >= 0; i-- {
+			err = errors.Join(err, a.stops[i](ctx))
+		}
+		a.logger.Info("stopped", "after", time.Since(start).Round(time.Millisecond))
+	})
+	return err
+}
+
+// onStop adds a step to the beginning of Stop.
+func (a *App) onStop(step func(context.Context) error) { a.stops = append(a.stops, step) }
+
+// fail ends Wait. Only the first reason counts.
+func (a *App) fail(err error) {
+	select {
+	case a.failed <- err:
+	default:
+	}
+}
+
+// openJournal opens the journal. When it fails the process must end, and open it again clean.
+func (a *App) openJournal(c config.Server) (journal.Journal, error) {
+	path, err := c.JournalPath()
+	if err != nil {
+		return nil, err
+	}
+	if path == "" {
+		path = filepath.Join(c.DataDir, journalFile)
+	}
+	return sqlite.Open(sqlite.Options{Path: path, Logger: a.logger, Registerer: a.registry, OnFailure: a.fail})
+}
+
+// watchMembership shows the node's place in the cluster on /readyz. Without etcd the node serves on: the doors must not wait
+// for it, so it is shown, and the node stays ready.
+func (a *App) watchMembership() {
+	ready := func(static bool) func(context.Context) error {
+		return func(context.Context) error {
+			if err := a.node.Ready(); errors.Is(err, cluster.ErrStatic) == static {
+				return err
+			}
+			return nil
+		}
+	}
+	a.ops.Watch(ops.Check{Name: "cluster", Probe: ready(false)})
+	a.ops.Watch(ops.Check{Name: "etcd", Probe: ready(true), Optional: true})
+}
+
+// URL is the base of the API as it is reached from this machine, OpsURL that of metrics and health.
+func (a *App) URL() string    { return a.http.url() }
+func (a *App) OpsURL() string { return "http://" + reachable(a.ops.Addr()) }
+
+// TellSuperKey writes the super key, if this start made one: the only time that anybody sees it.
+func (a *App) TellSuperKey(w io.Writer) error {
+	if a.madeKey == "" {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "This server's super key, which is shown only now (its SHA-256 is in %s):\n\n  %s\n\n",
+		filepath.Join(a.options.Config.DataDir, superKeyHashFile), a.madeKey)
+	return err
+}
+
+// tokenOptions reads what verifies users' tokens.
+func tokenOptions(c config.Server) (api.TokenOptions, error) {
+	t := api.TokenOptions{JWKS: c.JWTJWKS, Issuer: c.JWTIssuer, Audience: c.JWTAudience}
+	if c.JWTHS256SecretFile != "" {
+		secret, err := os.ReadFile(c.JWTHS256SecretFile)
+		if err != nil {
+			return t, fmt.Errorf("--jwt-hs256-secret-file: %w", err)
+		}
+		t.HS256Secret = []byte(strings.TrimRight(string(secret), "\r\n"))
+	}
+	return t, nil
+}

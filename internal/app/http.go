@@ -1,0 +1,102 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/latchkey/latchkey/internal/config"
+)
+
+const (
+	readHeaderTimeout = 5 * time.Second
+	writeTimeout      = 30 * time.Second // of a whole answer; WebSockets leave the HTTP server and keep their own time
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 16 << 10
+)
+
+// httpServer is the address for guests, platforms and devices.
+type httpServer struct {
+	server   *http.Server
+	listener net.Listener
+	secure   bool
+	logger   *slog.Logger
+	served   chan struct{} // closed when the goroutine of serveHTTP ended
+}
+
+// serveHTTP listens, and serves until stop. A server that ends by itself tells fail.
+func serveHTTP(c config.Server, handler http.Handler, logger *slog.Logger, fail func(error)) (*httpServer, error) {
+	listener, err := net.Listen("tcp", c.HTTPAddr)
+	if err != nil {
+		return nil, fmt.Errorf("--http-addr: %w", err)
+	}
+	s := &httpServer{listener: listener, secure: c.TLS(), logger: logger, served: make(chan struct{})}
+	s.server = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // what clients do wrong
+	}
+	if s.secure {
+		certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("--tls-cert, --tls-key: %w", err), listener.Close())
+		}
+		s.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	}
+	go func() {
+		defer close(s.served)
+		if err := s.serve(); !errors.Is(err, http.ErrServerClosed) {
+			fail(fmt.Errorf("--http-addr: %w", err))
+		}
+	}()
+	return s, nil
+}
+
+func (s *httpServer) serve() error {
+	if s.secure {
+		return s.server.ServeTLS(s.listener, "", "")
+	}
+	return s.server.Serve(s.listener)
+}
+
+// stop accepts no more connections and lets the requests in flight finish. They get half of the time that is left: the
+// steps that follow need some too. Whoever is not done then is cut off.
+func (s *httpServer) stop(ctx context.Context) error {
+	deadline, _ := ctx.Deadline()
+	half, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
+	defer cancel()
+	err := s.server.Shutdown(half)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.logger.Warn("requests were cut off that took longer than the drain allows")
+		err = s.server.Close()
+	}
+	<-s.served
+	return err
+}
+
+func (s *httpServer) addr() string { return s.listener.Addr().String() }
+
+func (s *httpServer) url() string {
+	if s.secure {
+		return "https://" + reachable(s.addr())
+	}
+	return "http://" + reachable(s.addr())
+}
+
+// reachable turns an address that a server listens on into one that can be called from this machine: a server that listens
+// on all addresses also does on loopback.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return addr
+}

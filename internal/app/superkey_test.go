@@ -1,0 +1,84 @@
+package app
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const goodKey = "0123456789abcdef0123456789abcdef"
+
+func TestFirstStartMakesASuperKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	hash, made, err := superKey(dir, "", "")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(made), superKeyMinLength)
+	sum := sha256.Sum256([]byte(made))
+	require.Equal(t, sum[:], hash)
+
+	path := filepath.Join(dir, superKeyHashFile)
+	stored, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, hex.EncodeToString(hash)+"\n", string(stored), "the hash is stored, never the key")
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(privateFile), info.Mode())
+	require.Len(t, entries(t, dir), 1, "no temporary file is left")
+
+	again, madeAgain, err := superKey(dir, "", "")
+	require.NoError(t, err)
+	require.Equal(t, hash, again)
+	require.Empty(t, madeAgain, "it is shown once")
+}
+
+func TestGivenSuperKeyWins(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, _, err := superKey(dir, "", "") // one is there already
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(file, []byte(goodKey+"\n"), privateFile))
+	want := sha256.Sum256([]byte(goodKey))
+
+	hash, made, err := superKey(dir, "", goodKey)
+	require.NoError(t, err)
+	require.Empty(t, made)
+	require.Equal(t, want[:], hash)
+
+	hash, _, err = superKey(dir, file, "the value of the environment, which a file wins over")
+	require.NoError(t, err)
+	require.Equal(t, want[:], hash)
+	require.Len(t, entries(t, dir), 1, "a given key is not stored")
+}
+
+func TestSuperKeyErrors(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	short := filepath.Join(dir, "short")
+	require.NoError(t, os.WriteFile(short, []byte("short\n"+strings.Repeat(" ", 40)), privateFile))
+
+	_, _, err := superKey(dir, short, "")
+	require.ErrorContains(t, err, "has 5 characters and needs at least 32")
+	require.NotContains(t, err.Error(), "short\n")
+	_, _, err = superKey(dir, "", "short")
+	require.ErrorContains(t, err, "LATCHKEY_SUPER_KEY")
+	_, _, err = superKey(dir, filepath.Join(dir, "none"), "")
+	require.ErrorContains(t, err, "--super-key-file")
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, superKeyHashFile), []byte("damaged"), privateFile))
+	_, _, err = superKey(dir, "", "")
+	require.ErrorContains(t, err, "is damaged", "a damaged hash must not lead to a new key in silence")
+}
+
+func entries(t *testing.T, dir string) []os.DirEntry {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	return list
+}
