@@ -32,18 +32,16 @@ func (d *Device) report(typ, value string) {
 		d.door = value
 	}
 	d.flashFailed(d.flash.addEvent(typ, value, d.mono()))
-	d.planFlush(0)
+	d.planFlush()
 }
 
-// planFlush sends the waiting events, after the wait at the earliest and not sooner after the last call than
-// EventsEvery. The caller holds d.mu.
-func (d *Device) planFlush(wait time.Duration) {
+// planFlush sends the waiting events, but not sooner after the last call than EventsEvery. The caller holds d.mu.
+func (d *Device) planFlush() {
 	c := d.conn
 	if c == nil || c.reporting || len(d.flash.events) == 0 {
 		return
 	}
-	wait = max(wait, d.opts.EventsEvery-time.Since(c.reported))
-	later(&d.flush, wait, d.sendEvents)
+	later(&d.flush, d.opts.EventsEvery-time.Since(c.reported), d.sendEvents)
 }
 
 // sendEvents sends the oldest events. One call is on its way at a time, so the server gets them in order.
@@ -68,5 +66,5 @@ func (c *conn) acknowledged(seq uint64) {
 	defer d.mu.Unlock()
 	c.reporting = false
 	d.flashFailed(d.flash.acknowledge(seq))
-	d.planFlush(0)
+	d.planFlush()
 }

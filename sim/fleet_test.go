@@ -52,7 +52,7 @@ func TestProvisionDoesNotTouchForeignLocks(t *testing.T) {
 	_, err := sim.Provision(within(t), sim.ProvisionOptions{Server: a.http.URL, SuperKey: superKey, Count: 3})
 	require.ErrorContains(t, err, "lock 2")
 	require.ErrorContains(t, err, testUUID)
-	require.NotContains(t, a.secrets, testUUID)
+	require.Empty(t, a.secretOf(testUUID))
 
 	_, err = sim.Provision(within(t), sim.ProvisionOptions{Server: a.http.URL, SuperKey: "wrong", Count: 1})
 	require.ErrorContains(t, err, "401 no-credentials: who are you?")

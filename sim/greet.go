@@ -65,7 +65,7 @@ func (c *conn) greeted(payload []byte) error {
 	d.opts.Stats.connects.Add(1)
 	d.announce()
 	d.startHeartbeat()
-	d.planFlush(0)
+	d.planFlush()
 	return nil
 }
 

@@ -36,7 +36,10 @@ func (d *Device) heartbeat() {
 	d.beat.Reset(c.heartbeat)
 	frozen := c.frozen.isShut()
 	frame := wire.AppendCall(nil, d.callID('b'), wire.ActionHeartbeat, &wire.Heartbeat{Mono: d.mono()})
-	d.planFlush(0)
+	if c.reporting && time.Since(c.reported) > wire.MissesToClose*c.heartbeat {
+		c.reporting = false // the answer is not going to come
+	}
+	d.planFlush()
 	d.mu.Unlock()
 	if !frozen { // what was not sent in time is worth nothing later
 		_ = c.write(frame)

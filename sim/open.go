@@ -175,7 +175,7 @@ func (d *Device) repeated(o *opening) bool {
 	if !seen || d.faults.NoJournal {
 		return false
 	}
-	o.mono = r.Mono
+	o.mono = d.mono() // that of the answer: the server sets its idea of this clock by it
 	const text = "answered from the journal"
 	switch {
 	case r.State == commandStarted:

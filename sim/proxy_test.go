@@ -123,6 +123,8 @@ func TestResetDestroysHeldBytes(t *testing.T) {
 func TestProxyCutsAndRefuses(t *testing.T) {
 	t.Parallel()
 	p, device, server := through(t)
+	says(t, device, "a")
+	hears(t, server, "a")
 	p.Freeze(sim.Down)
 	says(t, server, "never")
 	require.Equal(t, 1, p.Cut())
