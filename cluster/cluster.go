@@ -31,9 +31,10 @@ type Node struct {
 	logger  *slog.Logger
 	metrics *metrics
 
-	etcd       *embedded.Server // nil when the etcd is another's
+	etcd       *embedded.Server // nil when the etcd is shared
 	client     *clientv3.Client
 	system     *actor.ActorSystem
+	remote     *remote.Remote // nil when there is nobody to talk to
 	cluster    *pcluster.Cluster
 	lookup     *lookup
 	membership *membership
@@ -61,7 +62,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		tells: make(chan struct{}, maxTells), draining: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	for _, step := range []func(context.Context) error{n.startEtcd, n.startSystem, n.join} {
+	for _, step := range []func(context.Context) error{n.startSystem, n.startRemote, n.startEtcd, n.join} {
 		if err := step(ctx); err != nil {
 			n.close()
 			return nil, err
@@ -72,30 +73,14 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	return n, nil
 }
 
-func (n *Node) startEtcd(ctx context.Context) (err error) {
-	if len(n.options.EtcdEndpoints) == 0 {
-		ctx, cancel := context.WithTimeout(ctx, embedded.StartTimeout)
-		defer cancel()
-		n.etcd, err = embedded.Start(ctx, embedded.Options{Dir: n.options.EtcdDir, Logger: n.logger})
-		if err != nil {
-			return err
-		}
-		n.client = n.etcd.Client()
-		return nil
-	}
-	n.client, err = dialEtcd(n.options)
-	return err
-}
-
 func (n *Node) startSystem(context.Context) error {
 	logger := slog.New(atLeast{n.logger.Handler(), slog.LevelWarn}).With(slog.String("lib", "protoactor"))
 	n.system = actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return logger }),
 		actor.WithDeadLetterRequestLogging(false),
 	)
-	n.replies = newReplies(n.system)
 	n.lookup = &lookup{
-		system: n.system, logger: n.logger, metrics: n.metrics, replies: n.replies,
+		system: n.system, logger: n.logger, metrics: n.metrics,
 		kinds: map[string]*activations{}, actors: n.options.PlacementActors,
 	}
 	n.lookup.view.Store(newView(nil))
@@ -110,33 +95,63 @@ func (n *Node) startSystem(context.Context) error {
 	return nil
 }
 
-// join does what protoactor's Cluster.StartMember does, except for what this cluster has no use for: that one also starts
-// the gossip, a second opinion on who is alive, and PubSub, and sleeps a second.
-func (n *Node) join(ctx context.Context) error {
+// startRemote listens for other nodes. A node that has its etcd to itself will never see one, so it opens no port. The
+// remote comes before the client of etcd because it exchanges the logger of gRPC while nobody may use that.
+func (n *Node) startRemote(context.Context) error {
 	config, err := remoteConfig(n.options)
 	if err != nil {
 		return err
 	}
-	n.membership = newMembership(n.client, n.options, n.etcd != nil, n.metrics)
-	n.cluster = pcluster.New(n.system, pcluster.Configure(n.options.ClusterName, n.membership, n.lookup, config))
-	n.cluster.Remote = remote.NewRemote(n.system, config)
-	if err := start(n.cluster.Remote); err != nil {
-		n.cluster.Remote = nil
-		return err
+	r := remote.NewRemote(n.system, config)
+	if !n.options.alone() {
+		if err := listen(r); err != nil {
+			return err
+		}
+		n.remote = r
 	}
+	n.replies = newReplies(n.system)
+	n.lookup.replies = n.replies
+	n.membership = newMembership(n.options, n.metrics)
+	n.cluster = pcluster.New(n.system, pcluster.Configure(n.options.ClusterName, n.membership, n.lookup, config))
+	n.cluster.Remote = r
+	return nil
+}
+
+func (n *Node) startEtcd(ctx context.Context) (err error) {
+	if n.options.alone() {
+		ctx, cancel := context.WithTimeout(ctx, embedded.StartTimeout)
+		defer cancel()
+		n.etcd, err = embedded.Start(ctx, embedded.Options{Dir: n.options.EtcdDir, Logger: n.logger})
+		if err != nil {
+			return err
+		}
+		n.client = n.etcd.Client()
+		return nil
+	}
+	n.client, err = dialEtcd(n.options)
+	return err
+}
+
+// join does what protoactor's Cluster.StartMember does, except for what this cluster has no use for: that one also starts
+// the gossip, a second opinion on who is alive, and PubSub, and sleeps a second.
+func (n *Node) join(ctx context.Context) error {
 	n.broken = n.system.EventStream.Subscribe(n.connectionLost)
 	n.cluster.IdentityLookup = n.lookup
 	n.lookup.Setup(n.cluster, nil, false)
+	n.membership.client = n.client
 	n.membership.publish = func(members []Member) { n.cluster.MemberList.UpdateClusterTopology(toProto(members)) }
-	n.membership.self.ID, n.membership.self.Addr = n.system.ID, n.system.Address()
+	n.membership.self.ID, n.membership.self.Addr = n.system.ID, n.options.Addr
+	if n.remote != nil {
+		n.membership.self.Addr = n.system.Address()
+	}
 	if err := n.membership.start(ctx); err != nil {
 		return err
 	}
 	return n.metrics.observe(n)
 }
 
-// start starts the remote, which panics when it cannot listen.
-func start(r *remote.Remote) (err error) {
+// listen starts the remote, which panics when it cannot.
+func listen(r *remote.Remote) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			err = fmt.Errorf("cluster: start the connections to other nodes: %v", reason)

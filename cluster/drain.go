@@ -72,7 +72,7 @@ func (n *Node) close() {
 			n.logger.Warn("node did not leave in etcd, its lease will run out", slog.Any("error", err))
 		}
 	}
-	if n.cluster != nil && n.cluster.Remote != nil {
+	if n.remote != nil {
 		n.shutdownRemote()
 	}
 	if n.system != nil {
@@ -96,14 +96,14 @@ func (n *Node) shutdownRemote() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		n.cluster.Remote.Shutdown(true)
+		n.remote.Shutdown(true)
 	}()
 	t := time.NewTimer(shutdownTimeout)
 	defer t.Stop()
 	select {
 	case <-done:
 	case <-t.C:
-		n.cluster.Remote.Shutdown(false)
+		n.remote.Shutdown(false)
 		<-done
 	}
 }

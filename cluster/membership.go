@@ -65,13 +65,13 @@ type membership struct {
 
 var _ pcluster.ClusterProvider = (*membership)(nil)
 
-func newMembership(client *clientv3.Client, o Options, alone bool, metrics *metrics) *membership {
+func newMembership(o Options, metrics *metrics) *membership {
 	m := &membership{
-		client: client, logger: o.Logger, metrics: metrics, alone: alone,
+		logger: o.Logger, metrics: metrics, alone: o.alone(),
 		prefix: fmt.Sprintf(membersFolder, o.ClusterName), ttl: o.LeaseTTL, renewal: o.LeaseTTL / renewsPerTTL,
 		patience: o.LeaseTTL, delay: o.WatchDelay, roster: newRoster(), lost: make(chan struct{}),
 	}
-	if alone {
+	if m.alone {
 		m.ttl = max(m.ttl, aloneTTL)
 	}
 	for kind := range o.Kinds {

@@ -3,12 +3,12 @@ package cluster_test
 import (
 	"context"
 	"log/slog"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/latchkey/latchkey/cluster"
@@ -29,16 +29,22 @@ func echoProps() *actor.Props { return actor.PropsFromProducer(func() actor.Acto
 
 func single(t testing.TB, kinds map[string]*actor.Props) *cluster.Node {
 	t.Helper()
-	level := slog.LevelWarn
-	node, err := cluster.Start(t.Context(), cluster.Options{
-		EtcdDir: t.TempDir(), Kinds: kinds,
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
-	})
+	return start(t, cluster.Options{Kinds: kinds})
+}
+
+// start runs a node with an etcd of its own, unless o says otherwise, and drains it at the end of the test.
+func start(t testing.TB, o cluster.Options) *cluster.Node {
+	t.Helper()
+	if o.EtcdDir == "" {
+		o.EtcdDir = t.TempDir()
+	}
+	o.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	node, err := cluster.Start(t.Context(), o)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		require.NoError(t, node.Drain(ctx))
+		_ = node.Drain(ctx) // the test that is about draining has looked at its error
 	})
 	return node
 }
@@ -60,5 +66,7 @@ func TestOneNodeAnswers(t *testing.T) {
 	require.Equal(t, 0, node.Count("echo"))
 	require.ErrorIs(t, node.Ready(), cluster.ErrNotMember)
 }
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var quietSystem = actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) })

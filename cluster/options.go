@@ -33,7 +33,8 @@ type Options struct {
 	// AdvertiseAddr is the host:port at which other nodes reach it; the address that it listens on by default.
 	AdvertiseAddr string
 
-	// EtcdEndpoints are the servers of an etcd that the nodes share. Without any the node runs its own etcd, and is alone.
+	// EtcdEndpoints are the servers of an etcd that the nodes share. Without any the node runs an etcd of its own: it is alone
+	// then, and opens no port at all.
 	EtcdEndpoints []string
 	// EtcdDir holds the data of the node's own etcd.
 	EtcdDir string
@@ -60,6 +61,8 @@ type Options struct {
 	// WatchDelay holds back what this node learns about the membership, so that a test can have nodes disagree.
 	WatchDelay time.Duration
 }
+
+func (o Options) alone() bool { return len(o.EtcdEndpoints) == 0 }
 
 func (o Options) withDefaults() Options {
 	if o.Addr == "" {
@@ -105,7 +108,7 @@ func (o Options) validate() error {
 			invalid("advertised address %q is not host:port: %w", o.AdvertiseAddr, err)
 		}
 	}
-	if len(o.EtcdEndpoints) == 0 && o.EtcdDir == "" {
+	if o.alone() && o.EtcdDir == "" {
 		invalid("neither the endpoints of an etcd nor a directory for an own one")
 	}
 	if strings.Contains(o.ClusterName, "/") {
