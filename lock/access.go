@@ -1,7 +1,18 @@
 package lock
 
+// check rejects callers whose names could not be stored.
+func (c Caller) check() error {
+	if !isOptional(string(c.OrgID)) || !isOptional(string(c.UserID)) {
+		return reject(Forbidden, "caller-invalid", "The name of a user or an organisation may have up to 800 bytes, without control characters.")
+	}
+	return nil
+}
+
 // see rejects callers that may not know of the lock: neither the operator, nor its organisation, nor its owner.
 func (s *State) see(c Caller) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	switch {
 	case c.Super,
 		c.OrgID != "" && c.OrgID == s.OrgID,

@@ -11,54 +11,70 @@ func (s *State) createLock(c *CreateLock, now time.Time) (Decision, error) {
 	if !c.By.Super && c.By.OrgID == "" {
 		return Decision{}, reject(Forbidden, "api-key-required", "Creating a lock takes the API key of an organisation, or the super key.")
 	}
-	if err := checkLock(c); err != nil {
+	if err := c.By.check(); err != nil {
+		return Decision{}, err
+	}
+	uuid, err := checkLock(c)
+	if err != nil {
 		return Decision{}, err
 	}
 	if s.Exists() {
-		same := s.UUID == c.UUID && s.Index == c.Index && s.SerialNumber == c.SerialNumber && s.VendorName == c.VendorName
-		if same && s.see(c.By) == nil {
+		if s.UUID == uuid && s.agrees(c) && s.see(c.By) == nil {
 			return s.unchanged()
 		}
-		return Decision{}, reject(Conflict, "lock-exists", "A lock with this ID exists already. Choose another ID, or send exactly what it was created with.")
+		return Decision{}, reject(Conflict, "lock-exists", "A lock with this ID exists already, and it is not as this request describes it. Choose another ID, or change the lock.")
 	}
 	return s.done(&LockCreated{
-		Stamp:  Stamp{At: millis(now), LockUUID: c.UUID, OrgID: c.By.OrgID, By: c.By.Name()},
+		Stamp:  Stamp{At: millis(now), LockUUID: uuid, OrgID: c.By.OrgID, By: c.By.Name()},
 		LockID: c.ID, Index: c.Index, SerialNumber: c.SerialNumber, VendorName: c.VendorName,
 		OwnerID: c.OwnerID, Keys: c.Keys,
 	})
 }
 
-func checkLock(c *CreateLock) error {
-	if c.ID < 1 || c.ID > MaxID {
-		return invalid("id", "lock-id-invalid", "the lock ID must be a whole number from 1 to 9007199254740991")
+// agrees tells whether the lock is as the request describes it: nothing in the request is otherwise by now.
+func (s *State) agrees(c *CreateLock) bool {
+	for _, k := range c.Keys {
+		if !slices.ContainsFunc(s.Keys, func(o Key) bool { return sameKey(o, k) }) {
+			return false
+		}
 	}
-	if _, err := ParseUUID(string(c.UUID)); err != nil {
-		return err
+	return s.Index == c.Index && s.SerialNumber == c.SerialNumber && s.VendorName == c.VendorName &&
+		(c.OwnerID == "" || c.OwnerID == s.OwnerID)
+}
+
+// checkLock tells what is wrong with a request to create a lock, and gives the UUID in its stored form.
+func checkLock(c *CreateLock) (UUID, error) {
+	if c.ID < 1 || c.ID > MaxID {
+		return "", invalid("id", "lock-id-invalid", "the lock ID must be a whole number from 1 to 9007199254740991")
+	}
+	uuid, err := ParseUUID(string(c.UUID))
+	if err != nil {
+		return "", err
 	}
 	if c.Index < 1 {
-		return invalid("index", "index-invalid", "index must be a whole number of 1 or more")
+		return "", invalid("index", "index-invalid", "index must be a whole number of 1 or more")
 	}
 	if !plainText(c.SerialNumber) {
-		return invalid("serialNumber", "serial-number-invalid", "serialNumber may have up to 800 letters, digits and any of _.,@/:#=[]-")
+		return "", invalid("serialNumber", "serial-number-invalid", "serialNumber may have up to 800 letters, digits and any of _.,@/:#=[]-")
 	}
 	if !plainText(c.VendorName) {
-		return invalid("vendorName", "vendor-name-invalid", "vendorName may have up to 800 letters, digits and any of _.,@/:#=[]-")
+		return "", invalid("vendorName", "vendor-name-invalid", "vendorName may have up to 800 letters, digits and any of _.,@/:#=[]-")
 	}
-	if len(c.OwnerID) > maxText {
-		return invalid("ownerId", "user-id-invalid", "ownerId may have up to 800 characters")
+	if !isOptional(string(c.OwnerID)) {
+		return "", invalid("ownerId", "user-id-invalid", "ownerId must be a name of up to 800 bytes, without control characters")
 	}
 	if len(c.Keys) > maxKeys {
-		return invalid("keys", "too-many-keys", "a lock takes up to 10000 keys")
+		return "", invalid("keys", "too-many-keys", "a lock takes up to 10000 keys")
 	}
 	for i, k := range c.Keys {
 		if err := checkKey(k, "keys"); err != nil {
-			return err
+			return "", err
 		}
 		if clash(c.Keys[:i], k) {
-			return invalid("keys", "key-twice", "keys names a uuid or an indexNumber twice")
+			return "", invalid("keys", "key-twice", "keys names a uuid or an indexNumber twice")
 		}
 	}
-	return nil
+	return uuid, nil
 }
 
 // plainText tells whether s keeps to the letters that serial numbers and vendors may have.
@@ -82,8 +98,8 @@ func (s *State) setOwner(c *SetOwner, now time.Time) (Decision, error) {
 	if err := s.see(c.By); err != nil {
 		return Decision{}, err
 	}
-	if c.UserID == "" || len(c.UserID) > maxText {
-		return Decision{}, invalid("userId", "user-id-invalid", "userId must name a user, in up to 800 characters")
+	if !isName(string(c.UserID)) {
+		return Decision{}, invalid("userId", "user-id-invalid", "userId must name a user, in up to 800 bytes, without control characters")
 	}
 	if s.OwnerID == c.UserID {
 		return s.unchanged()
@@ -98,8 +114,8 @@ func (s *State) setOrganization(c *SetOrganization, now time.Time) (Decision, er
 	if !c.By.Super && s.OrgID != "" && c.By.OrgID != s.OrgID {
 		return Decision{}, reject(Forbidden, "organization-required", "Only the lock's own organisation, or the super key, can hand the lock to another organisation.")
 	}
-	if c.OrgID == "" || len(c.OrgID) > maxText {
-		return Decision{}, invalid("orgId", "org-id-invalid", "orgId must name an organisation, in up to 800 characters")
+	if !isName(string(c.OrgID)) {
+		return Decision{}, invalid("orgId", "org-id-invalid", "orgId must name an organisation, in up to 800 bytes, without control characters")
 	}
 	if s.OrgID == c.OrgID {
 		return s.unchanged()
@@ -110,11 +126,11 @@ func (s *State) setOrganization(c *SetOrganization, now time.Time) (Decision, er
 }
 
 func checkKey(k Key, field string) error {
-	if k.UUID == "" || len(k.UUID) > maxText {
-		return invalid(field, "key-uuid-invalid", field+" must have a uuid of 1 to 800 characters for each key")
+	if !isName(k.UUID) {
+		return invalid(field, "key-uuid-invalid", "a key must have a uuid of 1 to 800 bytes, without control characters")
 	}
-	if len(k.UserID) > maxText {
-		return invalid(field, "user-id-invalid", "userId may have up to 800 characters")
+	if !isOptional(string(k.UserID)) {
+		return invalid("userId", "user-id-invalid", "the userId of a key must be a name of up to 800 bytes, without control characters")
 	}
 	return nil
 }
@@ -171,11 +187,14 @@ func (s *State) addResident(c *AddResident, now time.Time) (Decision, error) {
 		return Decision{}, err
 	}
 	r := c.Resident
-	if r.UserID == "" || len(r.UserID) > maxText {
-		return Decision{}, invalid("userId", "user-id-invalid", "userId must name a user, in up to 800 characters")
+	if !isName(string(r.UserID)) {
+		return Decision{}, invalid("userId", "user-id-invalid", "userId must name a user, in up to 800 bytes, without control characters")
 	}
-	if r.Name == "" || len(r.Name) > maxText || len(r.Email) > maxText {
-		return Decision{}, invalid("name", "name-invalid", "name must have 1 to 800 characters, and email up to 800")
+	if !isName(r.Name) {
+		return Decision{}, invalid("name", "name-invalid", "name must have 1 to 800 bytes, without control characters")
+	}
+	if !isOptional(r.Email) {
+		return Decision{}, invalid("email", "email-invalid", "email may have up to 800 bytes, without control characters")
 	}
 	if slices.Contains(s.Residents, r) {
 		return s.unchanged()

@@ -2,6 +2,7 @@ package lock
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -16,11 +17,11 @@ func MarshalEvent(e Event) (typ string, data []byte, err error) {
 
 // UnmarshalEvent reads what MarshalEvent wrote.
 func UnmarshalEvent(typ string, data []byte) (Event, error) {
-	make, ok := eventTypes[typ]
+	create, ok := eventTypes[typ]
 	if !ok {
 		return nil, fmt.Errorf("lock: unknown event type %q: the journal was written by a newer version", typ)
 	}
-	e := make()
+	e := create()
 	if err := json.Unmarshal(data, e); err != nil {
 		return nil, fmt.Errorf("lock: event %s: %w", typ, err)
 	}
@@ -36,20 +37,33 @@ func UnmarshalState(data []byte) (*State, error) {
 	if err := json.Unmarshal(data, s); err != nil {
 		return nil, fmt.Errorf("lock: snapshot: %w", err)
 	}
-	s.relink()
+	if err := s.relink(); err != nil {
+		return nil, fmt.Errorf("lock: snapshot: %w", err)
+	}
 	return s, nil
 }
 
-// relink makes the commands share their requests with the log again.
-func (s *State) relink() {
+// relink makes the commands share their requests with the log again. The log may have forgotten a request, and may even
+// hold another one of the same ID by now.
+func (s *State) relink() error {
 	for _, cmd := range s.Commands {
+		if cmd == nil {
+			return errNull
+		}
 		for i, r := range cmd.Requests {
-			if logged := s.Requests.find(r.ID); logged != nil {
+			if r == nil {
+				return errNull
+			}
+			if logged := s.Requests.find(r.ID); logged != nil && logged.CommandID == cmd.ID {
 				cmd.Requests[i] = logged
 			}
 		}
 	}
+	return nil
 }
+
+// errNull is a snapshot that has a null where there must be something.
+var errNull = errors.New("null in a list")
 
 var eventTypes = map[string]func() Event{
 	"LockCreated":         func() Event { return new(LockCreated) },

@@ -28,6 +28,7 @@ func (c Caller) Name() string {
 
 // The commands of platforms. By must hold credentials that were checked.
 type (
+	// CreateLock brings a lock into being. Repeating it is fine as long as the lock is still as it says.
 	CreateLock struct {
 		By           Caller
 		ID           ID
@@ -38,38 +39,45 @@ type (
 		OwnerID      UserID
 		Keys         []Key
 	}
+	// SetOwner gives the lock another owner.
 	SetOwner struct {
 		By     Caller
 		UserID UserID
 	}
+	// SetOrganization hands the lock to another organisation.
 	SetOrganization struct {
 		By    Caller
 		OrgID OrgID
 	}
+	// AddKey adds a permanent key.
 	AddKey struct {
 		By  Caller
 		Key Key
 	}
+	// RemoveKey removes the permanent key that fits what is named.
 	RemoveKey struct {
 		By          Caller
-		KeyUUID     string // either this
-		IndexNumber *int64 // or this
+		KeyUUID     string // this
+		IndexNumber *int64 // or this, or both
 	}
+	// AddResident puts a person on the doorbell list, or changes the one of the same user ID.
 	AddResident struct {
 		By       Caller
 		Resident Resident
 	}
+	// RemoveResident takes the person off the doorbell list who fits what is named.
 	RemoveResident struct {
 		By     Caller
-		UserID UserID // either this
-		Email  string // or this
+		UserID UserID // this
+		Email  string // or this, or both
 	}
-	// RotateDeviceSecret makes Hash (SHA-256 of the new secret) valid; the one before stays valid for Grace.
+	// RotateDeviceSecret makes Hash (SHA-256 of the new secret) valid; the ones before stay valid for Grace at most.
 	RotateDeviceSecret struct {
 		By    Caller
 		Hash  []byte
 		Grace time.Duration
 	}
+	// CreateTempKey creates a temporary key. Repeating it with the same terms is fine.
 	CreateTempKey struct {
 		By             Caller
 		UUID           TempKeyID
@@ -80,11 +88,13 @@ type (
 		MaxUses        *int64
 		Description    string
 	}
+	// UpdateTempKey changes the terms of a temporary key. The reply waits for opens that the new terms do not cover.
 	UpdateTempKey struct {
 		By        Caller
 		TempKeyID TempKeyID
 		Changes   Changes
 	}
+	// DeleteTempKey revokes a temporary key. The reply waits for opens that may be on the wire.
 	DeleteTempKey struct {
 		By        Caller
 		TempKeyID TempKeyID
@@ -110,12 +120,15 @@ type (
 
 // The queries.
 type (
-	GetLock    struct{ By Caller } // Reply: *Info
-	GetTempKey struct {            // Reply: *TempKeyInfo; for whoever has the link
+	// GetLock asks for the lock itself. Reply: *Info.
+	GetLock struct{ By Caller }
+	// GetTempKey asks what the holder of a link may know. Reply: *TempKeyInfo.
+	GetTempKey struct {
 		TempKeyID TempKeyID
 		RequestID RequestID // the open to tell about; empty: none
 	}
-	ListTempKeys struct{ By Caller } // Reply: *TempKeyList
+	// ListTempKeys asks for all the temporary keys. Reply: *TempKeyList.
+	ListTempKeys struct{ By Caller }
 	// AuthenticateDevice checks a device's credentials. Reply: *Done, or an Unauthentic error.
 	AuthenticateDevice struct {
 		UUID UUID
@@ -131,7 +144,8 @@ type (
 	}
 	// KeepDevice says now and then that a session still lives, in case that the grain was activated anew.
 	// Reply: *Done. A session that is not the newest is closed.
-	KeepDevice       struct{ Device Device }
+	KeepDevice struct{ Device Device }
+	// DisconnectDevice tells that a session has ended.
 	DisconnectDevice struct{ Session Session }
 	// AnswerOpen is the device's answer to an Open.
 	AnswerOpen struct {

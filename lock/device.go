@@ -14,20 +14,17 @@ func (s *State) connectDevice(c *ConnectDevice, now time.Time) (Decision, error)
 		d.Effects = append(d.Effects, &CloseSession{Session: s.Device.Session, Cause: CauseReplaced})
 	}
 	var unresolved []CommandID
-	journaled := uint64(0)
 	for _, cmd := range s.Commands {
 		switch {
 		case cmd.Outcome == Reserved && now.Before(cmd.Deadline):
-			journaled++
-			deadline := cmd.Deadline
-			if latest := now.Add(MaxLifetime); latest.Before(deadline) {
-				deadline = latest
+			until := cmd.Deadline
+			if latest := deadline(now, MaxLifetime); latest.Before(until) {
+				until = latest
 			}
 			d.Events = append(d.Events,
-				&LockOpenSent{Stamp: s.stamp("", now), CommandID: cmd.ID, Deadline: deadline},
-				&CommandSent{CommandID: cmd.ID, Session: device.Session})
+				&LockOpenSent{Stamp: s.stamp("", now), CommandID: cmd.ID, Deadline: until, Session: device.Session})
 			d.Effects = append(d.Effects, &SendOpen{
-				Session: device.Session, CommandID: cmd.ID, BootID: device.BootID, Epoch: s.Version + journaled, NotAfter: deadline,
+				Session: device.Session, CommandID: cmd.ID, BootID: device.BootID, Epoch: s.Version + count(d.Events), NotAfter: until,
 			})
 		case cmd.Outcome != Reserved && device.Journal && cmd.Session != device.Session:
 			unresolved = append(unresolved, cmd.ID)
@@ -36,7 +33,7 @@ func (s *State) connectDevice(c *ConnectDevice, now time.Time) (Decision, error)
 	if len(unresolved) > 0 {
 		d.Effects = append(d.Effects, &AskStatus{Session: device.Session, CommandIDs: unresolved})
 	}
-	d.Reply = &Greeting{Epoch: s.Version + journaled, AckSeq: s.AckSeq, Resolve: unresolved}
+	d.Reply = &Greeting{Epoch: s.Version + count(d.Events), AckSeq: s.AckSeq, Resolve: unresolved}
 	return d, nil
 }
 
@@ -44,7 +41,7 @@ func (s *State) keepDevice(c *KeepDevice, now time.Time) (Decision, error) {
 	switch {
 	case !s.Device.Connected:
 		d, err := s.connectDevice(&ConnectDevice{Device: c.Device}, now)
-		d.Reply = &Done{Version: s.Version}
+		d.Reply = &Done{Version: s.Version + count(d.Events)}
 		return d, err
 	case s.Device.Session == c.Device.Session:
 		return s.unchanged()
@@ -77,16 +74,17 @@ func (s *State) answerOpen(c *AnswerOpen, now time.Time) (Decision, error) {
 		return s.unchanged()
 	}
 	d := Decision{Reply: &Done{Version: s.Version}}
+	message := clip(c.Message, maxDeviceText)
 	switch {
 	case c.Opened:
-		d.Events = append(d.Events, s.opened(cmd, c.Bolt, now))
+		d.Events = append(d.Events, s.opened(cmd, clip(c.Bolt, maxDeviceText), now))
 	case c.Executed == NotExecuted && c.Code == "Expired":
-		s.end(&d, s.failed(cmd, Expired, "deadline-passed", c.Message, false, now), cmd, now)
+		s.end(&d, s.failed(cmd, Expired, "deadline-passed", message, false, now), cmd, now)
 	case c.Executed == NotExecuted:
-		s.end(&d, s.failed(cmd, Refused, reasonOf(c.Code), c.Message, false, now), cmd, now)
+		s.end(&d, s.failed(cmd, Refused, reasonOf(c.Code), message, false, now), cmd, now)
 	default:
 		// The motor moved, or the device cannot tell: nobody will ever know more.
-		s.end(&d, s.failed(cmd, Unknown, reasonOf(c.Code), c.Message, true, now), cmd, now)
+		s.end(&d, s.failed(cmd, Unknown, reasonOf(c.Code), message, true, now), cmd, now)
 	}
 	return d, nil
 }
@@ -123,8 +121,8 @@ func reasonOf(code string) string {
 }
 
 // answerStatus resolves commands by what the device's own journal says. "not-seen" proves that a command never moved
-// the motor when the device keeps a journal, and the command went out on an older session (whose frames the device
-// refuses) or has passed its deadline.
+// the motor, and never will, when the device keeps a journal and the command went out on an older session, whose frames
+// the device refuses. On the same session it proves nothing: the question may have overtaken the command.
 func (s *State) answerStatus(c *AnswerStatus, now time.Time) (Decision, error) {
 	if !s.current(c.Session) {
 		return s.unchanged()
@@ -141,7 +139,7 @@ func (s *State) answerStatus(c *AnswerStatus, now time.Time) (Decision, error) {
 		case CommandRefused:
 			s.end(&d, s.failed(cmd, Refused, "device-refused", "The lock refused to open.", false, now), cmd, now)
 		case CommandNotSeen:
-			if s.Device.Journal && (cmd.Outcome == Unknown || cmd.Session != s.Device.Session) {
+			if s.Device.Journal && cmd.Session != s.Device.Session {
 				s.end(&d, s.failed(cmd, Expired, "not-seen", "The lock never received the command.", false, now), cmd, now)
 			}
 		case CommandJournalLost:
@@ -162,6 +160,7 @@ func (s *State) reportEvents(c *ReportEvents, now time.Time) (Decision, error) {
 	last, fresh := s.AckSeq, []DeviceEvent(nil)
 	for _, item := range c.Items {
 		if item.Seq > last {
+			item.Type, item.Value = clip(item.Type, maxDeviceText), clip(item.Value, maxDeviceText)
 			last, fresh = item.Seq, append(fresh, item)
 		}
 	}

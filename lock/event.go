@@ -18,7 +18,9 @@ type Stamp struct {
 // EventStamp gives the stamp of an event.
 func (s Stamp) EventStamp() Stamp { return s }
 
+// The events of platforms and guests.
 type (
+	// LockCreated is the first event of every lock. The stamp carries its organisation and the UUID of its device.
 	LockCreated struct {
 		Stamp
 		LockID       ID     `json:"lockId"`
@@ -28,6 +30,7 @@ type (
 		OwnerID      UserID `json:"ownerId,omitempty"`
 		Keys         []Key  `json:"keys,omitempty"`
 	}
+	// OwnerSet gives the lock another owner.
 	OwnerSet struct {
 		Stamp
 		UserID UserID `json:"userId"`
@@ -37,37 +40,44 @@ type (
 		Stamp
 		NewOrgID OrgID `json:"newOrgId"`
 	}
+	// KeyAdded tells of a permanent key that the lock takes from now on.
 	KeyAdded struct {
 		Stamp
 		Key Key `json:"key"`
 	}
+	// KeyRemoved tells of a permanent key that the lock does not take any more.
 	KeyRemoved struct {
 		Stamp
 		Key Key `json:"key"`
 	}
+	// ResidentAdded puts a person on the doorbell list, or changes the one of the same user ID.
 	ResidentAdded struct {
 		Stamp
 		Resident Resident `json:"resident"`
 	}
+	// ResidentRemoved takes a person off the doorbell list.
 	ResidentRemoved struct {
 		Stamp
 		Resident Resident `json:"resident"`
 	}
-	// DeviceSecretRotated makes Hash the device's newest secret; the one before is good until GraceUntil.
+	// DeviceSecretRotated makes Hash the device's newest secret; the ones before are good until GraceUntil at most.
 	DeviceSecretRotated struct {
 		Stamp
 		Hash       []byte    `json:"hash"`
 		GraceUntil time.Time `json:"graceUntil"`
 	}
+	// TempKeyCreated carries a temporary key as it was created.
 	TempKeyCreated struct {
 		Stamp
 		Key TempKey `json:"key"`
 	}
+	// TempKeyUpdated changes the terms of a temporary key.
 	TempKeyUpdated struct {
 		Stamp
 		TempKeyID TempKeyID `json:"tempKeyUuid"`
 		Changes   Changes   `json:"changes"`
 	}
+	// TempKeyDeleted revokes a temporary key. Its UUID may be used for another key of the lock later.
 	TempKeyDeleted struct {
 		Stamp
 		TempKeyID TempKeyID `json:"tempKeyUuid"`
@@ -86,6 +96,7 @@ type (
 		TempKeyID TempKeyID `json:"tempKeyUuid"`
 		UsedCount int64     `json:"usedCount"`
 		RequestID RequestID `json:"requestId"`
+		CommandID CommandID `json:"commandId"`
 	}
 	// LockOpenRequested is one accepted request to open. It starts the device command CommandID, or joins it.
 	// Unless Held, the command may be on the wire from the moment that this event is durable.
@@ -99,12 +110,14 @@ type (
 		Joined    bool      `json:"joined,omitempty"`
 		Held      bool      `json:"held,omitempty"`
 		Deadline  time.Time `json:"deadline"`
+		Session   Session   `json:"session,omitzero"` // where the command that it starts goes to
 	}
 	// LockOpenSent releases a held command: from the moment that it is durable the command may be on the wire.
 	LockOpenSent struct {
 		Stamp
 		CommandID CommandID `json:"commandId"`
 		Deadline  time.Time `json:"deadline"`
+		Session   Session   `json:"session"`
 	}
 	// LockOpened is the device's word that its motor moved.
 	LockOpened struct {
@@ -112,7 +125,7 @@ type (
 		CommandID        CommandID `json:"commandId"`
 		Bolt             string    `json:"bolt,omitempty"`
 		DeadlineEnforced bool      `json:"deadlineEnforced"`
-		Resolved         bool      `json:"resolved,omitempty"` // learnt afterwards, through CommandStatus
+		Resolved         bool      `json:"resolved,omitempty"` // learnt after the open had been called unknown
 	}
 	// LockOpenFailed ends a command as refused, expired or unknown. Only unknown can be followed by another end.
 	LockOpenFailed struct {
@@ -133,17 +146,19 @@ type (
 	}
 )
 
-// The events that live in memory only.
+// The events that live in memory only: they are about sessions, which end with the process.
 type (
+	// DeviceConnected makes the session of Device the lock's only one.
 	DeviceConnected struct {
 		Stamp
 		Device Device
 	}
+	// DeviceDisconnected tells that the lock's session has ended, or is about to be ended by us.
 	DeviceDisconnected struct {
 		Stamp
 		Session Session
 	}
-	// CommandSent notes that a command was handed to the session.
+	// CommandSent tells on which session a command went out. The journaled events tell the same, and Decide makes none.
 	CommandSent struct {
 		Stamp
 		CommandID CommandID

@@ -47,6 +47,7 @@ func Evolve(s *State, e Event) {
 		}
 	case *TempKeyDeleted:
 		s.TempKeys.remove(e.TempKeyID)
+		s.orphan(e.TempKeyID)
 	case *TempKeyUsed:
 		if k := s.TempKeys.find(e.TempKeyID); k != nil {
 			k.UsedCount = e.UsedCount
@@ -55,14 +56,14 @@ func Evolve(s *State, e Event) {
 		if k := s.TempKeys.find(e.TempKeyID); k != nil {
 			k.UsedCount = e.UsedCount
 		}
-		if r := s.requestOnItsWay(e.RequestID); r != nil {
+		if r := s.Requests.find(e.RequestID); r != nil && r.CommandID == e.CommandID {
 			r.UseReturned = true
 		}
 	case *LockOpenRequested:
 		s.evolveRequest(e)
 	case *LockOpenSent:
 		if cmd := s.command(e.CommandID); cmd != nil {
-			cmd.Outcome, cmd.Deadline = Sent, e.Deadline
+			cmd.Outcome, cmd.Deadline, cmd.Session = Sent, e.Deadline, e.Session
 			for _, r := range cmd.Requests {
 				r.Outcome = Sent
 			}
@@ -90,14 +91,15 @@ func Evolve(s *State, e Event) {
 	}
 }
 
-// evolveSecret puts the new secret first and lets the one before live until the end of the grace.
+// evolveSecret puts the new secret first. The ones before live until the end of the grace, and none of them longer than
+// it was granted before. Several can live at a time, so that a rotation that is repeated does not lock the device out.
 func (s *State) evolveSecret(e *DeviceSecretRotated) {
 	secrets := []Secret{{Hash: e.Hash}}
 	for _, old := range s.Secrets {
-		if old.ValidUntil == nil {
+		if old.ValidUntil == nil || e.GraceUntil.Before(*old.ValidUntil) {
 			old.ValidUntil = &e.GraceUntil
 		}
-		if len(secrets) < maxSecretsAtATime {
+		if e.At.Before(*old.ValidUntil) && len(secrets) < maxSecretsAtATime {
 			secrets = append(secrets, old)
 		}
 	}
@@ -122,25 +124,22 @@ func (s *State) evolveRequest(e *LockOpenRequested) {
 	s.Requests.add(r)
 	cmd := s.command(e.CommandID)
 	if cmd == nil {
-		cmd = &DeviceCommand{ID: e.CommandID, At: e.At, Deadline: e.Deadline, Outcome: r.Outcome}
+		cmd = &DeviceCommand{ID: e.CommandID, At: e.At, Deadline: e.Deadline, Outcome: r.Outcome, Session: e.Session}
 		s.Commands = append(s.Commands, cmd)
 	}
 	cmd.Requests = append(cmd.Requests, r)
 }
 
-// requestOnItsWay finds a request that may still change: in the log, or in an unresolved command that outlived the log.
-func (s *State) requestOnItsWay(id RequestID) *request {
-	if r := s.Requests.find(id); r != nil {
-		return r
-	}
+// orphan marks the requests that are on their way with a deleted key. Their uses are gone with it, and must not come
+// back to another key that is created with the same UUID later.
+func (s *State) orphan(id TempKeyID) {
 	for _, cmd := range s.Commands {
 		for _, r := range cmd.Requests {
-			if r.ID == id {
-				return r
+			if r.TempKeyID == id {
+				r.KeyDeleted = true
 			}
 		}
 	}
-	return nil
 }
 
 // evolveEnd gives an outcome to all requests of a command, and forgets the command when the outcome cannot change any more.

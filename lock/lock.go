@@ -20,22 +20,25 @@ const (
 	driftMargin = 250 * time.Millisecond // what a device's clock may be behind at a deadline
 
 	maxCommands       = 64     // on their way or unresolved
-	maxJoined         = 4096   // requests of one command
+	maxRequests       = 2048   // of all these commands, so that whatever ends them fits into one append
 	maxTempKeys       = 10_000 // of one lock
 	maxUsers          = 1000   // on the whitelist of a key
 	maxKeys           = 10_000 // permanent keys of one lock
 	maxResidents      = 1000
 	maxReported       = 100 // events of a device in one frame
-	maxText           = 800 // of IDs, names, serial numbers
+	maxText           = 800 // bytes of names and serial numbers
+	maxToken          = 128 // of request IDs
+	maxDeviceText     = 500 // bytes of what a device says
 	maxDescription    = 2000
 	maxReason         = 500
 	maxSecretGrace    = 7 * 24 * time.Hour
 	secretHashBytes   = 32
-	maxSecretsAtATime = 2
+	maxSecretsAtATime = 8
 )
 
 // Decide says what a command leads to. It does not change the state. An error is a rejection, of type *Error.
 func Decide(s *State, c Command, now time.Time) (Decision, error) {
+	now = now.UTC() // which keeps the monotonic reading, and journals the same instants whatever the zone of the node
 	if create, ok := c.(*CreateLock); ok {
 		return s.createLock(create, now)
 	}
@@ -127,6 +130,16 @@ func (s *State) done(e Event) (Decision, error) {
 	return Decision{Events: []Event{e}, Reply: &Done{Version: s.Version + 1, Event: e}}, nil
 }
 
+// count is how many of the events raise the version of the stream.
+func count(events []Event) (n uint64) {
+	for _, e := range events {
+		if Journaled(e) {
+			n++
+		}
+	}
+	return n
+}
+
 // unchanged is the decision of a command that asked for what is already so.
 func (s *State) unchanged() (Decision, error) {
 	return Decision{Reply: &Done{Version: s.Version}}, nil
@@ -135,8 +148,19 @@ func (s *State) unchanged() (Decision, error) {
 // millis brings an instant to the form in which it is stored: UTC, milliseconds, further digits cut.
 func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
+// deadline is now + wait in milliseconds. Unlike millis it keeps the monotonic reading, so that a deadline holds even if
+// the wall clock is set.
+func deadline(now time.Time, wait time.Duration) time.Time {
+	t := now.Add(wait)
+	return t.Add(-time.Duration(t.Nanosecond()) % time.Millisecond)
+}
+
 func noLock() *Error {
 	return reject(NotFound, "lock-not-found", "There is no such lock, or it belongs to somebody else.")
+}
+
+func expired() *Error {
+	return reject(Forbidden, "temp-key-expired", "This key is not valid any more.")
 }
 
 func noTempKey() *Error {

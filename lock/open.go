@@ -20,7 +20,7 @@ func (s *State) openLock(c *OpenLock, now time.Time) (Decision, error) {
 	if err := s.see(c.By); err != nil {
 		return Decision{}, err
 	}
-	if len(c.Reason) > maxReason {
+	if !isText(c.Reason, maxReason) {
 		return Decision{}, invalid("reason", "reason-too-long", "reason may have up to 500 characters")
 	}
 	a := ask{by: c.By, request: c.RequestID, command: c.CommandID, why: c.Reason, lifetime: c.Lifetime}
@@ -31,6 +31,9 @@ func (s *State) openLock(c *OpenLock, now time.Time) (Decision, error) {
 }
 
 func (s *State) openWithTempKey(c *OpenWithTempKey, now time.Time) (Decision, error) {
+	if err := c.By.check(); err != nil {
+		return Decision{}, err
+	}
 	a := ask{by: c.By, request: c.RequestID, command: c.CommandID, lifetime: c.Lifetime, hold: c.Hold}
 	if r, err := s.seen(a, c.TempKeyID); r != nil || err != nil {
 		return s.again(r, err)
@@ -44,7 +47,7 @@ func (s *State) openWithTempKey(c *OpenWithTempKey, now time.Time) (Decision, er
 	}
 	switch k.Status(now) {
 	case StatusExpired:
-		return Decision{}, reject(Forbidden, "temp-key-expired", "This key is not valid any more.")
+		return Decision{}, expired()
 	case StatusUsedUp:
 		return Decision{}, reject(Forbidden, "temp-key-used-up", "This key has been used as often as it may be.")
 	case StatusNotYetValid:
@@ -56,8 +59,8 @@ func (s *State) openWithTempKey(c *OpenWithTempKey, now time.Time) (Decision, er
 
 // seen looks for an earlier request with the same ID. It must have been for the same key, or by the same caller.
 func (s *State) seen(a ask, key TempKeyID) (*request, error) {
-	if a.request == "" || len(a.request) > maxText || a.command == "" {
-		return nil, invalid("requestId", "request-id-invalid", "requestId must have 1 to 800 characters")
+	if !isToken(string(a.request)) || !isToken(string(a.command)) {
+		return nil, invalid("requestId", "request-id-invalid", "requestId must have 1 to 128 visible ASCII characters")
 	}
 	r := s.Requests.find(a.request)
 	if r == nil {
@@ -90,20 +93,29 @@ func (s *State) open(a ask, now time.Time) (Decision, error) {
 		wait = a.hold
 	}
 	if a.key != nil {
-		// Nothing may move after the end of the key's window.
-		wait = min(wait, a.key.ValidUntil.Sub(now))
+		// A motor may still move at its deadline, but not at the end of the key's window any more. With less than a
+		// millisecond left there is no time to open.
+		if wait = min(wait, a.key.ValidUntil.Sub(now)-time.Millisecond); wait <= 0 {
+			return Decision{}, expired()
+		}
 	}
 
 	var d Decision
 	cmd := s.joinable(a, wait, now)
 	event := &LockOpenRequested{
 		Stamp: s.stamp(a.by.Name(), now), RequestID: a.request, CommandID: a.command, UserID: a.by.UserID,
-		Reason: a.why, Held: !online, Deadline: now.Add(wait),
+		Reason: a.why, Held: !online, Deadline: deadline(now, wait),
 	}
-	if cmd != nil {
-		event.CommandID, event.Deadline, event.Held, event.Joined = cmd.ID, cmd.Deadline, cmd.Outcome == Reserved, true
-	} else if err := s.makeRoom(&d, a.command, now); err != nil {
+	if err := s.makeRoom(&d, cmd != nil, now); err != nil {
 		return Decision{}, err
+	}
+	switch {
+	case cmd != nil:
+		event.CommandID, event.Deadline, event.Held, event.Joined = cmd.ID, cmd.Deadline, cmd.Outcome == Reserved, true
+	case s.command(a.command) != nil:
+		return Decision{}, reject(Conflict, "command-id-reused", "This open is on its way already.")
+	case online:
+		event.Session = s.Device.Session
 	}
 	if a.key != nil {
 		event.TempKeyID = a.key.UUID
@@ -114,7 +126,6 @@ func (s *State) open(a ask, now time.Time) (Decision, error) {
 	d.Events = append(d.Events, event)
 	epoch := s.Version + uint64(len(d.Events))
 	if cmd == nil && online {
-		d.Events = append(d.Events, &CommandSent{CommandID: a.command, Session: s.Device.Session})
 		d.Effects = append(d.Effects, s.sendOpen(a.command, epoch, event.Deadline))
 	}
 	d.Reply = s.openResult(requestOf(event, epoch))
@@ -129,24 +140,27 @@ func (s *State) joinable(a ask, wait time.Duration, now time.Time) *DeviceComman
 		way := cmd.Outcome == Reserved && !s.Device.Connected ||
 			cmd.Outcome == Sent && s.Device.Connected && cmd.Session == s.Device.Session
 		inTime := !cmd.Deadline.After(latest) && !cmd.Deadline.Before(earliest)
-		if way && inTime && len(cmd.Requests) < maxJoined {
+		if way && inTime {
 			return cmd
 		}
 	}
 	return nil
 }
 
-// makeRoom checks that the command is new, and gives up the oldest unresolved command when there are too many.
-func (s *State) makeRoom(d *Decision, id CommandID, now time.Time) error {
-	if s.command(id) != nil {
-		return reject(Conflict, "command-id-reused", "This open is on its way already.")
+// makeRoom gives up the oldest unresolved command when there are too many commands, or too many requests in them.
+func (s *State) makeRoom(d *Decision, joins bool, now time.Time) error {
+	requests := 0
+	for _, cmd := range s.Commands {
+		requests += len(cmd.Requests)
 	}
-	if len(s.Commands) < maxCommands {
+	if requests < maxRequests && (joins || len(s.Commands) < maxCommands) {
 		return nil
 	}
 	for _, cmd := range s.Commands {
 		if cmd.Outcome == Unknown {
-			d.Events = append(d.Events, s.failed(cmd, Unknown, "given-up", "Too many opens without an answer came after it.", true, now))
+			e := s.failed(cmd, Unknown, "given-up", "Too many opens without an answer came after it.", true, now)
+			e.Resolved = false
+			d.Events = append(d.Events, e)
 			return nil
 		}
 	}
@@ -179,6 +193,7 @@ func (c *DeviceCommand) due() (time.Time, bool) {
 // tick ends the commands whose time is over.
 func (s *State) tick(now time.Time) (Decision, error) {
 	d := Decision{Reply: &Done{Version: s.Version}}
+	missed := false
 	for _, cmd := range s.Commands {
 		due, ok := cmd.due()
 		if !ok || now.Before(due) {
@@ -189,9 +204,12 @@ func (s *State) tick(now time.Time) (Decision, error) {
 			continue
 		}
 		s.end(&d, s.failed(cmd, Unknown, "no-answer", "The lock did not answer in time. It may have opened.", false, now), cmd, now)
-		if s.Device.Connected && cmd.Session == s.Device.Session {
-			d.Effects = append(d.Effects, &CloseSession{Session: cmd.Session, Cause: CauseMissedDeadline})
-		}
+		missed = missed || s.current(cmd.Session)
+	}
+	if missed {
+		// From now on the device counts as away: the next open waits for it to come back instead of going the same way.
+		d.Events = append(d.Events, &DeviceDisconnected{Stamp: s.stamp("", now), Session: s.Device.Session})
+		d.Effects = append(d.Effects, &CloseSession{Session: s.Device.Session, Cause: CauseMissedDeadline})
 	}
 	return d, nil
 }
@@ -217,7 +235,7 @@ func (s *State) end(d *Decision, e *LockOpenFailed, cmd *DeviceCommand, now time
 // giveBack returns the use that a request reserved, unless it came back already or its key is gone.
 func (s *State) giveBack(d *Decision, r *request, now time.Time) {
 	k := s.TempKeys.find(r.TempKeyID)
-	if k == nil || r.UseReturned {
+	if k == nil || r.KeyDeleted || r.UseReturned {
 		return
 	}
 	left := k.UsedCount - 1
@@ -228,6 +246,6 @@ func (s *State) giveBack(d *Decision, r *request, now time.Time) {
 		}
 	}
 	d.Events = append(d.Events, &TempKeyUseReturned{
-		Stamp: s.stamp("", now), TempKeyID: k.UUID, UsedCount: left, RequestID: r.ID,
+		Stamp: s.stamp("", now), TempKeyID: k.UUID, UsedCount: left, RequestID: r.ID, CommandID: r.CommandID,
 	})
 }

@@ -123,9 +123,16 @@ const (
 	CauseMissedDeadline                       // an answer did not come in time: reset, so that its bytes die with it
 )
 
-func (e *SendOpen) To() Session     { return e.Session }
-func (e *AskStatus) To() Session    { return e.Session }
-func (e *AckEvents) To() Session    { return e.Session }
+// To names the session that the effect is for.
+func (e *SendOpen) To() Session { return e.Session }
+
+// To names the session that the effect is for.
+func (e *AskStatus) To() Session { return e.Session }
+
+// To names the session that the effect is for.
+func (e *AckEvents) To() Session { return e.Session }
+
+// To names the session that the effect is for.
 func (e *CloseSession) To() Session { return e.Session }
 
 // Decision is what a command leads to: first the events are made durable, then the effects happen, then the reply is given.
@@ -133,8 +140,8 @@ type Decision struct {
 	Events  []Event
 	Effects []Effect
 	Reply   Reply
-	// SafeAt delays the reply: a revocation is acknowledged only when no command of that key can move
-	// the motor any more, which is when all of these commands have ended or the instant has passed.
+	// SafeAfter and SafeAt delay the reply: a revocation is acknowledged only when no command of that key can move the
+	// motor any more, which is when each of these commands has an outcome other than sent, or the instant has passed.
 	SafeAfter []CommandID
 	SafeAt    time.Time
 }

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// A lock remembers the answers to at least its last 1,024 requests to open, and for 24 hours up to 4,096 of them.
+// A lock remembers the answers to its requests to open for 24 hours, up to 4,096 of them, and to at least the last 16.
+// The latter is what a lock that nobody opens any more weighs for ever, so it is small.
 const (
-	requestsKept    = 1024
+	requestsKept    = 16
 	requestsMax     = 4096
 	requestsKeptFor = 24 * time.Hour
 )
@@ -31,6 +32,7 @@ type request struct {
 	Message          string    `json:"message,omitempty"`
 	DeadlineEnforced bool      `json:"deadlineEnforced,omitempty"`
 	UseReturned      bool      `json:"useReturned,omitempty"`
+	KeyDeleted       bool      `json:"keyDeleted,omitempty"` // while it was on its way
 }
 
 // requestLog holds the latest requests, oldest first.
@@ -56,7 +58,12 @@ func (l *requestLog) add(r *request) {
 }
 
 // MarshalJSON writes the list alone.
-func (l requestLog) MarshalJSON() ([]byte, error) { return json.Marshal(l.list) }
+func (l requestLog) MarshalJSON() ([]byte, error) {
+	if len(l.list) == 0 {
+		return []byte("[]"), nil
+	}
+	return json.Marshal(l.list)
+}
 
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (l *requestLog) UnmarshalJSON(b []byte) error {
@@ -65,6 +72,9 @@ func (l *requestLog) UnmarshalJSON(b []byte) error {
 	}
 	l.byID = make(map[RequestID]*request, len(l.list))
 	for _, r := range l.list {
+		if r == nil {
+			return errNull
+		}
 		l.byID[r.ID] = r
 	}
 	return nil

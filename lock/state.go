@@ -101,10 +101,11 @@ func (k *TempKey) Status(now time.Time) Status {
 	}
 }
 
-// Session names one WebSocket of a device: the member that holds the socket, and a number unique to the session.
+// Session names one WebSocket of a device: the member that holds the socket, and a number. The pair is unique for ever,
+// also after that member was started again: the journal remembers on which session a command went out.
 type Session struct {
-	Node string
-	ID   uint64
+	Node string `json:"node"`
+	ID   uint64 `json:"id"`
 }
 
 // Device is the live side of a lock: what the current session said of itself.
@@ -127,5 +128,5 @@ type DeviceCommand struct {
 	// Outcome is reserved while it is held for an offline device and nothing has left, sent from the moment
 	// that it may be on the wire, unknown when no answer came.
 	Outcome Outcome `json:"outcome"`
-	Session Session `json:"-"` // where it was sent; zero after a restart
+	Session Session `json:"session,omitzero"` // where it was sent; zero while it is held
 }

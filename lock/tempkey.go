@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"slices"
 	"time"
-	"unicode/utf8"
 )
 
 // tempKeys holds the temporary keys of a lock, oldest first.
@@ -29,7 +28,12 @@ func (t *tempKeys) remove(id TempKeyID) {
 }
 
 // MarshalJSON writes the list alone.
-func (t tempKeys) MarshalJSON() ([]byte, error) { return json.Marshal(t.list) }
+func (t tempKeys) MarshalJSON() ([]byte, error) {
+	if len(t.list) == 0 {
+		return []byte("[]"), nil
+	}
+	return json.Marshal(t.list)
+}
 
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (t *tempKeys) UnmarshalJSON(b []byte) error {
@@ -39,6 +43,9 @@ func (t *tempKeys) UnmarshalJSON(b []byte) error {
 	}
 	*t = tempKeys{}
 	for _, k := range list {
+		if k == nil {
+			return errNull
+		}
 		t.add(k)
 	}
 	return nil
@@ -55,7 +62,7 @@ func (s *State) createTempKey(c *CreateTempKey, now time.Time) (Decision, error)
 	if err != nil {
 		return Decision{}, err
 	}
-	if utf8.RuneCountInString(c.Description) > maxDescription {
+	if !isText(c.Description, maxDescription) {
 		return Decision{}, invalid("description", "description-too-long", "description may have up to 2000 characters")
 	}
 	k := TempKey{
@@ -93,8 +100,8 @@ func (k *TempKey) check() error {
 		return invalid("allowedUserIds", "whitelist-too-long", "allowedUserIds may name up to 1000 users")
 	}
 	for _, u := range k.AllowedUserIDs {
-		if u == "" || len(u) > maxText {
-			return invalid("allowedUserIds", "user-id-invalid", "each of allowedUserIds must have 1 to 800 characters")
+		if !isName(string(u)) {
+			return invalid("allowedUserIds", "user-id-invalid", "each of allowedUserIds must be a name of 1 to 800 bytes, without control characters")
 		}
 	}
 	if !validYear(k.ValidFrom) {
@@ -139,10 +146,14 @@ func (s *State) updateTempKey(c *UpdateTempKey, now time.Time) (Decision, error)
 		return Decision{}, err
 	}
 	if next.sameTerms(old) {
-		return s.unchanged()
+		// Whoever repeats an update waits as long as the one who made it.
+		d, err := s.unchanged()
+		s.waitOut(&d, &next, now)
+		return d, err
 	}
 	d, err := s.done(&TempKeyUpdated{Stamp: s.stamp(c.By.Name(), now), TempKeyID: old.UUID, Changes: changes})
 	s.withdraw(&d, &next, false, now)
+	s.waitOut(&d, &next, now)
 	return d, err
 }
 
@@ -155,6 +166,9 @@ func (c Changes) stored() Changes {
 	if c.ValidUntil != nil {
 		t := millis(*c.ValidUntil)
 		c.ValidUntil = &t
+	}
+	if c.AllowedUserIDs != nil && *c.AllowedUserIDs == nil {
+		c.AllowedUserIDs = &[]UserID{} // a null in the journal would read as "not named"
 	}
 	return c
 }
@@ -181,45 +195,60 @@ func (s *State) deleteTempKey(c *DeleteTempKey, now time.Time) (Decision, error)
 	if err := s.see(c.By); err != nil {
 		return Decision{}, err
 	}
-	old := s.TempKeys.find(c.TempKeyID)
-	if old == nil {
-		return Decision{}, noTempKey()
+	gone := TempKey{UUID: c.TempKeyID} // it covers nothing
+	if s.TempKeys.find(c.TempKeyID) == nil {
+		// "There is no such key" would tell whoever repeats a deletion too early that the door is safe.
+		d, err := s.unchanged()
+		if s.waitOut(&d, &gone, now); len(d.SafeAfter) == 0 {
+			return Decision{}, noTempKey()
+		}
+		return d, err
 	}
-	d, err := s.done(&TempKeyDeleted{Stamp: s.stamp(c.By.Name(), now), TempKeyID: old.UUID})
-	gone := *old
-	gone.ValidUntil = time.Time{}
+	d, err := s.done(&TempKeyDeleted{Stamp: s.stamp(c.By.Name(), now), TempKeyID: c.TempKeyID})
 	s.withdraw(&d, &gone, true, now)
+	s.waitOut(&d, &gone, now)
 	return d, err
 }
 
-// withdraw deals with the opens that are on their way with a key whose terms become k. What is held and no longer
-// covered leaves its command. What may be on the wire cannot be called back: the reply waits until it can do no harm.
+// withdraw takes the held opens with a key, whose terms become k, out of their commands when k does not cover them.
 func (s *State) withdraw(d *Decision, k *TempKey, revoked bool, now time.Time) {
 	for _, cmd := range s.Commands {
+		if cmd.Outcome != Reserved {
+			continue
+		}
 		for _, r := range cmd.Requests {
-			if r.TempKeyID != k.UUID || k.covers(r, cmd, now) {
+			if k.covers(r, cmd, now) {
 				continue
 			}
-			switch cmd.Outcome {
-			case Reserved:
-				d.Events = append(d.Events, &LockOpenFailed{
-					Stamp: s.stamp("", now), CommandID: cmd.ID, RequestID: r.ID, Outcome: Refused, Reason: "temp-key-withdrawn",
-					Message: "The key was revoked or changed before the lock came back.",
-				})
-				if !revoked {
-					s.giveBack(d, r, now)
-				}
-			case Sent:
-				d.SafeAfter = append(d.SafeAfter, cmd.ID)
-				if at := cmd.Deadline.Add(driftMargin); at.After(d.SafeAt) {
-					d.SafeAt = at
-				}
+			d.Events = append(d.Events, &LockOpenFailed{
+				Stamp: s.stamp("", now), CommandID: cmd.ID, RequestID: r.ID, Outcome: Refused, Reason: "temp-key-withdrawn",
+				Message: "The key was revoked or changed before the lock came back.",
+			})
+			if !revoked {
+				s.giveBack(d, r, now)
 			}
 		}
 	}
 }
 
-// covers tells whether the key would still allow the request that is on its way.
+// waitOut delays the reply for the opens with a key that may be on the wire and that its new terms k do not cover.
+// They cannot be called back; the reply waits until they can do no harm.
+func (s *State) waitOut(d *Decision, k *TempKey, now time.Time) {
+	for _, cmd := range s.Commands {
+		safe := cmd.Deadline.Add(driftMargin)
+		if cmd.Outcome != Sent || !now.Before(safe) {
+			continue
+		}
+		if slices.ContainsFunc(cmd.Requests, func(r *request) bool { return !k.covers(r, cmd, now) }) {
+			d.SafeAfter = append(d.SafeAfter, cmd.ID)
+			if safe.After(d.SafeAt) {
+				d.SafeAt = safe
+			}
+		}
+	}
+}
+
+// covers tells whether the key would still allow the request that is on its way. It has no say in those of other keys.
 func (k *TempKey) covers(r *request, cmd *DeviceCommand, now time.Time) bool {
-	return !now.Before(k.ValidFrom) && !cmd.Deadline.After(k.ValidUntil) && k.mayUse(r.UserID)
+	return r.TempKeyID == "" || r.TempKeyID != k.UUID || !now.Before(k.ValidFrom) && cmd.Deadline.Before(k.ValidUntil) && k.mayUse(r.UserID)
 }

@@ -1,0 +1,195 @@
+package lock
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// TestMain makes 10,000 random walks the default of this package; -rapid.checks asks for another number.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
+	if !asked {
+		if err := flag.Set("rapid.checks", "10000"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// TestRandomWalks lets platforms, guests, a device, its network, a journal that is behind and crashes do whatever they
+// can do to one lock, and looks after each step whether the promises were kept. What is looked at is in world.observe
+// and world.moved, by the device's own record of its motor.
+func TestRandomWalks(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		t.Repeat(map[string]func(*rapid.T){
+			"":               w.check,
+			"time":           w.pass,
+			"tick":           w.tick,
+			"create key":     w.createKey,
+			"update key":     w.updateKey,
+			"delete key":     w.deleteKey,
+			"open":           w.open,
+			"open more":      w.open,
+			"open as owner":  w.openAsOwner,
+			"repeat":         w.repeat,
+			"connect":        w.connect,
+			"keep":           w.keep,
+			"cut":            w.cut,
+			"all goes well":  w.flow,
+			"all goes well2": w.flow,
+			"commit":         w.commitOne,
+			"crash":          w.crash,
+			"conflict":       w.conflict,
+			"effect":         w.effect,
+			"effect more":    w.effect,
+			"device reads":   w.deviceReads,
+			"device reads2":  w.deviceReads,
+			"device reboots": w.deviceReboots,
+			"uplink":         w.uplink,
+			"uplink more":    w.uplink,
+			"uplink twice":   w.uplinkTwice,
+			"uplink lost":    w.uplinkLost,
+		})
+		w.finish(t)
+	})
+}
+
+// check is what must hold after every step.
+func (w *world) check(t *rapid.T) {
+	for id, key := range w.live {
+		require.GreaterOrEqual(t, key.used, int64(0), "%s has fewer than no uses", id)
+	}
+	kept := w.acks[:0]
+	for _, a := range w.acks {
+		if !w.safe(a) {
+			kept = append(kept, a)
+			continue
+		}
+		a.done()
+	}
+	w.acks = kept
+}
+
+// safe tells whether the reply of a durable decision may be given.
+func (w *world) safe(a ack) bool {
+	if len(a.SafeAfter) == 0 || !w.now.Before(a.SafeAt) {
+		return true
+	}
+	for _, id := range a.SafeAfter {
+		if cmd := w.s.command(id); cmd != nil && cmd.Outcome == Sent {
+			return false
+		}
+	}
+	return true
+}
+
+// finish lets the time run out and looks at the whole walk.
+func (w *world) finish(t *rapid.T) {
+	w.commit(t, len(w.staged))
+	for range 3 * maxCommands {
+		due, ok := NextDeadline(w.s)
+		if !ok {
+			break
+		}
+		if due.After(w.now) {
+			w.now = due
+		}
+		w.tick(t)
+		w.commit(t, len(w.staged))
+	}
+	_, waiting := NextDeadline(w.s)
+	require.False(t, waiting, "something waits for ever")
+	for id, r := range w.requests {
+		result, ok := w.s.OpenResult(id)
+		require.True(t, ok, "%s was forgotten", id)
+		require.True(t, result.Outcome.Final(), "%s never ended: %s", id, result.Outcome)
+		require.Equal(t, r.refunded, result.UseReturned, "%s: return of the use", id)
+	}
+	for _, key := range w.keys {
+		opens, limit := int64(0), int64(0)
+		for _, r := range w.requests {
+			if r.key == key && !r.left && w.commands[r.command].moved > 0 {
+				opens++
+			}
+		}
+		for _, terms := range key.terms {
+			if terms.MaxUses == nil {
+				limit = opens
+				break
+			}
+			limit = max(limit, *terms.MaxUses)
+		}
+		require.LessOrEqual(t, opens, limit, "%s opened more often than it ever could", key.id)
+	}
+	w.checkReplay(t)
+}
+
+// checkReplay compares the live state with replays of the journal, from the start and from snapshots.
+func (w *world) checkReplay(t *rapid.T) {
+	live := marshal(t, w.s)
+	require.JSONEq(t, live, marshal(t, w.replay(t, 0, new(State))), "the replay differs from what ran live")
+	if len(w.journal) == 0 {
+		return
+	}
+	at := rapid.IntRange(0, len(w.journal)).Draw(t, "snapshot at")
+	s := new(State)
+	for _, r := range w.journal[:at] {
+		Evolve(s, decode(t, r))
+	}
+	again, err := UnmarshalState([]byte(marshal(t, s)))
+	require.NoError(t, err)
+	require.JSONEq(t, live, marshal(t, w.replay(t, at, again)), "the replay from the snapshot differs from what ran live")
+}
+
+// replay evolves s by the journal from a place on, and by what is staged.
+func (w *world) replay(t *rapid.T, from int, s *State) *State {
+	for _, r := range w.journal[from:] {
+		Evolve(s, decode(t, r))
+	}
+	for _, step := range w.staged {
+		for _, r := range step.records {
+			Evolve(s, decode(t, r))
+		}
+	}
+	return s
+}
+
+type record struct {
+	typ  string
+	data []byte
+}
+
+func encode(t require.TestingT, e Event) record {
+	typ, data, err := MarshalEvent(e)
+	require.NoError(t, err)
+	return record{typ, data}
+}
+
+func decode(t require.TestingT, r record) Event {
+	e, err := UnmarshalEvent(r.typ, r.data)
+	require.NoError(t, err)
+	return e
+}
+
+func marshal(t require.TestingT, s *State) string {
+	data, err := MarshalState(s)
+	require.NoError(t, err)
+	return string(data)
+}
+
+// name turns a small number into a UUID that can be read in a log.
+func name(n int) TempKeyID { return TempKeyID(fmt.Sprintf("00000000-0000-4000-8000-%012d", n)) }
+
+func ptr[T any](v T) *T { return &v }
+
+var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)

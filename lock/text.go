@@ -1,0 +1,49 @@
+package lock
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Text that is not UTF-8 is refused everywhere: JSON would store it as something else, and a replay would not give the
+// state that ran live.
+
+// isName tells whether s can name a person, an organisation or a key: 1 to 800 bytes of UTF-8 without control characters.
+func isName(s string) bool {
+	return s != "" && len(s) <= maxText && utf8.ValidString(s) && !strings.ContainsFunc(s, isControl)
+}
+
+// isOptional is isName for what may be left out.
+func isOptional(s string) bool { return s == "" || isName(s) }
+
+// isText tells whether s is free text of up to max characters.
+func isText(s string, max int) bool {
+	return len(s) <= max*utf8.UTFMax && utf8.ValidString(s) && utf8.RuneCountInString(s) <= max
+}
+
+// isToken tells whether s can be a request ID: 1 to 128 visible ASCII characters.
+func isToken(s string) bool {
+	if s == "" || len(s) > maxToken {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+// clip brings the text of a device, which nobody can send back to be corrected, into bounds: at most max bytes of UTF-8.
+func clip(s string, max int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= max {
+		return s
+	}
+	for max > 0 && !utf8.RuneStart(s[max]) {
+		max--
+	}
+	return s[:max]
+}
