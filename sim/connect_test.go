@@ -188,7 +188,7 @@ func TestServerThatKnowsMoreEventsThanTheFlash(t *testing.T) {
 func TestOldSocketThatHealsOpensNothing(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	s.greeting.HeartbeatMs = 10
+	s.greeting.HeartbeatMs = 60
 	d := s.device(sim.DeviceOptions{Stats: new(sim.Stats)})
 	old := s.joined(d)
 	p := old.order("c1")
