@@ -5,10 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/lock"
 )
 
 func TestCreateLock(t *testing.T) {
@@ -222,8 +223,8 @@ func TestEventsComeInPages(t *testing.T) {
 	s := newServer(t)
 	s.withLock(superKey)
 	for i := range 250 {
-		s.clock.Advance(time.Second)
-		s.super("POST", "/locks/42/SetOwner", `{"userId":"`+[]string{"ann", "bob"}[i%2]+`"}`)
+		_, err := s.kernel.Do(t.Context(), 42, &lock.SetOwner{By: lock.Caller{Super: true}, UserID: lock.UserID([]string{"ann", "bob"}[i%2])})
+		require.NoError(t, err)
 	}
 	for _, c := range []struct {
 		query    string
