@@ -1,0 +1,239 @@
+package actors
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/lock"
+)
+
+func TestAnotherActivationKnowsTheSame(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, j journal.Journal) {
+		before := start(t, j, nil)
+		id := before.newLock()
+		key := before.newKey(id, 9)
+		before.connect(id, opens)
+		for i := range 4 {
+			_, err := before.open(id, key, request(i))
+			require.NoError(t, err)
+		}
+		info := before.must(id, &lock.GetLock{By: owner}).(*lock.Info)
+		before.stop()
+
+		after := start(t, j, nil)
+		after.own(id)
+		require.EqualValues(t, 4, after.keyOf(id, key).UsedCount)
+		now := after.must(id, &lock.GetLock{By: owner}).(*lock.Info)
+		require.Equal(t, info.Version, now.Version)
+		require.False(t, now.Online)
+		result, err := after.open(id, key, request(3))
+		require.NoError(t, err)
+		require.Equal(t, lock.Opened, result.Outcome)
+		require.EqualValues(t, 4, after.keyOf(id, key).UsedCount)
+	})
+}
+
+func TestAnIdleGrainLeavesMemory(t *testing.T) {
+	t.Parallel()
+	j := inMemory(t)
+	w := start(t, j, func(o *Options) { o.IdleAfter = 100 * time.Millisecond })
+	id := w.newLock()
+	key := w.newKey(id, 0)
+	session := w.connect(id, opens)
+	for i := range worthSaving {
+		_, err := w.open(id, key, request(i))
+		require.NoError(t, err)
+	}
+	require.Never(t, func() bool { return w.metric("activations") == 0 }, 300*time.Millisecond, 20*time.Millisecond)
+	_, saved, err := j.LoadSnapshot(t.Context(), Stream(id))
+	require.NoError(t, err)
+	require.False(t, saved)
+
+	w.must(id, &lock.DisconnectDevice{Session: session})
+	require.Eventually(t, func() bool { return w.metric("activations") == 0 }, 5*time.Second, 5*time.Millisecond)
+	snapshot, saved, err := j.LoadSnapshot(t.Context(), Stream(id))
+	require.NoError(t, err)
+	require.True(t, saved)
+	require.EqualValues(t, 2+3*worthSaving, snapshot.Version)
+	require.EqualValues(t, worthSaving, w.keyOf(id, key).UsedCount)
+}
+
+func TestAGrainThatOwesAnAnswerStays(t *testing.T) {
+	t.Parallel()
+	w := start(t, inMemory(t), func(o *Options) { o.IdleAfter = 50 * time.Millisecond })
+	id := w.newLock()
+	key := w.newKey(id, 1)
+	c := opening(key, "first")
+	c.Hold = 500 * time.Millisecond
+	w.must(id, c)
+	// Nobody asks, and the use still comes back.
+	require.Eventually(t, func() bool {
+		records, _, err := w.Events(t.Context(), id, 0, 100)
+		return err == nil && len(records) == 6
+	}, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return w.metric("activations") == 0 }, 5*time.Second, 5*time.Millisecond)
+}
+
+func TestALockThatWasNeverCreatedTakesNoMemory(t *testing.T) {
+	t.Parallel()
+	w := start(t, inMemory(t), func(o *Options) { o.IdleAfter = 2 * time.Second })
+	id := lock.ID(lastLock.Add(1))
+	w.own(id)
+	_, err := w.Do(within(t, time.Second), id, &lock.GetLock{By: owner})
+	rejected(t, err, lock.NotFound, "lock-not-found")
+	began := time.Now()
+	require.Eventually(t, func() bool { return w.metric("activations") == 0 }, 5*time.Second, 5*time.Millisecond)
+	require.Less(t, time.Since(began), 1900*time.Millisecond)
+}
+
+func TestSnapshotsAreTakenAndOnlyUsedWhenTheyFit(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, j journal.Journal) {
+		w := start(t, j, nil)
+		id := w.newLock()
+		key := w.newKey(id, 0)
+		w.connect(id, opens)
+		for i := range 100 {
+			_, err := w.open(id, key, request(i))
+			require.NoError(t, err)
+		}
+		require.GreaterOrEqual(t, w.metric("snapshots_total"), 1.0)
+		w.stop()
+
+		good, saved, err := j.LoadSnapshot(t.Context(), Stream(id))
+		require.NoError(t, err)
+		require.True(t, saved)
+		require.Equal(t, lock.StateCodec, good.Codec)
+		for _, s := range []journal.Snapshot{
+			good,
+			{Stream: Stream(id), Version: good.Version + 1, Codec: "another"},
+			{Stream: Stream(id), Version: good.Version + 2, Codec: lock.StateCodec, Data: []byte("{")},
+			{Stream: Stream(id), Version: good.Version + 3, Codec: lock.StateCodec, Data: good.Data},
+		} {
+			require.NoError(t, j.SaveSnapshot(t.Context(), s))
+			after := start(t, j, nil)
+			after.own(id)
+			require.EqualValues(t, 100, after.keyOf(id, key).UsedCount)
+			after.stop()
+		}
+	})
+}
+
+func TestAWaitingOpenGoesOnInTheNextActivation(t *testing.T) {
+	t.Parallel()
+	w := start(t, inMemory(t), nil)
+	id := w.newLock()
+	key := w.newKey(id, 1)
+	session := w.connect(id, silent)
+	answer := w.ask(id, opening(key, "first"))
+	require.Eventually(t, func() bool { return w.metric("waiters") == 1 }, time.Second, time.Millisecond)
+	node.System().Root.Stop(w.pids()[0])
+	require.Eventually(t, func() bool { return w.metric("load_seconds") == 2 && w.metric("waiters") == 1 }, time.Second, time.Millisecond)
+	w.Tell(id, opens(sent[*lock.SendOpen](w.doors, id)[0]))
+	o := <-answer
+	require.NoError(t, o.err)
+	require.Equal(t, lock.Opened, o.reply.(*lock.OpenResult).Outcome)
+	require.Equal(t, 1, movements(w.doors, id), "an open is never sent again")
+	_ = session
+}
+
+func TestARequestThatIsSentAgainIsExecutedOnce(t *testing.T) {
+	t.Parallel()
+	w := start(t, inMemory(t), nil)
+	id := w.newLock()
+	req := &Request{ID: uuid.NewString(), Command: &lock.RotateDeviceSecret{By: owner, Hash: secretHash("s"), Grace: time.Hour}}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			answer, err := node.Request(within(t, 5*time.Second), Kind, id.String(), req)
+			if err != nil || answer.(*Response).Err != nil {
+				t.Errorf("%+v, %v", answer, err)
+			}
+		})
+	}
+	all.Wait()
+	_, total, err := w.Events(t.Context(), id, 0, 1)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, total)
+}
+
+func TestAPanicStopsTheGrainAndNothingElse(t *testing.T) {
+	t.Parallel()
+	w := start(t, inMemory(t), nil)
+	id := w.newLock()
+	key := w.newKey(id, 1)
+	var poison *lock.GetLock
+	_, err := w.Do(within(t, 5*time.Second), id, poison)
+	require.ErrorIs(t, err, cluster.ErrFailed)
+	require.EqualValues(t, 1, w.metric("panics_total"))
+	require.EqualValues(t, 0, w.keyOf(id, key).UsedCount)
+	require.EqualValues(t, 2, w.metric("load_seconds"))
+}
+
+func TestAFullStashIsBusy(t *testing.T) {
+	t.Parallel()
+	j := &slow{Journal: inMemory(t), reads: make(chan struct{})}
+	w := start(t, j, nil)
+	id := lock.ID(lastLock.Add(1))
+	w.own(id)
+	answers := make([]<-chan outcome, maxStash)
+	for i := range answers {
+		answers[i] = w.ask(id, &lock.GetLock{By: owner})
+	}
+	require.Eventually(t, func() bool { return w.metric("stashed_requests") == maxStash }, 5*time.Second, time.Millisecond)
+	_, err := w.Do(within(t, time.Second), id, &lock.GetLock{By: owner})
+	rejected(t, err, lock.Busy, "lock-busy")
+	close(j.reads)
+	for _, a := range answers {
+		rejected(t, (<-a).err, lock.NotFound, "lock-not-found")
+	}
+	require.Zero(t, w.metric("stashed_requests"))
+}
+
+// slow is a journal that is not read before it is told.
+type slow struct {
+	journal.Journal
+	reads chan struct{}
+}
+
+func (s *slow) LoadSnapshot(ctx context.Context, stream string) (journal.Snapshot, bool, error) {
+	select {
+	case <-s.reads:
+	case <-ctx.Done():
+	}
+	return s.Journal.LoadSnapshot(ctx, stream)
+}
+
+func TestALockThatCannotBeLoadedIsBusy(t *testing.T) {
+	t.Parallel()
+	j := inMemory(t)
+	w := start(t, j, nil)
+	id := lock.ID(lastLock.Add(1))
+	w.own(id)
+	_, err := journal.Do(within(t, time.Second), j, journal.Append{
+		Stream: Stream(id), ID: "newer", Records: []journal.NewRecord{{Type: "FromTheFuture", Time: time.Now(), Data: []byte("{}")}},
+	})
+	require.NoError(t, err)
+	for range 2 {
+		_, err := w.Do(within(t, time.Second), id, &lock.GetLock{By: owner})
+		rejected(t, err, lock.Busy, "lock-busy")
+	}
+	_, _, err = w.Events(t.Context(), id, 0, 10)
+	require.ErrorContains(t, err, "FromTheFuture")
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	_, err := New(Options{})
+	require.ErrorContains(t, err, "no journal")
+	_, err = New(Options{Journal: inMemory(t), OpenWait: -1})
+	require.ErrorContains(t, err, "negative")
+}
