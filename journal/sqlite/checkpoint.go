@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"sync/atomic"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 
@@ -13,8 +14,12 @@ const (
 	// checkpointPages in the WAL (16 MiB) make a checkpoint due. Larger is cheaper, since a page that was written
 	// often is moved once; smaller starts faster after a crash.
 	checkpointPages = 4096
-	// maxWALPages (128 MiB) are too many: readers were always in the way, so the writer now waits for them.
-	maxWALPages = 8 * checkpointPages
+	// The last step waits for the readers that began before it, so shortly that appends do not mind. When that has not
+	// helped for so long that the WAL has maxWALPages (64 MiB), it waits for as long as it takes a reader to end.
+	readersPatience = 10 * time.Millisecond
+	maxWALPages     = 4 * checkpointPages
+	// retryPages more in the WAL, and a last step that was in vain is tried again.
+	retryPages = checkpointPages / 4
 	// finishPages or fewer are left to the writer, which has to do the last step; a second pass catches up before that.
 	finishPages = 256
 	maxPasses   = 3
@@ -84,16 +89,18 @@ func (j *Journal) watchWAL() {
 		return
 	}
 	if c.nearly.CompareAndSwap(true, false) {
-		last := w.statements.checkpoint
-		if w.walPages > maxWALPages {
-			last = w.statements.restart
+		if w.walPages <= maxWALPages {
+			w.conn.SetBusyTimeout(readersPatience)
 		}
-		inWAL, moved, err := checkpoint(last)
+		inWAL, moved, err := checkpoint(w.statements.restart)
+		w.conn.SetBusyTimeout(busyTimeout)
 		if err != nil {
 			j.fail(err)
 			return
 		}
-		w.walPages = inWAL - moved
+		if w.walPages = 0; moved < inWAL {
+			w.walPages = checkpointPages - retryPages
+		}
 		c.running = false
 		j.metrics.walPages.Set(float64(inWAL))
 	}

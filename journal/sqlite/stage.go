@@ -12,14 +12,13 @@ import (
 // writerStatements are prepared once. A statement a row is the fastest way: an INSERT of several rows makes SQLite build
 // a temporary relation first and was 10 to 60 % slower.
 type writerStatements struct {
-	begin, commit, rollback        *sqlite.Stmt
-	syncOff, syncOn                *sqlite.Stmt
-	findStream, addStream          *sqlite.Stmt
-	addRecord                      *sqlite.Stmt
-	findClaim, addClaim            *sqlite.Stmt
-	putEntry, removeEntry          *sqlite.Stmt
-	saveSnapshot                   *sqlite.Stmt
-	sizeOfWAL, checkpoint, restart *sqlite.Stmt
+	begin, commit, rollback *sqlite.Stmt
+	findStream, addStream   *sqlite.Stmt
+	addRecord               *sqlite.Stmt
+	findClaim, addClaim     *sqlite.Stmt
+	putEntry, removeEntry   *sqlite.Stmt
+	saveSnapshot            *sqlite.Stmt
+	sizeOfWAL, restart      *sqlite.Stmt
 }
 
 func (s *writerStatements) prepare(conn *sqlite.Conn) (err error) {
@@ -38,9 +37,8 @@ func (s *writerStatements) prepare(conn *sqlite.Conn) (err error) {
 		&s.saveSnapshot: `INSERT INTO snapshots (stream, version, codec, data) VALUES (?, ?, ?, ?)
 			ON CONFLICT (stream) DO UPDATE SET version = excluded.version, codec = excluded.codec, data = excluded.data
 			WHERE excluded.version > version`,
-		&s.sizeOfWAL:  "PRAGMA wal_checkpoint(NOOP)",
-		&s.checkpoint: "PRAGMA wal_checkpoint(PASSIVE)",
-		&s.restart:    "PRAGMA wal_checkpoint(RESTART)",
+		&s.sizeOfWAL: "PRAGMA wal_checkpoint(NOOP)",
+		&s.restart:   "PRAGMA wal_checkpoint(RESTART)",
 	} {
 		if *statement, err = conn.Prepare(query); err != nil {
 			return err

@@ -1,0 +1,137 @@
+package batch_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/journal/internal/batch"
+)
+
+const queued = 4096
+
+func anAppend() journal.Append {
+	return journal.Append{Stream: "a", ID: "1", Records: []journal.NewRecord{{Type: "A"}}}
+}
+
+// fill puts in as many appends as there is room for.
+func fill(q *batch.Queue, answers chan<- journal.Result) {
+	for range queued {
+		q.Submit(anAppend(), func(r journal.Result) { answers <- r })
+	}
+}
+
+// takeAll plays the writer until the queue is closed.
+func takeAll(q *batch.Queue) (batches []int) {
+	for {
+		items, ok := q.Take(nil)
+		if !ok {
+			return batches
+		}
+		batches = append(batches, len(items))
+		q.Answer(items)
+	}
+}
+
+func TestFullQueueHoldsUntilTheDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := batch.New()
+		answers := make(chan journal.Result, queued)
+		fill(q, answers)
+		require.Equal(t, queued, q.Depth())
+
+		late := anAppend()
+		late.Deadline = time.Now().Add(3 * time.Second)
+		start := time.Now()
+		refused := make(chan journal.Result, 1)
+		q.Submit(late, func(r journal.Result) { refused <- r })
+		require.ErrorIs(t, (<-refused).Err, journal.ErrDeadline)
+		require.Equal(t, 3*time.Second, time.Since(start))
+
+		require.True(t, q.Close())
+		require.False(t, q.Close())
+		for _, n := range takeAll(q) {
+			require.Equal(t, 512, n)
+		}
+		q.Wait()
+		require.Len(t, answers, queued)
+	})
+}
+
+func TestFullQueueTakesMoreWhenThereIsRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := batch.New()
+		answers := make(chan journal.Result, queued+1)
+		fill(q, answers)
+		in := make(chan struct{})
+		go func() {
+			q.Submit(anAppend(), func(r journal.Result) { answers <- r })
+			close(in)
+		}()
+		synctest.Wait()
+		require.Equal(t, queued, q.Depth())
+		items, ok := q.Take(nil)
+		require.True(t, ok)
+		q.Answer(items)
+		<-in
+		q.Close()
+		takeAll(q)
+		q.Wait()
+		require.Len(t, answers, queued+1)
+	})
+}
+
+func TestCloseSendsTheWaitingAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := batch.New()
+		answers := make(chan journal.Result, queued)
+		fill(q, answers)
+		refused := make(chan journal.Result, 1)
+		go q.Submit(anAppend(), func(r journal.Result) { refused <- r })
+		synctest.Wait()
+		q.Close()
+		require.ErrorIs(t, (<-refused).Err, journal.ErrClosed)
+		takeAll(q)
+		q.Wait()
+		require.Len(t, answers, queued)
+	})
+}
+
+func TestBatchEndsAtItsBytes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := batch.New()
+		answers := make(chan journal.Result, 10)
+		for range 10 {
+			a := anAppend()
+			a.Records[0].Data = make([]byte, 400<<10)
+			q.Submit(a, func(r journal.Result) { answers <- r })
+		}
+		q.Close()
+		require.Equal(t, []int{3, 3, 3, 1}, takeAll(q))
+		q.Wait()
+		require.Len(t, answers, 10)
+	})
+}
+
+func TestWakeGivesAnEmptyBatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := batch.New()
+		wake := make(chan struct{}, 1)
+		wake <- struct{}{}
+		items, ok := q.Take(wake)
+		require.True(t, ok)
+		require.Empty(t, items)
+		q.Answer(items)
+		q.Close()
+		require.Empty(t, takeAll(q))
+		q.Wait()
+	})
+}
