@@ -107,6 +107,25 @@ var refusals = map[string]string{
 	"device-busy":        "The lock was busy. Try again in a moment.",
 }
 
+// Sign is the drawing of the outcome: a tick only when the lock has said that it opened.
+func (p *Confirmation) Sign() string {
+	switch lock.Outcome(p.Outcome()) {
+	case lock.Opened:
+		return "M14 25l7 7 13-15"
+	case lock.Refused, lock.Expired:
+		return "M16 16l16 16M32 16L16 32"
+	case lock.Reserved, lock.Sent:
+		return "M24 13v12l8 5"
+	default:
+		return "M18 18c1-7 13-7 12 1 0 4-6 4-6 9M24 34v1"
+	}
+}
+
+// Failed tells whether there is nothing to do but to try again.
+func (p *Confirmation) Failed() bool {
+	return p.Open != nil && (p.Open.Outcome == lock.Refused || p.Open.Outcome == lock.Expired)
+}
+
 // Uses says what the request did to the count of uses; empty when the key has no limit or nothing is to be said.
 func (p *Confirmation) Uses() string {
 	if p.Open == nil || p.Info.Key.MaxUses == nil {
