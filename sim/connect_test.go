@@ -58,7 +58,7 @@ func TestCloseCodesThatKeepTheDeviceAway(t *testing.T) {
 			recv(t, c.ended)
 			s.joined(d)
 			require.GreaterOrEqual(t, time.Since(at), 100*time.Millisecond)
-			require.Equal(t, int64(1), counted(stats.Counts(1)))
+			require.Equal(t, int64(1), counted(stats.Counts()))
 		})
 	}
 	for _, code := range []int{wire.CloseBadFrame, wire.CloseHeartbeat, wire.CloseRate} {
@@ -88,7 +88,7 @@ func TestRejectedCredentialsBackOffLong(t *testing.T) {
 	s.device(sim.DeviceOptions{Stats: stats, Backoff: sim.Backoff{Min: time.Millisecond, Max: time.Millisecond, Rejected: 200 * time.Millisecond}})
 	s.next()
 	require.GreaterOrEqual(t, time.Since(at), 100*time.Millisecond)
-	require.Equal(t, int64(1), stats.Counts(1).Rejected)
+	require.Equal(t, int64(1), stats.Counts().Rejected)
 }
 
 func TestBusyServerChoosesWhenTheDeviceTriesAgain(t *testing.T) {
@@ -254,7 +254,7 @@ func TestAccidentsHappenAgainAndAgain(t *testing.T) {
 	for range 10 {
 		s.next()
 	}
-	require.Positive(t, stats.Counts(1).Reboots)
+	require.Positive(t, stats.Counts().Reboots)
 	require.NoError(t, d.SetFaults(sim.Faults{}))
 	_, err := d.WaitSession(within(t), "")
 	require.NoError(t, err)

@@ -111,8 +111,9 @@ type Device struct {
 	session    string  // its name; empty: none
 	sockets    []*conn // all that are open, also old ones that were left half-open
 	dialing    bool
-	attempt    int // of connecting, for the backoff
-	server     int // the index of the server to try
+	met        bool // it has had a session before
+	attempt    int  // of connecting, for the backoff
+	server     int  // the index of the server to try
 	retry      *time.Timer
 	beat       *time.Timer
 	flush      *time.Timer

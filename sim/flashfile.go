@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 
@@ -32,16 +33,15 @@ type flashLine struct {
 	Whole   bool           `json:"whole,omitempty"`  // nothing from before is asked about any more
 }
 
-// OpenFlashFile reads the flashes in the file at path, or starts with none.
+// OpenFlashFile reads the flashes in the file at path, or starts with none. It writes the file anew, so that it does
+// not grow from start to start.
 func OpenFlashFile(path string) (*FlashFile, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("sim: flash file: %w", err)
-	}
-	ff := &FlashFile{f: f, flashes: make(map[string]*Flash)}
-	if err := ff.load(); err != nil {
-		_ = f.Close()
+	ff := &FlashFile{flashes: make(map[string]*Flash)}
+	if err := ff.load(path); err != nil {
 		return nil, fmt.Errorf("sim: flash file %s: %w", path, err)
+	}
+	if err := ff.rewrite(path); err != nil {
+		return nil, fmt.Errorf("sim: flash file: %w", err)
 	}
 	return ff, nil
 }
@@ -65,13 +65,21 @@ func (ff *FlashFile) flash(uuid string) *Flash {
 	return f
 }
 
-// load applies all lines. A last line without its end was being written when the process died: it is cut off.
-func (ff *FlashFile) load() error {
-	r := bufio.NewReader(ff.f)
-	for offset := int64(0); ; {
+// load applies all lines. A last line without its end was being written when the process died: it does not count.
+func (ff *FlashFile) load(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r := bufio.NewReader(f)
+	for offset := 0; ; {
 		text, err := r.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return ff.f.Truncate(offset)
+			return nil
 		}
 		if err != nil {
 			return err
@@ -81,8 +89,50 @@ func (ff *FlashFile) load() error {
 			return fmt.Errorf("at byte %d: %w", offset, err)
 		}
 		ff.flash(l.Lock).replay(l)
-		offset += int64(len(text))
+		offset += len(text)
 	}
+}
+
+// rewrite puts a file with what counts in the place of the one with all that happened, and leaves it open.
+func (ff *FlashFile) rewrite(path string) error {
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	enc := json.NewEncoder(w)
+	for _, flash := range ff.flashes {
+		for _, l := range flash.lines() {
+			err = errors.Join(err, enc.Encode(l))
+		}
+	}
+	if err = errors.Join(err, w.Flush()); err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	ff.f = f
+	return nil
+}
+
+// lines are the fewest that make the flash again.
+func (f *Flash) lines() []flashLine {
+	acked := f.seq
+	if len(f.events) > 0 {
+		acked = f.events[0].Seq - 1
+	}
+	lines := []flashLine{{Epoch: f.epoch, Acked: acked, Whole: f.whole}}
+	for _, id := range f.order {
+		lines = append(lines, flashLine{Command: f.commands[id]})
+	}
+	for i := range f.events {
+		lines = append(lines, flashLine{Event: &f.events[i]})
+	}
+	for i := range lines {
+		lines[i].Lock = f.uuid
+	}
+	return lines
 }
 
 // replay does again what a line says was done.

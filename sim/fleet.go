@@ -92,7 +92,7 @@ func (f *Fleet) Devices() []*Device { return f.devices }
 func (f *Fleet) Device(lockID int64) *Device { return f.byLock[lockID] }
 
 // Counts reads what the fleet's devices have done.
-func (f *Fleet) Counts() Counts { return f.opts.Device.Stats.Counts(len(f.devices)) }
+func (f *Fleet) Counts() Counts { return f.opts.Device.Stats.Counts() }
 
 // Recorder holds the movements of the fleet's motors.
 func (f *Fleet) Recorder() *Recorder { return f.opts.Device.Recorder }

@@ -63,6 +63,10 @@ func (c *conn) greeted(payload []byte) error {
 	c.slow.set(d.faults.SlowReader)
 	d.opts.Stats.connected.Add(1)
 	d.opts.Stats.connects.Add(1)
+	if d.met {
+		d.opts.Stats.reconnects.Add(1)
+	}
+	d.met = true
 	d.announce()
 	d.startHeartbeat()
 	d.planFlush()

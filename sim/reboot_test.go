@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -124,6 +125,9 @@ func TestFlashFileWithHalfALineIsRead(t *testing.T) {
 	flashes, err := sim.OpenFlashFile(path)
 	require.NoError(t, err)
 	require.NoError(t, flashes.Close())
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, `{"lock":"`+testUUID+`","epoch":7}`+"\n", string(content))
 	appendTo(t, path, "nonsense\n")
 	_, err = sim.OpenFlashFile(path)
 	require.ErrorContains(t, err, "at byte")

@@ -133,6 +133,7 @@ func (o *Options) credentials(ctx context.Context, trust *tls.Config) ([]Credent
 			creds = creds[:o.Locks]
 		}
 	} else {
+		fmt.Fprintf(o.Output, "making %d locks at %s\n", o.Locks, o.Servers[0])
 		transport := &http.Transport{TLSClientConfig: trust, MaxIdleConnsPerHost: provisionParallel}
 		defer transport.CloseIdleConnections()
 		locks, err := Provision(ctx, ProvisionOptions{

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 
 	"github.com/latchkey/latchkey/transport/wire"
@@ -9,9 +10,8 @@ import (
 
 // Stats counts what the devices that share it do. The zero value is ready.
 type Stats struct {
-	connected, connects, failures, rejected, replaced, drained atomic.Int64
-	moved, repeated, expired, stale, refused                   atomic.Int64
-	reboots                                                    atomic.Int64
+	connected, connects, reconnects, failures, rejected, replaced, drained, reboots atomic.Int64
+	moved, repeated, expired, stale, refused                                        atomic.Int64
 }
 
 // Counts is a reading of Stats.
@@ -33,10 +33,9 @@ type Counts struct {
 }
 
 // Counts reads the counters.
-func (s *Stats) Counts(devices int) Counts {
-	connects := s.connects.Load()
+func (s *Stats) Counts() Counts {
 	return Counts{
-		Connected: s.connected.Load(), Connects: connects, Reconnects: max(0, connects-int64(devices)),
+		Connected: s.connected.Load(), Connects: s.connects.Load(), Reconnects: s.reconnects.Load(),
 		Failures: s.failures.Load(), Rejected: s.rejected.Load(), Replaced: s.replaced.Load(), Drained: s.drained.Load(),
 		Reboots: s.reboots.Load(), Moved: s.moved.Load(), Repeated: s.repeated.Load(),
 		Expired: s.expired.Load(), Stale: s.stale.Load(), Refused: s.refused.Load(),
@@ -46,10 +45,28 @@ func (s *Stats) Counts(devices int) Counts {
 // Late counts the opens that came too late in any way and moved nothing.
 func (c Counts) Late() int64 { return c.Expired + c.Stale }
 
+// String is a line of progress. What did not happen is left out, but for the five that one looks for.
 func (c Counts) String() string {
-	return fmt.Sprintf("connected %d, opens %d, refused %d, late attempts refused %d (expired %d, stale %d), repeats %d, reconnects %d, "+
-		"reboots %d, failed attempts %d, rejected %d, replaced %d",
-		c.Connected, c.Moved, c.Refused, c.Late(), c.Expired, c.Stale, c.Repeated, c.Reconnects, c.Reboots, c.Failures, c.Rejected, c.Replaced)
+	var b strings.Builder
+	fmt.Fprintf(&b, "connected %d, opens %d, refused %d, late attempts refused %d, reconnects %d", c.Connected, c.Moved, c.Refused, c.Late(), c.Reconnects)
+	for _, other := range []struct {
+		name string
+		n    int64
+	}{
+		{"expired", c.Expired},
+		{"stale", c.Stale},
+		{"repeats", c.Repeated},
+		{"reboots", c.Reboots},
+		{"failed attempts", c.Failures},
+		{"rejected", c.Rejected},
+		{"replaced", c.Replaced},
+		{"drained", c.Drained},
+	} {
+		if other.n > 0 {
+			fmt.Fprintf(&b, ", %s %d", other.name, other.n)
+		}
+	}
+	return b.String()
 }
 
 func (s *Stats) countRefusal(code string) {
