@@ -190,7 +190,7 @@ func (n *Node) Ready() error {
 		return fmt.Errorf("%w: lost", ErrNotMember)
 	default:
 	}
-	if silence := time.Since(n.membership.lastContact()); silence > n.options.LeaseTTL {
+	if silence := time.Since(n.membership.lastContact()); silence > n.membership.ttl {
 		return fmt.Errorf("%w for %v", ErrStatic, silence.Round(time.Millisecond))
 	}
 	return nil

@@ -6,6 +6,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap/zapcore"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"github.com/latchkey/latchkey/cluster/embedded"
 )
@@ -14,6 +16,10 @@ const (
 	etcdDialTimeout  = 5 * time.Second
 	etcdProbeAfter   = 3 * time.Second
 	etcdProbeTimeout = 2 * time.Second
+
+	// gRPC would wait for up to two minutes before it connects again, while an etcd that is back gives every lease one TTL.
+	etcdMinReconnect = 50 * time.Millisecond
+	etcdMaxReconnect = 500 * time.Millisecond
 )
 
 // dialEtcd makes the client of an etcd that runs elsewhere. It connects when it is first used.
@@ -23,7 +29,11 @@ func dialEtcd(o Options) (*clientv3.Client, error) {
 		DialTimeout:          etcdDialTimeout,
 		DialKeepAliveTime:    etcdProbeAfter,
 		DialKeepAliveTimeout: etcdProbeTimeout,
-		Logger:               embedded.ZapLogger(o.Logger, zapcore.ErrorLevel),
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: etcdMinReconnect, Multiplier: 1.6, Jitter: 0.2, MaxDelay: etcdMaxReconnect},
+			MinConnectTimeout: etcdDialTimeout,
+		})},
+		Logger: embedded.ZapLogger(o.Logger, zapcore.ErrorLevel),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cluster: client of etcd: %w", err)

@@ -21,7 +21,6 @@ import (
 const (
 	etcdTimeout   = 5 * time.Second        // for one call to etcd
 	etcdPause     = 500 * time.Millisecond // before etcd is called again after an error
-	renewsPerTTL  = 3                      // keep-alives in the life of a lease
 	membersFolder = "/latchkey/%s/members/"
 
 	registerTimeout = 10 * time.Second
@@ -68,7 +67,7 @@ var _ pcluster.ClusterProvider = (*membership)(nil)
 func newMembership(o Options, metrics *metrics) *membership {
 	m := &membership{
 		logger: o.Logger, metrics: metrics, alone: o.alone(),
-		prefix: fmt.Sprintf(membersFolder, o.ClusterName), ttl: o.LeaseTTL, renewal: o.LeaseTTL / renewsPerTTL,
+		prefix: fmt.Sprintf(membersFolder, o.ClusterName), ttl: o.LeaseTTL,
 		patience: o.LeaseTTL, delay: o.WatchDelay, roster: newRoster(), lost: make(chan struct{}),
 	}
 	if m.alone {
@@ -229,44 +228,49 @@ func (m *membership) isLost(why string) {
 	})
 }
 
-// keepAlive renews the lease. It first asks for it: that call comes back at once when etcd cannot be reached, whereas
-// the client repeats a renewal without pause.
+// keepAlive renews the lease until ctx is done or the lease is gone. The client renews through a stream of its own, which an
+// etcd that shuts down still serves to its end, and closes the channel when it has heard nothing for a TTL or when the lease
+// is gone; which of both, etcd is asked until it answers.
 func (m *membership) keepAlive(ctx context.Context) {
-	tick := time.NewTicker(m.renewal)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+	for ctx.Err() == nil {
+		renewals, err := m.client.KeepAlive(ctx, m.lease)
+		if err == nil {
+			for range renewals {
+				m.contacted()
+			}
 		}
-		err := m.renew(ctx)
-		switch {
-		case ctx.Err() != nil || m.left.Load():
-			return
-		case errors.Is(err, rpctypes.ErrLeaseNotFound):
-			m.isLost("its lease is gone")
-			return
-		case err != nil:
+		for ctx.Err() == nil {
+			held, err := m.holdsLease(ctx)
+			if err == nil && held {
+				break
+			}
+			if err == nil {
+				m.isLost("its lease is gone")
+				return
+			}
 			m.metrics.unreachable.Inc()
 			m.logger.Warn("lease not renewed", slog.Any("error", err))
+			wait(ctx, etcdPause)
 		}
 	}
 }
 
-func (m *membership) renew(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, min(etcdTimeout, m.renewal))
+func (m *membership) holdsLease(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
 	defer cancel()
 	left, err := m.client.TimeToLive(ctx, m.lease)
 	if err != nil {
-		return err
+		return false, err
 	}
 	m.contacted()
-	if left.TTL <= 0 {
-		return rpctypes.ErrLeaseNotFound
+	if left.TTL < 0 { // 0 is less than a second
+		return false, nil
 	}
-	_, err = m.client.KeepAliveOnce(ctx, m.lease)
-	return err
+	_, err = m.client.KeepAliveOnce(ctx, m.lease) // at once, for the TTL may be about to end
+	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func decodeMember(value []byte) (Member, error) {
