@@ -124,8 +124,18 @@ func (h *Hub) elapsed() time.Duration { return time.Since(h.started) }
 
 func (h *Hub) shard(id uint64) *shard { return &h.shards[id%shardCount] }
 
-// add registers the session of a new socket and starts to read it.
+// add makes a new socket a session and starts to read it.
 func (h *Hub) add(conn net.Conn, id lock.ID) error {
+	s := h.register(conn, id)
+	if !h.spawn(s.run) {
+		h.remove(s)
+		return errors.New("transport: the hub is closed")
+	}
+	return nil
+}
+
+// register gives a new socket a session with a number of its own.
+func (h *Hub) register(conn net.Conn, id lock.ID) *session {
 	s := &session{hub: h, conn: conn, lock: id}
 	s.reader.conn = conn
 	s.device.Session.Node = h.Node
@@ -145,11 +155,7 @@ func (h *Hub) add(conn net.Conn, id lock.ID) error {
 		sh.mu.Unlock()
 	}
 	h.connected.Add(1)
-	if !h.spawn(s.run) {
-		h.remove(s)
-		return errors.New("transport: the hub is closed")
-	}
-	return nil
+	return s
 }
 
 // remove forgets a session but for its number.

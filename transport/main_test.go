@@ -3,9 +3,11 @@ package transport_test
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -22,7 +24,16 @@ import (
 	"github.com/latchkey/latchkey/transport/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if scheme := os.Getenv(serverProcess); scheme != "" {
+		if err := serve(scheme); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	device  = lock.UUID("6f2c1f0e-8b7a-4d4e-9a55-0c1d2e3f4a5b")

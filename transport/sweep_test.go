@@ -56,6 +56,7 @@ func TestCloseEndsEverySession(t *testing.T) {
 	b := newBench(t, transport.Options{})
 	b.connect()
 	b.dial() // one that has not said Hello
+	b.awaitCount(2, "handshakes_total", "accepted")
 	b.hub.Close()
 	require.Len(t, tellings[*lock.DisconnectDevice](b.grains), 1)
 	b.awaitCount(2, "closes_total", "stopped")
