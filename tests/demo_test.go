@@ -192,7 +192,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	require.Eventually(t, func() bool {
 		response, _ := fetch(t, http.MethodGet, d.ops+"/readyz", nil)
 		return response.StatusCode == http.StatusServiceUnavailable
-	}, patience, 10*time.Millisecond)
+	}, patience, pollEvery)
 	require.Eventually(t, func() bool { // the first signal may count for a moment
 		select {
 		case <-d.exited:
@@ -201,7 +201,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 			_ = d.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended
 			return false
 		}
-	}, patience, 50*time.Millisecond)
+	}, patience, pollEvery)
 	require.Equal(t, 1, d.exit(t))
 	require.Less(t, time.Since(start), 5*time.Second, "the drain would have waited longer")
 }

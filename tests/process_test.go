@@ -21,6 +21,9 @@ import (
 // The longest that a process may take for something that it does in a second on an idle machine.
 const patience = time.Minute
 
+// pollEvery is how often a test looks at what a process does not tell by itself.
+const pollEvery = 50 * time.Millisecond
+
 // binary is the program, built as the tests are: with the race detector when they have it. A race in the program
 // ends it with a code of its own, which no test takes for a good one.
 var binary string

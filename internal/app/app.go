@@ -84,10 +84,12 @@ func Run(ctx context.Context, o Options) error {
 			o.Started(a)
 		}
 		cause := a.Wait(ctx)
-		if err := a.Stop(); err != nil || !errors.Is(cause, errLost) {
+		err = a.Stop()
+		if !errors.Is(cause, errLost) {
 			return errors.Join(cause, err)
 		}
-		o.Logger.Warn("starting over with a new identity", "cause", cause)
+		// A node without membership cannot leave in good order. If that should be in the way, the next start says so.
+		o.Logger.Warn("starting over with a new identity", "cause", cause, "stopped", err)
 		o.Config.HTTPAddr, o.Config.OpsAddr = a.http.addr(), a.ops.Addr()
 	}
 }

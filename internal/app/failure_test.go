@@ -1,0 +1,32 @@
+package app
+
+import (
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/internal/config"
+)
+
+// The journal says by OnFailure that it has failed; that ends the run with its error, after a drain.
+func TestFailedPartEndsTheRun(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("disk on fire")
+	err := Run(t.Context(), Options{
+		Config: config.Server{
+			HTTPAddr: "127.0.0.1:0", OpsAddr: "127.0.0.1:0", ClusterAddr: "127.0.0.1:0",
+			DataDir: filepath.Join(t.TempDir(), "data"), DrainTimeout: 15 * time.Second,
+		},
+		Version: "test", Logger: slog.New(slog.DiscardHandler),
+		Started: func(a *App) {
+			a.fail(broken)
+			a.fail(errors.New("and another thing")) // only the first reason counts
+		},
+	})
+	require.ErrorIs(t, err, broken)
+	require.NotContains(t, err.Error(), "another thing")
+}
