@@ -53,6 +53,7 @@ type grain struct {
 
 	waiters []waiter
 	recent  []remembrance
+	current *actor.PID // who waits for the command that is being decided
 	timer   *time.Timer
 	armed   time.Duration // when the timer fires; 0: it does not
 
@@ -133,7 +134,9 @@ func (g *grain) request(ctx actor.Context, c call) {
 	g.used.Store(int64(g.now()))
 	switch g.phase {
 	case ready:
+		g.current = c.from
 		g.execute(c)
+		g.current = nil
 	case stopping:
 		g.tell(c.from, cluster.Retry)
 	default:
@@ -154,7 +157,11 @@ func (g *grain) panicked(ctx actor.Context, reason any) {
 	g.metrics.panics.Inc()
 	g.Logger.Error("the grain of a lock panicked", slog.String("stream", g.stream()), slog.Any("reason", reason),
 		slog.String("stack", string(debug.Stack())))
-	g.tell(ctx.Sender(), &clusterpb.Failed{Reason: fmt.Sprint(reason)})
+	from := ctx.Sender()
+	if g.current != nil {
+		from = g.current
+	}
+	g.tell(from, &clusterpb.Failed{Reason: fmt.Sprint(reason)})
 	g.unsaved = 0 // the state is suspect, and no snapshot is made of it
 	g.quit(ctx)
 }

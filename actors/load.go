@@ -84,13 +84,13 @@ func (g *grain) takeOver(ctx actor.Context) {
 			doubt[i].say(g, cluster.Retry)
 		}
 	}
-	stash := g.stash
-	g.stash = nil
-	g.metrics.stashed.Sub(float64(len(stash)))
-	for _, c := range stash {
-		g.request(ctx, c)
+	for stash := g.stash; len(stash) > 0; stash = stash[1:] {
+		g.stash = stash[1:] // what is left of it, should this one panic
+		g.metrics.stashed.Dec()
+		g.request(ctx, stash[0])
 	}
-	g.fired.Store(true) // look at the waiters
+	g.stash = nil
+	g.lean.Store(false)
 	g.alarm()
 }
 

@@ -54,11 +54,6 @@ func (l *Locks) Close() { l.shell.close() }
 // overloaded (Busy). After any other error nobody knows whether the command was executed, and it may be done again: with the
 // same request ID an open counts once.
 func (l *Locks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply, error) {
-	select {
-	case <-l.shell.joined:
-	case <-ctx.Done():
-		return nil, unavailable(ctx.Err())
-	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		var cancel context.CancelFunc
@@ -66,17 +61,25 @@ func (l *Locks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply,
 		defer cancel()
 		deadline, _ = ctx.Deadline()
 	}
-	req := &Request{ID: requestID(c), Deadline: deadline, Command: c}
-	for {
-		answer, err := l.shell.node.Request(ctx, Kind, id.String(), req)
-		if errors.Is(err, cluster.ErrLost) && ctx.Err() == nil {
-			continue // its ID keeps it from being executed twice
-		}
-		if err != nil {
-			return nil, failure(err)
-		}
-		return reply(answer)
+	select {
+	case <-l.shell.joined:
+	case <-ctx.Done():
+		return nil, unavailable()
 	}
+	req := &Request{ID: requestID(c), Deadline: deadline, Command: c}
+	var answer any
+	var err error
+	for range maxSends {
+		answer, err = l.shell.node.Request(ctx, Kind, id.String(), req)
+		if !errors.Is(err, cluster.ErrLost) || ctx.Err() != nil {
+			break
+		}
+		// Its ID keeps it from being executed twice.
+	}
+	if err != nil {
+		return nil, failure(err)
+	}
+	return reply(answer)
 }
 
 // Tell has a lock execute a command whose reply nobody waits for. When the lock is overloaded it may get lost.
@@ -110,12 +113,12 @@ func failure(err error) error {
 	case errors.Is(err, cluster.ErrBusy):
 		return &lock.Error{Kind: lock.Busy, Reason: "lock-busy", Message: "The lock has too much to do. Try again in a few seconds."}
 	case errors.Is(err, cluster.ErrUnavailable):
-		return unavailable(err)
+		return unavailable()
 	}
 	return err
 }
 
-func unavailable(error) error {
+func unavailable() error {
 	return &lock.Error{Kind: lock.Busy, Reason: "unavailable", Message: "The lock could not be reached in time. Nothing was done; try again."}
 }
 

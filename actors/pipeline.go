@@ -144,7 +144,7 @@ func (g *grain) finish(o *op) {
 
 // answered gives the reply of a command to all that have sent it, and remembers it for those who send it again.
 func (g *grain) answered(o *op) {
-	if o.req.ID != "" && o.records != nil {
+	if o.req.ID != "" && o.records != nil && !o.opening {
 		g.remember(o.req.ID, o.response)
 	}
 	o.say(g, o.response)
@@ -170,6 +170,9 @@ func (g *grain) failed(ctx actor.Context, err error) {
 		answer = &Response{Err: taken(claim)}
 	case errors.Is(err, journal.ErrDeadline):
 		answer = cluster.Busy
+	case errors.Is(err, journal.ErrInvalid):
+		g.Logger.Error("the journal takes no such append", slog.String("stream", g.stream()), slog.Any("error", err))
+		answer = &Response{Err: internalError()}
 	case errors.Is(err, journal.ErrUnknown):
 		g.unknown, batch = batch, nil
 	default:
@@ -178,12 +181,12 @@ func (g *grain) failed(ctx actor.Context, err error) {
 		return
 	}
 	for i := range batch {
-		// What rode along without records of its own was decided on what failed.
-		if batch[i].records == nil {
-			batch[i].say(g, cluster.Retry)
-			continue
+		// What has no records of its own was decided on what failed. A device says nothing twice.
+		if o := &batch[i]; o.records == nil || o.from == nil && answer == any(cluster.Busy) {
+			g.again(o)
+		} else {
+			o.say(g, answer)
 		}
-		batch[i].say(g, answer)
 	}
 	for i := range later {
 		g.again(&later[i])

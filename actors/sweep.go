@@ -32,14 +32,14 @@ func (s *shell) sweep() {
 	}
 }
 
-// restless are the grains that were not called since the last look and could go, or hold more than they need.
+// restless are the grains that were not called since the last look and hold more than they need, or could go.
 func (s *shell) restless() (found []*grain) {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for g := range s.grains {
 		idle := now - time.Duration(g.used.Load())
-		if idle >= s.sweepEvery() && (!g.lean.Load() || !g.busy.Load()) {
+		if idle >= s.sweepEvery() && !g.lean.Load() || idle >= s.IdleAfter && !g.busy.Load() {
 			found = append(found, g)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 // A grain has one timer, which is set again only when something comes earlier than what it was set for. So most opens
 // never touch it: it fires once for the first of them, finds nothing to do, and is set for the next.
 
-// minAlarm keeps the timer from spinning, should what is due not be over when it fires.
+// minAlarm is how exact the timer is. It keeps it from spinning, should what is due not be over when it fires.
 const minAlarm = time.Millisecond
 
 // watchKernel sets the timer for the kernel's next deadline. It comes after every message.
@@ -18,17 +18,18 @@ func (g *grain) watchKernel() {
 		return
 	}
 	if at, ok := lock.NextDeadline(g.state); ok {
-		g.wakeBy(at.Sub(g.start))
+		g.wakeIn(time.Until(at))
 	}
 }
 
-// wakeBy sets the timer unless it fires earlier anyway.
-func (g *grain) wakeBy(at time.Duration) {
-	if g.armed != 0 && g.armed <= at {
+// wakeIn sets the timer unless it fires by then anyway.
+func (g *grain) wakeIn(in time.Duration) {
+	in = max(in, minAlarm)
+	at := g.now() + in
+	if g.armed != 0 && g.armed <= at+minAlarm {
 		return
 	}
-	in := max(minAlarm, at-g.now())
-	g.armed = max(at, 1)
+	g.armed = at
 	g.lean.Store(false)
 	if g.timer == nil {
 		g.timer = time.AfterFunc(in, g.fire)
@@ -53,9 +54,10 @@ func (g *grain) alarm() {
 	if at, ok := lock.NextDeadline(g.state); ok && !time.Now().Before(at) {
 		g.execute(call{req: tick})
 	}
-	g.expire(g.now())
+	now := g.now()
+	g.expire(now)
 	for i := range g.waiters {
-		g.wakeBy(g.waiters[i].until)
+		g.wakeIn(g.waiters[i].until - now)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // moment from which no open of its key can move the motor any more.
 type waiter struct {
 	op
-	until time.Duration // as shell.now: the reply does not wait longer
+	until time.Duration // as shell.now, so no step of the clock matters: the reply does not wait longer
 }
 
 // await replies to an open when the device has answered, or the wait is over.
@@ -28,11 +28,11 @@ func (g *grain) await(o *op) {
 		g.answered(o)
 		return
 	}
-	until := g.now() + g.OpenWait
+	wait := g.OpenWait
 	if !o.req.Deadline.IsZero() {
-		until = min(until, o.req.Deadline.Sub(g.start)-replyMargin)
+		wait = min(wait, time.Until(o.req.Deadline)-replyMargin)
 	}
-	g.wait(o, until)
+	g.wait(o, wait)
 }
 
 // withhold replies to a revocation when the commands that it names have ended, or its instant has passed.
@@ -43,15 +43,15 @@ func (g *grain) withhold(o *op) {
 		return
 	}
 	g.metrics.withheld.Inc()
-	g.wait(o, o.safeAt.Sub(g.start))
+	g.wait(o, time.Until(o.safeAt))
 }
 
-func (g *grain) wait(o *op, until time.Duration) {
+func (g *grain) wait(o *op, d time.Duration) {
 	o.effects, o.image = nil, nil
-	g.waiters = append(g.waiters, waiter{op: *o, until: until})
+	g.waiters = append(g.waiters, waiter{op: *o, until: g.now() + d})
 	g.metrics.waiting.Inc()
 	g.lean.Store(false)
-	g.wakeBy(until)
+	g.wakeIn(d)
 }
 
 // ended replies to those who wait for these commands.
