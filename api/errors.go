@@ -114,7 +114,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) { s.fai
 func (s *server) failOpen(w http.ResponseWriter, r *http.Request, err error, open *OpenOutcome) {
 	p := problemOf(r, err)
 	requestID := traceOf(r).requestID
-	if p.status == http.StatusInternalServerError && err != error(errPanic) {
+	if p.status == http.StatusInternalServerError && !errors.Is(err, errPanic) {
 		s.Logger.ErrorContext(r.Context(), "a request failed", "error", err, "request_id", requestID, "method", r.Method, "route", routeOf(r))
 	}
 	switch p.status {
@@ -144,6 +144,6 @@ func wantsPage(r *http.Request) bool {
 	if strings.Contains(accept, "text/html") {
 		return true
 	}
-	isPage := strings.HasPrefix(r.URL.Path, "/temp-keys/") && r.Method != http.MethodPost
+	isPage := strings.HasPrefix(r.URL.Path, "/temp-keys/") && (r.Method == http.MethodGet || r.Method == http.MethodHead)
 	return isPage && !strings.Contains(accept, "application/json")
 }

@@ -26,7 +26,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/latchkey/latchkey/api"
-	"github.com/latchkey/latchkey/journal/memory"
+	"github.com/latchkey/latchkey/journal/memory" //nolint:depguard // the tests join the real store of keys to a journal
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/tenant"
 )
