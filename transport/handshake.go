@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +22,7 @@ import (
 const (
 	handshakeWriteTimeout = 5 * time.Second
 	maxSecret             = 256 // bytes of a device's secret
-	retryAfterSeconds     = "2" // of a 503; devices add their own jitter
+	maxRetryAfter         = 8   // seconds of a 503; each device gets its own, so that they do not come back together
 	urnUUID               = "urn:uuid:"
 )
 
@@ -210,7 +212,7 @@ func (no *refusal) write(w http.ResponseWriter) {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Basic realm="latchkey devices", charset="UTF-8"`)
 	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", retryAfterSeconds)
+		w.Header().Set("Retry-After", strconv.Itoa(1+rand.N(maxRetryAfter)))
 	case http.StatusUpgradeRequired:
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Connection", "Upgrade")
