@@ -43,7 +43,7 @@ func TestAGuestOpens(t *testing.T) {
 	require.Contains(t, page.body, `data-status="valid"`)
 	require.Contains(t, page.body, "2 of 2")
 	require.Contains(t, page.body, "Acme")
-	require.Equal(t, "no-referrer", page.header.Get("Referrer-Policy"))
+	require.Equal(t, "same-origin", page.header.Get("Referrer-Policy"))
 	require.Equal(t, "no-store", page.header.Get("Cache-Control"))
 	require.Equal(t, "nosniff", page.header.Get("X-Content-Type-Options"))
 	require.Contains(t, page.header.Get("Content-Security-Policy"), "default-src 'none'")

@@ -51,7 +51,9 @@ func (s *server) begin(next http.Handler) http.Handler {
 		h.Set("X-Request-Id", t.requestID)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
-		h.Set("Referrer-Policy", "no-referrer") // links are secrets
+		// Links are secrets, so other sites get no referrer. Our own do: under no-referrer a browser would send the page's form with
+		// the origin null, and older ones, which do not send Sec-Fetch-Site, could not be told from another site.
+		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Content-Security-Policy", pages.ContentSecurityPolicy)
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
