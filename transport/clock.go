@@ -42,3 +42,6 @@ func (l *limiter) allow(now time.Duration) bool {
 	l.until = until
 	return true
 }
+
+// refund takes back the frame that was counted last: it answered a call of the server, which the server asked for.
+func (l *limiter) refund() { l.until -= perFrame }

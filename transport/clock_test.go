@@ -62,6 +62,9 @@ func TestFramesAreLimited(t *testing.T) {
 		require.True(t, l.allow(now))
 	}
 	require.False(t, l.allow(now))
+	l.refund()
+	require.True(t, l.allow(now))
+	require.False(t, l.allow(now))
 	for range 10 * wire.FramesPerSec {
 		now += perFrame
 		require.True(t, l.allow(now))

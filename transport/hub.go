@@ -85,10 +85,7 @@ func (h *Hub) Send(e lock.Effect) {
 	to := e.To()
 	s, id := h.find(to.ID)
 	if s == nil || to.Node != h.Node {
-		h.metrics.unsent.WithLabelValues(unsentEnded).Inc()
-		if open, ok := e.(*lock.SendOpen); ok && id != 0 {
-			h.refuse(id, open, refusedEnded)
-		}
+		h.tooLate(id, e)
 		return
 	}
 	switch e := e.(type) {
@@ -100,6 +97,21 @@ func (h *Hub) Send(e lock.Effect) {
 		s.ackEvents(e)
 	case *lock.CloseSession:
 		s.closeFor(e.Cause)
+	}
+}
+
+// tooLate is for an effect whose session has ended. The lock's ID is known for a while.
+func (h *Hub) tooLate(id lock.ID, e lock.Effect) {
+	switch e := e.(type) {
+	case *lock.CloseSession: // it is what was wanted
+	case *lock.SendOpen:
+		if id != 0 {
+			h.refuse(id, e, refusedEnded)
+			return
+		}
+		h.metrics.unsent.WithLabelValues(unsentEnded).Inc()
+	default:
+		h.metrics.unsent.WithLabelValues(unsentEnded).Inc()
 	}
 }
 

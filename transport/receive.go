@@ -26,14 +26,14 @@ func (s *session) receive(message []byte) error {
 		s.hub.metrics.received.WithLabelValues("error").Inc()
 	}
 	c, ok := s.answered(f.ID)
-	switch {
-	case !ok:
+	if !ok {
 		return s.stray()
-	case c.command != "":
-		return s.openAnswered(c.command, &f, at)
-	default:
-		return s.statusAnswered(c.asked, &f)
 	}
+	s.rate.refund()
+	if c.command != "" {
+		return s.openAnswered(c.command, &f, at)
+	}
+	return s.statusAnswered(c.asked, &f)
 }
 
 // stray lets a few answers to nothing pass: a call that was answered twice is not worth a reconnect.

@@ -118,6 +118,19 @@ func TestOpenThereAndBack(t *testing.T) {
 	}
 }
 
+// The server limits its own calls, so their answers are not counted against the device.
+func TestAnswersAreNotLimited(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, transport.Options{})
+	c, _ := b.connect()
+	for range 2 * wire.FrameBurst {
+		b.hub.Send(sendOpen(b.session(), "c1", 5*time.Second))
+		id, _ := c.readOpen()
+		c.write(`[3,"` + id + `",{"commandId":"c1","outcome":"opened"}]`)
+	}
+	require.Eventually(t, func() bool { return len(tellings[*lock.AnswerOpen](b.grains)) == 2*wire.FrameBurst }, patient, time.Millisecond)
+}
+
 func TestOpenWhoseDeadlineHasPassedIsNotSent(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, transport.Options{})

@@ -109,6 +109,9 @@ func (h *Hub) Drain(ctx context.Context, spread time.Duration) error {
 		var g errgroup.Group
 		g.SetLimit(closers)
 		h.each(func(s *session) {
+			if ctx.Err() != nil {
+				return
+			}
 			g.Go(func() error {
 				s.close(wire.CloseDraining, retryAfter(rand.N(max(spread, 1))), true)
 				return nil
