@@ -38,7 +38,7 @@ lint: ## gofmt, go vet and golangci-lint with .golangci.yml
 	@unformatted="$$(gofmt -l .)"; \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet $(PACKAGES)
-	$(GOLANGCI_LINT) run $(PACKAGES)
+	$(GOLANGCI_LINT) run --allow-serial-runners $(PACKAGES)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (30s)

@@ -27,6 +27,8 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run a server."`
 	Demo    demoCommand    `cmd:"" help:"Run a server with three simulated locks and a guest link to each."`
 	Sim     simCommand     `cmd:"" help:"Simulate locks that connect to a server, with good or bad firmware."`
+	Bench   benchCommand   `cmd:"" help:"Measure a server on this machine, against one that stores nothing."`
+	Bare    bareCommand    `cmd:"" name:"bench-bare" hidden:""`
 	Version versionCommand `cmd:"" help:"Tell which version this is."`
 }
 

@@ -61,6 +61,7 @@ jwt:
 	t.Setenv("LATCHKEY_OPS_ADDR", "127.0.0.1:2002")
 	t.Setenv("LATCHKEY_DATA_DIR", "from-environment")
 	t.Setenv("LATCHKEY_JWT_AUDIENCE", "doors")
+	t.Setenv("LATCHKEY_JWT_HS256_SECRET_FILE", "secret")
 
 	c, err := parse(t, "serve", "--data-dir", "from-flag")
 	require.NoError(t, err)
@@ -72,6 +73,7 @@ jwt:
 	require.Equal(t, []string{"http://a:2379", "http://b:2379"}, c.EtcdEndpoints)
 	require.Equal(t, "nested", c.JWTIssuer)
 	require.Equal(t, "doors", c.JWTAudience)
+	require.Equal(t, "secret", c.JWTHS256SecretFile)
 }
 
 func TestFileByFlag(t *testing.T) {

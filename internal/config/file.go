@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -21,15 +22,21 @@ type resolver struct {
 	file *koanf.Koanf // what it says; nil until the first flag asks
 }
 
-// Options are what a kong parser needs to know for this package.
+// Options are what a kong parser needs to know for this package: the names in the environment, and the file.
 func Options() kong.Option {
 	return kong.OptionFunc(func(k *kong.Kong) error {
-		for _, o := range []kong.Option{kong.DefaultEnvars(EnvPrefix), kong.Resolvers(&resolver{})} {
-			if err := o.Apply(k); err != nil {
-				return err
-			}
+		return errors.Join(kong.PostBuild(nameVariables).Apply(k), kong.Resolvers(&resolver{}).Apply(k))
+	})
+}
+
+// nameVariables lets every flag of every command be given in the environment too.
+func nameVariables(k *kong.Kong) error {
+	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok && flag.Name != "help" {
+			flag.Envs = []string{EnvPrefix + "_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))}
+			flag.Tag.Envs = flag.Envs
 		}
-		return nil
+		return next(nil)
 	})
 }
 

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/latchkey/latchkey/bench"
+)
+
+type benchCommand struct {
+	Callers   []int         `default:"1,16,64,256" placeholder:"N" help:"Levels of concurrency (${default})."`
+	Period    time.Duration `default:"4s" placeholder:"DURATION" help:"Length of each measurement (${default})."`
+	Rounds    int           `default:"3" placeholder:"N" help:"Times that each is repeated; the median counts (${default})."`
+	Locks     int           `default:"1000" placeholder:"N" help:"Locks that are connected under load (${default})."`
+	IdleLocks int           `default:"10000" placeholder:"N" help:"Locks that are connected to measure memory; 0: leave it out (${default})."`
+	ListKeys  int           `default:"20" placeholder:"N" help:"Temporary keys of the lock that is listed (${default})."`
+}
+
+// Run measures this very program against the bare server, in the same run.
+func (c *benchCommand) Run(ctx context.Context, out terminal) error {
+	return bench.Run(ctx, bench.Options{
+		Callers: c.Callers, Period: c.Period, Rounds: c.Rounds, Locks: c.Locks, IdleLocks: c.IdleLocks, ListKeys: c.ListKeys,
+		Progress: os.Stderr, Out: out,
+	})
+}
+
+// bareCommand serves the baseline of the benchmark, which starts it by itself.
+type bareCommand struct {
+	Addr   string `arg:""`
+	Locks  int    `arg:""`
+	Listed int    `arg:""`
+}
+
+// Run serves until a signal comes.
+func (c *bareCommand) Run(ctx context.Context) error {
+	return bench.ServeBare(ctx, c.Addr, c.Locks, c.Listed)
+}
