@@ -50,7 +50,7 @@ type Page interface {
 }
 
 // instant formats a point in time for a person. The server does not know the guest's time zone, so it names its own.
-func instant(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
+func instant(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") }
 
 // duration says about how long something takes, in the largest unit that tells enough.
 func duration(d time.Duration) string {
