@@ -100,3 +100,33 @@ func BenchmarkQuery(b *testing.B) {
 		require.NoError(b, err)
 	}
 }
+
+// BenchmarkLoad brings a lock of 1,000 records into memory, with and without a snapshot.
+func BenchmarkLoad(b *testing.B) {
+	for _, snapshot := range []bool{true, false} {
+		b.Run(fmt.Sprintf("snapshot=%v", snapshot), func(b *testing.B) {
+			j := onDisk(b)
+			w := start(b, j, nil)
+			id := w.newLock()
+			key := w.newKey(id, 0)
+			w.connect(id, opens)
+			for i := range 333 {
+				openOnce(b, context.Background(), w, id, key, i)
+			}
+			w.must(id, &lock.GetLock{By: owner}) // waits for the last append
+			w.stop()
+			if !snapshot {
+				require.NoError(b, j.SaveSnapshot(context.Background(), journal.Snapshot{
+					Stream: Stream(id), Version: 1 << 20, Codec: "none",
+				}))
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				img := w.shell.read(context.Background(), Stream(id), 0, "")
+				require.NoError(b, img.err)
+				require.EqualValues(b, 1001, img.state.Version)
+			}
+		})
+	}
+}

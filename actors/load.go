@@ -40,7 +40,7 @@ func (g *grain) load(ctx actor.Context) {
 	}
 	stream, expected := g.stream(), g.expected
 	if !g.background(func() {
-		g.loaded.Store(g.shell.read(stream, expected, doubt))
+		g.loaded.Store(g.read(g.shell.ctx, stream, expected, doubt))
 		g.system.Root.Send(g.pid, wake{})
 	}) {
 		g.quit(ctx)
@@ -104,8 +104,8 @@ func (g *grain) carryOver(before *lock.State) {
 
 // read brings a state together from the journal: the snapshot, if there is a usable one, and the records after it. It also
 // looks whether the append in doubt, if there is one, came right after the version expected.
-func (s *shell) read(stream string, expected uint64, doubt string) *image {
-	ctx, cancel := context.WithTimeout(s.ctx, loadTimeout)
+func (s *shell) read(ctx context.Context, stream string, expected uint64, doubt string) *image {
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	select {
 	case s.loads <- struct{}{}:
