@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -67,9 +68,9 @@ func (d *Device) DropSocket() bool {
 	return true
 }
 
-// HalfOpen makes the device neither read nor write on its present socket, which stays open, for the duration. What
-// arrives meanwhile is read when the socket heals. A device that misses its heartbeats' answers meanwhile connects
-// anew, and still reads the old socket afterwards. It reports whether there was a socket.
+// HalfOpen makes the device neither read nor write on its present socket, which stays open, until it heals: after the
+// duration, or with Heal if that is 0. What arrived meanwhile is read then. A device that misses its heartbeats'
+// answers meanwhile connects anew, and still reads the old socket afterwards. It reports whether there was a socket.
 func (d *Device) HalfOpen(heal time.Duration) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -78,8 +79,19 @@ func (d *Device) HalfOpen(heal time.Duration) bool {
 		return false
 	}
 	c.frozen.set(true)
-	time.AfterFunc(heal, func() { c.frozen.set(false) })
+	if heal > 0 {
+		time.AfterFunc(heal, func() { c.frozen.set(false) })
+	}
 	return true
+}
+
+// Heal heals all sockets of the device that are half-open.
+func (d *Device) Heal() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.sockets {
+		c.frozen.set(false)
+	}
 }
 
 // Reboot restarts the firmware: another boot ID, a clock that starts over, and a flash that is kept or lost.
@@ -149,9 +161,18 @@ func (d *Device) SendRaw(messageType int, data []byte) error {
 
 // kill closes the socket without a close frame; with reset, the bytes that were not sent yet die as well.
 func (c *conn) kill(reset bool) {
-	nc := c.ws.NetConn()
-	if tcp, ok := nc.(*net.TCPConn); ok && reset {
+	tcp := c.tcp()
+	if reset {
 		_ = tcp.SetLinger(0)
 	}
-	_ = nc.Close()
+	_ = tcp.Close()
+}
+
+// tcp is the socket below the WebSocket, and below TLS.
+func (c *conn) tcp() *net.TCPConn {
+	nc := c.ws.NetConn()
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	return nc.(*net.TCPConn)
 }

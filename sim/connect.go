@@ -116,9 +116,7 @@ func (d *Device) dial(server string) (*conn, error) {
 	defer d.mu.Unlock()
 	d.sockets = append(d.sockets, c)
 	if d.faults.SlowReader {
-		if tcp, ok := ws.NetConn().(*net.TCPConn); ok {
-			_ = tcp.SetReadBuffer(slowWindow)
-		}
+		_ = c.tcp().SetReadBuffer(slowWindow)
 	}
 	if d.ctx.Err() != nil {
 		return c, d.ctx.Err()

@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -117,6 +118,21 @@ func TestGoesToTheNextServer(t *testing.T) {
 	s.next()
 }
 
+func TestConnectsOverTLS(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.http.Close()
+	s.http = httptest.NewTLSServer(http.HandlerFunc(s.serve))
+	t.Cleanup(s.http.Close)
+	roots := s.http.Client().Transport.(*http.Transport).TLSClientConfig
+	d := s.device(sim.DeviceOptions{TLS: roots})
+	c := s.joined(d)
+	require.Equal(t, "opened", c.open(c.order("c1")))
+	d.Reboot(false)
+	recv(t, c.ended)
+	s.joined(d)
+}
+
 func TestHeartbeatsCarryTheClock(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -188,15 +204,17 @@ func TestServerThatKnowsMoreEventsThanTheFlash(t *testing.T) {
 func TestOldSocketThatHealsOpensNothing(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	s.greeting.HeartbeatMs = 60
-	d := s.device(sim.DeviceOptions{Stats: new(sim.Stats)})
+	s.greeting.HeartbeatMs = 200
+	d := s.device(sim.DeviceOptions{})
 	old := s.joined(d)
 	p := old.order("c1")
-	require.True(t, d.HalfOpen(300*time.Millisecond))
+	s.set(func() { s.greeting.HeartbeatMs = 60_000 })
+	require.True(t, d.HalfOpen(0))
 	id := old.post(wire.ActionOpen, &p)
 	fresh := s.joined(d) // two heartbeats went without an answer
 	require.NotEqual(t, old.name, fresh.name)
 	require.Equal(t, wire.StatusNotSeen, fresh.status("c1"))
+	d.Heal()
 	require.Equal(t, "StaleSession false", old.answer(id, "c1"), "the old socket is still read, and still answered")
 	require.Empty(t, d.Movements())
 	require.Equal(t, fresh.name, d.Session())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,6 +126,7 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 		"trust":          {Servers: []string{"http://x"}, Credentials: "x", CAFile: filepath.Join(t.TempDir(), "x")},
 		"temporary key":  {Servers: []string{"http://x"}, SuperKey: superKey, Locks: 1, TempKeys: &sim.TempKeyOptions{MaxUses: -1}},
 	} {
+		o.Output = io.Discard
 		require.ErrorContains(t, sim.Run(within(t), o), want)
 	}
 }

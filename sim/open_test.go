@@ -15,7 +15,7 @@ func TestGoodFirmwareOpensOnceAndReports(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	d := s.device(sim.DeviceOptions{
-		Firmware: "1.4.2", Battery: 78, Motor: sim.MotorOptions{Travel: time.Millisecond, OpensIn: 2 * time.Millisecond, Stays: 40 * time.Millisecond},
+		Firmware: "1.4.2", Battery: 78, Motor: sim.MotorOptions{Travel: time.Millisecond, OpensIn: 2 * time.Millisecond, Stays: 600 * time.Millisecond},
 	})
 	c := s.next()
 	require.Equal(t, d.BootID(), c.hello.BootID)
@@ -24,7 +24,9 @@ func TestGoodFirmwareOpensOnceAndReports(t *testing.T) {
 	require.Equal(t, wire.Reported{Bolt: "locked", Door: "closed", Battery: 78}, c.hello.Reported)
 
 	before := time.Now()
-	require.Equal(t, "opened", c.open(c.order("c1")))
+	p := c.order("c1")
+	p.PulseMs = 300
+	require.Equal(t, "opened", c.open(p))
 	// The pulse ends while the door is open, so the bolt waits for the door.
 	c.sees("bolt=unlocked", "door=open", "door=closed", "bolt=locked")
 	require.Equal(t, "locked", d.Bolt())
