@@ -23,7 +23,7 @@ func TestKill9InMidWrite(t *testing.T) {
 	var acknowledged []string
 	for range kills {
 		c := start(t, "write", path)
-		for enough := 50 + rand.IntN(1500); enough > 0 && c.lines.Scan(); enough-- {
+		for enough := 20 + rand.IntN(400); enough > 0 && c.lines.Scan(); enough-- {
 			acknowledged = append(acknowledged, strings.TrimPrefix(c.lines.Text(), "acknowledged "))
 		}
 		require.NoError(t, c.Process.Kill())
@@ -33,7 +33,7 @@ func TestKill9InMidWrite(t *testing.T) {
 		require.EqualError(t, c.Wait(), "signal: killed")
 		check(t, path, acknowledged)
 	}
-	require.Greater(t, len(acknowledged), kills*50)
+	require.Greater(t, len(acknowledged), kills*20)
 }
 
 // check opens the journal after a crash: everything acknowledged is there, every append is whole, and the indexes fit.
@@ -43,15 +43,11 @@ func check(t *testing.T, path string, acknowledged []string) {
 	there := map[string]int{}
 	for _, r := range journaltest.Whole(t, j) {
 		there[r.AppendID]++
-		if there[r.AppendID] > 1 {
-			continue
-		}
-		holder, err := j.Claimed(t.Context(), "append", r.AppendID)
-		require.NoError(t, err)
-		require.Equal(t, r.Stream, holder)
 	}
 	for _, id := range acknowledged {
-		require.Positive(t, there[id], "%s was acknowledged", id)
+		if there[id] == 0 {
+			t.Fatalf("%s was acknowledged and is lost", id)
+		}
 	}
 	listed := 0
 	for w := range 16 {
@@ -60,7 +56,15 @@ func check(t *testing.T, path string, acknowledged []string) {
 		require.NoError(t, err)
 		listed += len(entries)
 		for _, e := range entries {
-			require.Equal(t, 1+w%3, there[e.Ref], "records of append %s", e.Ref)
+			if there[e.Ref] != 1+w%3 {
+				t.Fatalf("append %s has %d records", e.Ref, there[e.Ref])
+			}
+		}
+		if len(entries) > 0 {
+			some := entries[rand.IntN(len(entries))]
+			holder, err := j.Claimed(t.Context(), "append", some.Ref)
+			require.NoError(t, err)
+			require.Equal(t, some.Stream, holder)
 		}
 		s, ok, err := j.LoadSnapshot(t.Context(), stream)
 		require.NoError(t, err)

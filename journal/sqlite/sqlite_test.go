@@ -128,12 +128,13 @@ func TestWALStaysSmall(t *testing.T) {
 			}
 		}
 	})
+	const rounds, streams, size = 60, 200, 8000
 	var largest int64
-	for round := range 150 {
+	for round := range rounds {
 		var appends []journal.Append
-		for i := range 200 {
+		for i := range streams {
 			a := happened(fmt.Sprint("stream ", i), uint64(round), 1)
-			a.Records[0].Data = make([]byte, 3000)
+			a.Records[0].Data = make([]byte, size)
 			appends = append(appends, a)
 		}
 		for _, err := range together(t, j, appends) {
@@ -145,7 +146,7 @@ func TestWALStaysSmall(t *testing.T) {
 	}
 	close(stop)
 	reader.Wait()
-	t.Logf("%d MB were written, the WAL was never larger than %d MB", 150*200*3000>>20, largest>>20)
+	t.Logf("%d MB were written, the WAL was never larger than %d MB", rounds*streams*size>>20, largest>>20)
 	require.Less(t, largest, int64(80<<20))
 	require.NoError(t, j.Close())
 	require.NoFileExists(t, path+"-wal")
