@@ -18,7 +18,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	pcluster "github.com/asynkron/protoactor-go/cluster"
-	"github.com/asynkron/protoactor-go/eventstream"
 	"github.com/asynkron/protoactor-go/remote"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -31,15 +30,15 @@ type Node struct {
 	logger  *slog.Logger
 	metrics *metrics
 
-	etcd       *embedded.Server // nil when the etcd is shared
-	client     *clientv3.Client
-	system     *actor.ActorSystem
-	remote     *remote.Remote // nil when there is nobody to talk to
-	cluster    *pcluster.Cluster
-	lookup     *lookup
-	membership *membership
-	replies    *replies
-	broken     *eventstream.Subscription
+	etcd        *embedded.Server // nil when the etcd is shared
+	client      *clientv3.Client
+	system      *actor.ActorSystem
+	remote      *remote.Remote // nil when there is nobody to talk to
+	cluster     *pcluster.Cluster
+	lookup      *lookup
+	membership  *membership
+	replies     *replies
+	connections connections
 
 	ctx    context.Context // done when the node is closed
 	cancel context.CancelFunc
@@ -74,7 +73,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 }
 
 func (n *Node) startSystem(context.Context) error {
-	logger := slog.New(atLeast{n.logger.Handler(), slog.LevelWarn}).With(slog.String("lib", "protoactor"))
+	logger := slog.New(calm{n.logger.Handler()}).With(slog.String("lib", "protoactor"))
 	n.system = actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return logger }),
 		actor.WithDeadLetterRequestLogging(false),
@@ -135,11 +134,12 @@ func (n *Node) startEtcd(ctx context.Context) (err error) {
 // join does what protoactor's Cluster.StartMember does, except for what this cluster has no use for: that one also starts
 // the gossip, a second opinion on who is alive, and PubSub, and sleeps a second.
 func (n *Node) join(ctx context.Context) error {
-	n.broken = n.system.EventStream.Subscribe(n.connectionLost)
+	n.connections.broken = n.connectionLost
+	n.connections.follow(n.system)
 	n.cluster.IdentityLookup = n.lookup
 	n.lookup.Setup(n.cluster, nil, false)
 	n.membership.client = n.client
-	n.membership.publish = func(members []Member) { n.cluster.MemberList.UpdateClusterTopology(toProto(members)) }
+	n.membership.publish = n.publish
 	n.membership.self.ID, n.membership.self.Addr = n.system.ID, n.options.Addr
 	if n.remote != nil {
 		n.membership.self.Addr = n.system.Address()
@@ -161,13 +161,17 @@ func listen(r *remote.Remote) (err error) {
 	return nil
 }
 
+// publish tells the actor system who the members are. protoactor's MemberList is left out: it would end the connection to a
+// member at the moment in which that leaves, with all that is under way. A member that has gone ends it itself.
+func (n *Node) publish(members []Member) {
+	n.system.EventStream.Publish(&pcluster.ClusterTopology{Members: toProto(members)})
+}
+
 // connectionLost ends the requests that wait for a node whose connection broke, and forgets where its grains are, so that
 // the next ones ask first: a question may be asked twice, a message may not be sent twice.
-func (n *Node) connectionLost(event any) {
-	if e, ok := event.(*remote.EndpointTerminatedEvent); ok {
-		n.lookup.view.Load().pids.Purge()
-		n.replies.fail(e.Address)
-	}
+func (n *Node) connectionLost(addr string) {
+	n.lookup.view.Load().pids.Purge()
+	n.replies.fail(addr)
 }
 
 // System is the actor system, for what Request and Tell do not cover: spawning other actors, or their PIDs.

@@ -10,10 +10,9 @@ import (
 )
 
 const (
-	leaveTimeout    = 3 * time.Second
-	grainPoll       = 5 * time.Millisecond
-	settleTime      = 250 * time.Millisecond // for answers that are on their way, and for the others' requests to turn away
-	shutdownTimeout = 3 * time.Second
+	leaveTimeout = 3 * time.Second
+	grainPoll    = 5 * time.Millisecond
+	settleTime   = 250 * time.Millisecond // for answers that are on their way, and for the others' requests to turn away
 )
 
 // leave takes this node out of everybody's view; the change of its own view stops its grains.
@@ -61,7 +60,8 @@ func (n *Node) settle(ctx context.Context) error {
 }
 
 // close ends what has been started, in the reverse order. It is also the way out of a start that failed, so every part may
-// be missing. protoactor's own Cluster.Shutdown is not used: it ends the actor system before the grains, and sleeps.
+// be missing. protoactor's own Cluster.Shutdown is not used: it ends the actor system before the grains, and sleeps. Neither is
+// the graceful end of its remote: that asks the peers to disconnect, upon which they connect again and again.
 func (n *Node) close() {
 	n.cancel()
 	for range maxTells {
@@ -73,13 +73,14 @@ func (n *Node) close() {
 		}
 	}
 	if n.remote != nil {
-		n.shutdownRemote()
+		n.connections.close(n.system)
+		n.remote.Shutdown(false)
 	}
 	if n.system != nil {
 		if n.lookup.sub != nil {
 			n.lookup.Shutdown()
 		}
-		n.system.EventStream.Unsubscribe(n.broken)
+		n.system.EventStream.Unsubscribe(n.connections.sub)
 		n.system.Shutdown()
 	}
 	if n.client != nil {
@@ -89,23 +90,6 @@ func (n *Node) close() {
 		n.etcd.Close()
 	}
 	n.metrics.unregister()
-}
-
-// shutdownRemote closes the connections: gracefully, or the hard way when a peer keeps its end open.
-func (n *Node) shutdownRemote() {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		n.remote.Shutdown(true)
-	}()
-	t := time.NewTimer(shutdownTimeout)
-	defer t.Stop()
-	select {
-	case <-done:
-	case <-t.C:
-		n.remote.Shutdown(false)
-		<-done
-	}
 }
 
 // Each calls f for every grain that runs on this node.

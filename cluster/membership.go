@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,8 +56,9 @@ type membership struct {
 	lostOnce sync.Once
 	left     atomic.Bool // this node has left of its own will
 
-	mu     sync.Mutex // held while the roster changes and is published
-	roster *roster
+	mu        sync.Mutex // held while the roster changes and is published
+	roster    *roster
+	published []Member
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -193,8 +195,13 @@ func (m *membership) update(change func(*roster)) {
 		m.roster.drop(m.self.ID)
 		m.isLost("etcd does not list it")
 	}
-	m.publish(m.roster.list())
+	if members := m.roster.list(); !slices.EqualFunc(members, m.published, sameMember) {
+		m.published = members
+		m.publish(members)
+	}
 }
+
+func sameMember(a, b Member) bool { return a.ID == b.ID }
 
 // contacted notes that etcd answered. After a silence longer than a lease, the others had no chance to keep theirs either:
 // they get one more TTL before they are taken for gone.

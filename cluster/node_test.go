@@ -8,7 +8,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/latchkey/latchkey/cluster"
@@ -66,7 +65,5 @@ func TestOneNodeAnswers(t *testing.T) {
 	require.Equal(t, 0, node.Count("echo"))
 	require.ErrorIs(t, node.Ready(), cluster.ErrNotMember)
 }
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var quietSystem = actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) })

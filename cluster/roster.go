@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -71,10 +74,7 @@ func (r *roster) nextExpiry() (next time.Time) {
 	return next
 }
 
+// list returns the members by ID.
 func (r *roster) list() []Member {
-	out := make([]Member, 0, len(r.members))
-	for _, m := range r.members {
-		out = append(out, m)
-	}
-	return out
+	return slices.SortedFunc(maps.Values(r.members), func(a, b Member) int { return strings.Compare(a.ID, b.ID) })
 }

@@ -1,9 +1,6 @@
 package cluster
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/asynkron/protoactor-go/actor"
 	lru "github.com/hashicorp/golang-lru/v2"
 )
@@ -35,9 +32,8 @@ type candidate struct {
 
 type grainKey struct{ kind, identity string }
 
+// newView wants the members by ID and keeps them.
 func newView(members []Member) *view {
-	members = slices.Clone(members)
-	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.ID, b.ID) })
 	pids, err := lru.New[grainKey, *actor.PID](maxCachedPIDs)
 	if err != nil {
 		panic(err) // only a size below one is an error

@@ -1,0 +1,161 @@
+package cluster_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	keys    = 1000
+	leases  = 2 * time.Second
+	patient = 10 * time.Second
+)
+
+// TestThirdNodeJoinsUnderLoad lets a node join while the views of the others differ: no request fails, and soon after the
+// views agree no grain runs twice.
+func TestThirdNodeJoinsUnderLoad(t *testing.T) {
+	t.Parallel()
+	for _, skew := range []time.Duration{0, 20 * time.Millisecond, 300 * time.Millisecond} {
+		t.Run(skew.String(), func(t *testing.T) { // one after the other: they are about time
+			etcd := spawn(t, "etcd", setup{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+			join := func(delay time.Duration) *process {
+				return spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases, Delay: delay})
+			}
+			nodes := []*process{join(skew), join(0)}
+			for _, n := range nodes {
+				n.awaitMembers(2)
+				n.tell(order{Op: "load", Keys: keys, Workers: 4, Timeout: patient})
+			}
+			nodes[0].awaitRequests(2 * keys)
+			third := join(0)
+			nodes = append(nodes, third)
+			third.tell(order{Op: "load", Keys: keys, Workers: 4, Timeout: patient})
+			for _, n := range nodes {
+				n.awaitMembers(3)
+			}
+			agreed := time.Now()
+			require.Eventually(t, func() bool { return duplicates(nodes) == 0 }, 5*time.Second, 5*time.Millisecond)
+			t.Logf("no duplicate %v after the views agreed", time.Since(agreed))
+			for _, n := range nodes {
+				n.awaitRequests(keys)
+				r := n.tell(order{Op: "unload"})
+				t.Logf("%d requests, slowest %v, by node %v", r.Requests, r.Slowest, r.Owners)
+				require.Zero(t, r.Failed, r.Errors)
+				require.Zero(t, r.Unknown, r.Errors)
+				require.Greater(t, r.Requests, keys)
+			}
+			require.Zero(t, duplicates(nodes))
+			require.NotEmpty(t, third.state().Identities)
+		})
+	}
+}
+
+// duplicates is how many grains run on more than one node.
+func duplicates(nodes []*process) (n int) {
+	seen := map[string]bool{}
+	for _, p := range nodes {
+		for _, identity := range p.state().Identities {
+			if seen[identity] {
+				n++
+			}
+			seen[identity] = true
+		}
+	}
+	return n
+}
+
+// TestKilledNode kills one of two nodes: all grains are usable again when its lease is over and some, and what was under way
+// to it ends at once with an outcome that is unknown.
+func TestKilledNode(t *testing.T) {
+	t.Parallel()
+	etcd := spawn(t, "etcd", setup{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+	a := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
+	b := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
+	a.awaitMembers(2)
+	before := a.tell(order{Op: "ask", Keys: keys, Workers: 8, Timeout: patient})
+	require.Zero(t, before.Failed+before.Unknown, before.Errors)
+	require.Len(t, before.Owners, 2)
+	a.tell(order{Op: "load", Keys: keys, Workers: 8, Timeout: patient})
+	b.kill()
+	killed := time.Now()
+	after := a.tell(order{Op: "ask", Keys: keys, Workers: 64, Timeout: patient, Again: true})
+	took := time.Since(killed)
+	t.Logf("all %d grains usable after %v", keys, took)
+	require.Zero(t, after.Failed+after.Unknown, after.Errors)
+	require.Len(t, after.Owners, 1)
+	require.Less(t, took, leases+2*time.Second) // the lease may have been renewed just before, and etcd looks twice a second
+	r := a.tell(order{Op: "unload"})
+	t.Logf("%d requests, %d unknown, slowest %v", r.Requests, r.Unknown, r.Slowest)
+	require.Zero(t, r.Failed, r.Errors)
+	require.LessOrEqual(t, r.Unknown, 8, r.Errors)
+}
+
+// TestDrainedNode drains one of two nodes under load from both: nobody notices.
+func TestDrainedNode(t *testing.T) {
+	t.Parallel()
+	etcd := spawn(t, "etcd", setup{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+	a := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
+	b := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
+	a.awaitMembers(2)
+	a.tell(order{Op: "load", Keys: keys, Workers: 8, Timeout: patient})
+	require.Eventually(t, func() bool { return len(b.state().Identities) > keys/3 }, patient, 5*time.Millisecond)
+	drained := b.tell(order{Op: "drain"})
+	t.Logf("drained in %v", drained.Slowest)
+	require.Empty(t, drained.Errors, "an error, or goroutines that are left")
+	require.Less(t, drained.Slowest, 2*time.Second)
+	require.Empty(t, b.state().Identities)
+	a.awaitMembers(1)
+	r := a.tell(order{Op: "unload"})
+	t.Logf("%d requests, slowest %v", r.Requests, r.Slowest)
+	require.Zero(t, r.Failed+r.Unknown, r.Errors)
+	require.False(t, a.state().Lost)
+	require.False(t, b.state().Lost)
+}
+
+// TestEtcdKilled keeps etcd away for longer than a lease: the nodes serve on, also grains that were not running, and when it is
+// back nothing has changed.
+func TestEtcdKilled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	etcd := spawn(t, "etcd", setup{Dir: dir, Addr: "127.0.0.1:0"})
+	a := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
+	b := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
+	a.awaitMembers(2)
+	b.awaitMembers(2)
+	ask := order{Op: "ask", Keys: keys / 2, Workers: 8, Timeout: patient}
+	require.Zero(t, a.tell(ask).Failed)
+	etcd.kill()
+	require.Eventually(t, func() bool { return a.state().Ready != "" && b.state().Ready != "" }, patient, 10*time.Millisecond)
+	require.Contains(t, a.state().Ready, "the view is static")
+	ask.Keys = keys
+	for _, n := range []*process{a, b} {
+		r := n.tell(ask)
+		require.Zero(t, r.Failed+r.Unknown, r.Errors)
+		require.Len(t, r.Owners, 2)
+	}
+	spawn(t, "etcd", setup{Dir: dir, Addr: etcd.hello.Addr})
+	require.Eventually(t, func() bool { return a.state().Ready == "" && b.state().Ready == "" }, patient, 10*time.Millisecond)
+	c := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
+	for _, n := range []*process{a, b, c} {
+		n.awaitMembers(3)
+		require.False(t, n.state().Lost)
+	}
+}
+
+// TestNodeAloneStartsAgainAfterKill has a node with its own etcd killed in the middle of its work.
+func TestNodeAloneStartsAgainAfterKill(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for range 3 {
+		begin := time.Now()
+		n := spawn(t, "node", setup{Dir: dir})
+		t.Logf("started in %v", time.Since(begin))
+		require.Len(t, n.state().Members, 1)
+		r := n.tell(order{Op: "ask", Keys: keys, Workers: 4, Timeout: patient})
+		require.Zero(t, r.Failed+r.Unknown, r.Errors)
+		require.Empty(t, n.state().Ready)
+		n.kill()
+	}
+}

@@ -1,0 +1,356 @@
+package cluster_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/cluster/embedded"
+)
+
+// Several nodes are several processes: gRPC and protoactor have state that is the process's. A child is this test binary
+// again, told by childEnv what to be; it takes one order a line and gives one report a line.
+const childEnv = "LATCHKEY_CLUSTER_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(childEnv) {
+	case "":
+		goleak.VerifyTestMain(m)
+	case "etcd":
+		runEtcd()
+	case "node":
+		runNode()
+	}
+}
+
+// setup is what a child is started with.
+type setup struct {
+	Dir, Addr string // of etcd
+	Etcd      string // endpoint for a node
+	LeaseTTL  time.Duration
+	Delay     time.Duration // of the watch
+}
+
+type order struct {
+	Op      string        `json:"op"`
+	Keys    int           `json:"keys,omitempty"`
+	Workers int           `json:"workers,omitempty"`
+	Timeout time.Duration `json:"timeout,omitempty"`
+	Again   bool          `json:"again,omitempty"` // send again when the outcome is unknown, as callers with idempotency keys do
+}
+
+type report struct {
+	ID, Addr   string
+	Members    []string
+	Identities []string       // that have a live activation here
+	Owners     map[string]int // grains by the node that answered
+	Requests   int
+	Failed     int // of which the outcome is known: not executed
+	Unknown    int
+	Errors     []string // the first few
+	Slowest    time.Duration
+	Ready      string
+	Lost       bool
+}
+
+func runEtcd() {
+	in, s := bufio.NewReader(os.Stdin), setup{}
+	read(in, &s)
+	server, err := embedded.Start(context.Background(), embedded.Options{
+		Dir: s.Dir, ClientAddr: s.Addr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	})
+	check(err)
+	write(report{Addr: server.Endpoint()})
+	_, _ = io.Copy(io.Discard, in)
+	server.Close()
+}
+
+// live is the set of activations of a child.
+type live struct {
+	mu    sync.Mutex
+	names map[string]int
+}
+
+func (l *live) add(identity string, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.names[identity] += n; l.names[identity] == 0 {
+		delete(l.names, identity)
+	}
+}
+
+func runNode() {
+	in, s, alive := bufio.NewReader(os.Stdin), setup{}, &live{names: map[string]int{}}
+	read(in, &s)
+	var id string
+	grain := actor.PropsFromFunc(func(ctx actor.Context) {
+		_, identity := cluster.Identity(ctx.Self())
+		switch ctx.Message().(type) {
+		case *actor.Started:
+			alive.add(identity, 1)
+		case *actor.Stopped:
+			alive.add(identity, -1)
+		case *wrapperspb.StringValue:
+			ctx.Respond(wrapperspb.String(id))
+		}
+	})
+	o := cluster.Options{
+		EtcdDir: s.Dir, LeaseTTL: s.LeaseTTL, WatchDelay: s.Delay, Kinds: map[string]*actor.Props{"grain": grain},
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if s.Etcd != "" {
+		o.EtcdEndpoints = []string{s.Etcd}
+	}
+	node, err := cluster.Start(context.Background(), o)
+	check(err)
+	id = node.System().ID
+	write(report{ID: id, Addr: node.System().Address()})
+	c := &child{node: node, alive: alive}
+	for {
+		var next order
+		if !read(in, &next) {
+			return
+		}
+		write(c.obey(next))
+	}
+}
+
+// child runs the orders of the parent.
+type child struct {
+	node  *cluster.Node
+	alive *live
+	load  *load
+}
+
+func (c *child) obey(o order) report {
+	switch o.Op {
+	case "state":
+		return c.state()
+	case "ask": // every key once
+		l := newLoad(c.node, o)
+		l.limit = int64(o.Keys)
+		l.start(o.Workers)
+		l.done.Wait()
+		return l.report()
+	case "load": // until unload
+		c.load = newLoad(c.node, o)
+		c.load.start(o.Workers)
+		return report{}
+	case "progress":
+		return c.load.report()
+	case "unload":
+		close(c.load.stop)
+		c.load.done.Wait()
+		return c.load.report()
+	case "drain":
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		begin := time.Now()
+		err := c.node.Drain(ctx)
+		took := time.Since(begin)
+		if err = errors.Join(err, goleak.Find()); err != nil {
+			return report{Errors: []string{err.Error()}}
+		}
+		return report{Slowest: took}
+	}
+	panic("unknown order " + o.Op)
+}
+
+func (c *child) state() report {
+	r := report{ID: c.node.System().ID}
+	for _, m := range c.node.Members() {
+		r.Members = append(r.Members, m.ID)
+	}
+	c.alive.mu.Lock()
+	for name := range c.alive.names {
+		r.Identities = append(r.Identities, name)
+	}
+	c.alive.mu.Unlock()
+	slices.Sort(r.Identities)
+	if err := c.node.Ready(); err != nil {
+		r.Ready = err.Error()
+	}
+	select {
+	case <-c.node.Lost():
+		r.Lost = true
+	default:
+	}
+	return r
+}
+
+// load sends requests from several workers and keeps an account of them.
+type load struct {
+	node    *cluster.Node
+	keys    int64
+	limit   int64 // of requests, 0 for none
+	timeout time.Duration
+	again   bool
+	next    atomic.Int64
+	stop    chan struct{}
+	done    sync.WaitGroup
+
+	mu    sync.Mutex
+	total report
+}
+
+func newLoad(node *cluster.Node, o order) *load {
+	return &load{
+		node: node, keys: int64(o.Keys), timeout: o.Timeout, again: o.Again,
+		stop: make(chan struct{}), total: report{Owners: map[string]int{}},
+	}
+}
+
+func (l *load) start(workers int) {
+	for range workers {
+		l.done.Go(func() {
+			for {
+				n := l.next.Add(1)
+				select {
+				case <-l.stop:
+					return
+				default:
+				}
+				if l.limit > 0 && n > l.limit {
+					return
+				}
+				l.request(fmt.Sprint(n % l.keys))
+			}
+		})
+	}
+}
+
+func (l *load) request(identity string) {
+	ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
+	defer cancel()
+	begin := time.Now()
+	answer, err := l.node.Request(ctx, "grain", identity, wrapperspb.String(identity))
+	for l.again && errors.Is(err, cluster.ErrUnknown) && ctx.Err() == nil {
+		answer, err = l.node.Request(ctx, "grain", identity, wrapperspb.String(identity))
+	}
+	took := time.Since(begin)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total.Requests++
+	l.total.Slowest = max(l.total.Slowest, took)
+	switch {
+	case err == nil:
+		l.total.Owners[answer.(*wrapperspb.StringValue).Value]++
+		return
+	case errors.Is(err, cluster.ErrUnknown):
+		l.total.Unknown++
+	default:
+		l.total.Failed++
+	}
+	if len(l.total.Errors) < 5 {
+		l.total.Errors = append(l.total.Errors, fmt.Sprintf("%s after %v: %v", identity, took, err))
+	}
+}
+
+func (l *load) report() report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.total
+	r.Owners = maps.Clone(r.Owners)
+	return r
+}
+
+func read(in *bufio.Reader, into any) bool {
+	line, err := in.ReadBytes('\n')
+	if errors.Is(err, io.EOF) {
+		return false
+	}
+	check(err)
+	check(json.Unmarshal(line, into))
+	return true
+}
+
+func write(r report) { check(json.NewEncoder(os.Stdout).Encode(r)) }
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// process is a child as its parent sees it.
+type process struct {
+	t     testing.TB
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	out   *bufio.Reader
+	hello report
+}
+
+func spawn(t testing.TB, what string, s setup) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(os.Args[0])}
+	p.cmd.Env = append(os.Environ(), childEnv+"="+what)
+	p.cmd.Stderr = t.Output()
+	var err error
+	p.in, err = p.cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := p.cmd.StdoutPipe()
+	require.NoError(t, err)
+	p.out = bufio.NewReader(out)
+	require.NoError(t, p.cmd.Start())
+	t.Cleanup(p.kill)
+	require.NoError(t, json.NewEncoder(p.in).Encode(s))
+	p.hello = p.receive()
+	return p
+}
+
+func (p *process) tell(o order) report {
+	p.t.Helper()
+	require.NoError(p.t, json.NewEncoder(p.in).Encode(o))
+	return p.receive()
+}
+
+func (p *process) receive() (r report) {
+	p.t.Helper()
+	line, err := p.out.ReadBytes('\n')
+	require.NoError(p.t, err)
+	require.NoError(p.t, json.Unmarshal(line, &r))
+	return r
+}
+
+func (p *process) state() report {
+	p.t.Helper()
+	return p.tell(order{Op: "state"})
+}
+
+// kill is kill -9.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+// awaitRequests waits until the load has sent n more.
+func (p *process) awaitRequests(n int) {
+	p.t.Helper()
+	n += p.tell(order{Op: "progress"}).Requests
+	require.Eventually(p.t, func() bool { return p.tell(order{Op: "progress"}).Requests >= n }, 15*time.Second, 5*time.Millisecond)
+}
+
+func (p *process) awaitMembers(n int) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool { return len(p.state().Members) == n }, 15*time.Second, 5*time.Millisecond)
+}
