@@ -23,8 +23,8 @@ import (
 const (
 	shardCount = 64
 	// endedFor is how long the number of a session that has ended is remembered, so that an open that comes too late for it
-	// can be refused with the proof that it never left.
-	endedFor = 30 * time.Second
+	// can be refused with the proof that it never left, and its grain be told once more that the session is gone.
+	endedFor = 5 * time.Minute
 )
 
 // Hub holds all the sessions of a node.
@@ -85,7 +85,9 @@ func (h *Hub) Send(e lock.Effect) {
 	to := e.To()
 	s, id := h.find(to.ID)
 	if s == nil || to.Node != h.Node {
-		h.tooLate(id, e)
+		if _, done := e.(*lock.CloseSession); !done {
+			h.tooLate(id, e)
+		}
 		return
 	}
 	switch e := e.(type) {
@@ -100,18 +102,16 @@ func (h *Hub) Send(e lock.Effect) {
 	}
 }
 
-// tooLate is for an effect whose session has ended. The lock's ID is known for a while.
+// tooLate is for an effect whose session has ended. A grain that sends one may have missed the end of the session.
 func (h *Hub) tooLate(id lock.ID, e lock.Effect) {
-	switch e := e.(type) {
-	case *lock.CloseSession: // it is what was wanted
-	case *lock.SendOpen:
-		if id != 0 {
-			h.refuse(id, e, refusedEnded)
-			return
-		}
+	open, isOpen := e.(*lock.SendOpen)
+	if isOpen && id != 0 {
+		h.refuse(id, open, refusedEnded)
+	} else {
 		h.metrics.unsent.WithLabelValues(unsentEnded).Inc()
-	default:
-		h.metrics.unsent.WithLabelValues(unsentEnded).Inc()
+	}
+	if id != 0 {
+		h.Grains.Tell(id, &lock.DisconnectDevice{Session: e.To()})
 	}
 }
 
