@@ -46,9 +46,9 @@ const (
 	maxFound   = 1 << 16 // UUIDs whose lock is remembered, of devices and of keys
 	maxSends   = 3       // of a request whose node goes away
 
-	loadTimeout   = 10 * time.Second // after which a load is given up, and its callers try again
-	appendTimeout = 10 * time.Second // of an append that no caller's deadline bounds
-	replyMargin   = 50 * time.Millisecond
+	loadTimeout   = 10 * time.Second       // after which a load is given up, and its callers try again
+	appendTimeout = 10 * time.Second       // of an append that no caller's deadline bounds
+	replyMargin   = 100 * time.Millisecond // what an answer may take to its caller
 )
 
 // Options describes the locks of one node. The zero value of a field takes its default.

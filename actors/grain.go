@@ -199,6 +199,7 @@ func (g *grain) stop() {
 		g.tell(c.from, cluster.Retry)
 	}
 	g.metrics.waiting.Sub(float64(len(g.waiters)))
+	g.metrics.staged.Sub(float64(len(g.queue)))
 	g.metrics.stashed.Sub(float64(len(g.stash)))
 	g.waiters, g.unknown, g.queue, g.stash, g.recent, g.covered = nil, nil, nil, nil, nil, 0
 }

@@ -57,16 +57,21 @@ func (g *gated) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = false
-	for _, submit := range g.held {
-		submit()
-	}
-	g.held = nil
+	g.letGo()
 }
 
 // pass lets what is held go, but not what follows.
 func (g *gated) pass() {
-	g.open()
-	g.shut()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.letGo()
+}
+
+func (g *gated) letGo() {
+	for _, submit := range g.held {
+		submit()
+	}
+	g.held, g.seen = nil, nil
 }
 
 func (g *gated) appends() []journal.Append {
@@ -100,15 +105,12 @@ func (w *world) ask(id lock.ID, c lock.Command) <-chan outcome {
 	return answer
 }
 
-// unanswered checks that no answer has come, and gives the commands the time to be decided.
-func (w *world) unanswered(t *testing.T, answers ...<-chan outcome) {
-	t.Helper()
-	for i, a := range answers {
-		select {
-		case o := <-a:
-			t.Fatalf("answer %d came before it was durable: %+v", i, o)
-		case <-time.After(20 * time.Millisecond):
-		}
+// staged waits until n commands were decided and not said, and checks that none of the answers has come.
+func (w *world) staged(n int, answers ...<-chan outcome) {
+	w.t.Helper()
+	require.Eventually(w.t, func() bool { return w.metric("staged_commands") == float64(n) }, 5*time.Second, time.Millisecond)
+	for _, a := range answers {
+		require.Empty(w.t, a, "an answer came before it was durable")
 	}
 }
 
@@ -122,24 +124,22 @@ func TestNobodyIsAnsweredBeforeItIsDurable(t *testing.T) {
 
 	j.shut()
 	first := w.ask(id, opening(key, "first"))
-	require.Eventually(t, func() bool { return len(j.appends()) == 1 }, time.Second, time.Millisecond)
+	w.staged(1)
 	second := w.ask(id, opening(key, "second"))
-	w.unanswered(t, first, second)
 	owned := w.ask(id, &lock.SetOwner{By: owner, UserID: "u1"})
-	w.unanswered(t, owned)
 	third := w.ask(id, opening(key, "third"))
-	w.unanswered(t, third)
+	w.staged(4)
 	refused := w.ask(id, opening(key, "fourth"))
 	query := w.ask(id, &lock.GetLock{By: owner})
 	missing := w.ask(id, &lock.GetTempKey{TempKeyID: "none"})
-	w.unanswered(t, refused, query, missing)
+	w.staged(7, first, second, third, owned, refused, query, missing)
 	require.Zero(t, movements(w.doors, id), "nothing leaves before the reservation is durable")
 	require.Len(t, j.appends(), 1, "one append at a time")
 
 	j.pass()
 	require.Equal(t, lock.Opened, (<-first).reply.(*lock.OpenResult).Outcome)
 	require.Eventually(t, func() bool { return len(j.appends()) == 1 }, time.Second, time.Millisecond)
-	w.unanswered(t, second, third, owned, refused, query, missing)
+	w.staged(7, second, third, owned, refused, query, missing) // the seventh is the device's answer
 	ride := j.appends()[0]
 	require.Greater(t, len(ride.Records), 4, "what was decided meanwhile rides in one append")
 	require.EqualValues(t, 4, ride.Expected)
@@ -172,7 +172,7 @@ func TestTheDevicesAnswerNeedNotBeDurable(t *testing.T) {
 	w.Tell(id, opens(sent[*lock.SendOpen](w.doors, id)[0]))
 	require.Equal(t, lock.Opened, (<-answer).reply.(*lock.OpenResult).Outcome)
 	query := w.ask(id, &lock.GetTempKey{TempKeyID: key, RequestID: "first"})
-	w.unanswered(t, query)
+	w.staged(2, query)
 	j.open()
 	require.Equal(t, lock.Opened, (<-query).reply.(*lock.TempKeyInfo).Open.Outcome)
 }
@@ -226,10 +226,10 @@ func TestALateAppendIsBusyAndWhatFollowedIsDoneAnew(t *testing.T) {
 	release := make(chan struct{})
 	j.fail(func(journal.Append, func()) error { <-release; return journal.ErrDeadline })
 	late := w.ask(id, opening(key, "late"))
-	require.Eventually(t, func() bool { return len(j.appends()) == 3 }, time.Second, time.Millisecond)
+	w.staged(1)
 	// The only use is staged, so this one is refused, unless the append fails.
 	next := w.ask(id, opening(key, "next"))
-	w.unanswered(t, late, next)
+	w.staged(2, late, next)
 	close(release)
 	rejected(t, (<-late).err, lock.Busy, "lock-busy")
 	require.Equal(t, lock.Opened, (<-next).reply.(*lock.OpenResult).Outcome)

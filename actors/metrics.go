@@ -22,6 +22,7 @@ type metrics struct {
 	panics       prometheus.Counter
 	undelivered  prometheus.Counter
 	stashed      prometheus.Gauge
+	staged       prometheus.Gauge
 	waiting      prometheus.Gauge
 }
 
@@ -56,6 +57,7 @@ func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 		panics:       counter("panics_total", "Grains that panicked and started anew."),
 		undelivered:  counter("effects_undelivered_total", "Effects for a session that this node has no way to."),
 		stashed:      gauge("stashed_requests", "Requests that wait for a state to be loaded."),
+		staged:       gauge("staged_commands", "Commands that were decided and wait for an append."),
 		waiting:      gauge("waiters", "Callers that wait for a device."),
 	}
 	for _, o := range []lock.Outcome{lock.Opened, lock.Refused, lock.Expired, lock.Unknown} {
@@ -69,7 +71,7 @@ func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 	}, s.active)
 	for _, c := range []prometheus.Collector{
 		m.opens, m.acknowledged, m.failed, m.reloads, m.loads, m.passivations, m.snapshots, m.withheld, m.panics,
-		m.undelivered, m.stashed, m.waiting, active,
+		m.undelivered, m.stashed, m.staged, m.waiting, active,
 	} {
 		if err := r.Register(c); err != nil {
 			return nil, err

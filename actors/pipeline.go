@@ -21,6 +21,7 @@ func (g *grain) stage(o op) {
 		return
 	}
 	g.queue = append(g.queue, o)
+	g.metrics.staged.Inc()
 	if g.covered == 0 {
 		g.submit()
 	}
@@ -118,6 +119,7 @@ func (g *grain) settle(ctx actor.Context) {
 
 // pop takes the first n out of the queue.
 func (g *grain) pop(n int) {
+	g.metrics.staged.Sub(float64(n))
 	left := copy(g.queue, g.queue[n:])
 	clear(g.queue[left:])
 	g.queue = g.queue[:left]
@@ -191,6 +193,7 @@ func (g *grain) failed(ctx actor.Context, err error) {
 	for i := range later {
 		g.again(&later[i])
 	}
+	g.metrics.staged.Sub(float64(len(g.queue)))
 	g.queue, g.covered = nil, 0
 	g.reload(ctx)
 }

@@ -101,7 +101,7 @@ type world struct {
 // start brings a node up on a journal. Options are the defaults but for what change changes.
 func start(t testing.TB, j journal.Journal, change func(*Options)) *world {
 	t.Helper()
-	w := &world{t: t, journal: j, doors: newDoors(), metrics: prometheus.NewRegistry()}
+	w := &world{t: t, journal: j, doors: newDoors(), metrics: newRegistry()}
 	o := Options{Journal: j, Registerer: w.metrics}
 	if change != nil {
 		change(&o)
@@ -324,3 +324,5 @@ func sent[E lock.Effect](d *doors, id lock.ID) (found []E) {
 func movements(d *doors, id lock.ID) int { return len(sent[*lock.SendOpen](d, id)) }
 
 func request(i int) string { return fmt.Sprintf("request-%d", i) }
+
+func newRegistry() *prometheus.Registry { return prometheus.NewRegistry() }

@@ -1,0 +1,116 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/cluster/clusterpb"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// zombie is a node that runs grains which another node runs too, as it happens while two nodes disagree on who is a member.
+type zombie struct {
+	system *actor.ActorSystem
+	props  *actor.Props
+	mu     sync.Mutex // one grain of a name at a time
+}
+
+func (z *zombie) Request(ctx context.Context, kind, identity string, msg any) (any, error) {
+	for ctx.Err() == nil {
+		// A plain mailbox drops what is behind a stop, so the message is sent again after a while. Its ID makes that safe.
+		answer, err := z.system.Root.RequestFuture(z.pid(kind, identity), msg, 100*time.Millisecond).Result()
+		_, again := answer.(*clusterpb.Retry)
+		if again || errors.Is(err, actor.ErrDeadLetter) || errors.Is(err, actor.ErrTimeout) {
+			continue
+		}
+		return answer, err
+	}
+	return nil, ctx.Err()
+}
+
+func (z *zombie) Tell(kind, identity string, msg any) {
+	z.system.Root.Send(z.pid(kind, identity), msg)
+}
+
+func (z *zombie) pid(kind, identity string) *actor.PID {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	pid, _ := z.system.Root.SpawnNamed(z.props, kind+"/"+identity) // or the one that runs
+	return pid
+}
+
+// startZombie brings a world up on a node of its own kind, beside another world with the same journal.
+func startZombie(t *testing.T, beside *world) *world {
+	t.Helper()
+	w := &world{t: t, journal: beside.journal, doors: newDoors(), metrics: newRegistry()}
+	var err error
+	w.Locks, err = New(Options{Journal: w.journal, Registerer: w.metrics})
+	require.NoError(t, err)
+	z := &zombie{
+		system: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+			return slog.New(slog.DiscardHandler)
+		})),
+		props: w.Kinds()[Kind],
+	}
+	w.doors.locks = w.Locks
+	w.Join(z, self, w.doors)
+	t.Cleanup(func() {
+		for _, pid := range w.pids() {
+			require.NoError(t, z.system.Root.StopFuture(pid).Wait())
+		}
+		w.Close()
+		z.system.Shutdown()
+	})
+	return w
+}
+
+// Two activations of a lock may not know of each other. The one that writes second finds out, and begins anew.
+func TestTwoActivationsGiveOneUseOnce(t *testing.T) {
+	t.Parallel()
+	const rounds = 40
+	a := start(t, inMemory(t), nil)
+	b := startZombie(t, a)
+	id := a.newLock()
+	a.connect(id, opens)
+	b.connect(id, opens)
+	device := func(w *world) *lock.KeepDevice {
+		return &lock.KeepDevice{Device: lock.Device{Session: lock.Session{Node: self, ID: 1}, Deadline: true, Journal: true}}
+	}
+	for round := range rounds {
+		key := a.newKey(id, 1)
+		// The zombie learns of the key, and makes the other one's memory stale.
+		b.must(id, &lock.SetOwner{By: owner, UserID: lock.UserID(fmt.Sprintf("u%d", round))})
+		a.must(id, device(a))
+		b.must(id, device(b))
+		moved := movements(a.doors, id) + movements(b.doors, id)
+		var opened atomic.Int64
+		var all sync.WaitGroup
+		for i, w := range []*world{a, b, a, b} {
+			all.Go(func() {
+				result, err := w.open(id, key, fmt.Sprintf("request-%d-%d", round, i))
+				var rejection *lock.Error
+				switch {
+				case err == nil && (result.Outcome == lock.Opened || result.Offline):
+					opened.Add(1)
+				case errors.As(err, &rejection) && rejection.Reason == "temp-key-used-up":
+				default:
+					t.Errorf("round %d, request %d: %+v, %v", round, i, result, err)
+				}
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 1, opened.Load(), "round %d", round)
+		require.LessOrEqual(t, movements(a.doors, id)+movements(b.doors, id)-moved, 1, "round %d", round)
+	}
+	t.Logf("%.0f conflicts", a.metric("append_failures_total")+b.metric("append_failures_total"))
+	require.Greater(t, a.metric("append_failures_total")+b.metric("append_failures_total"), 1.0)
+}
