@@ -231,6 +231,7 @@ func (d *device) open(t *rapid.T, s *socket, e *SendOpen, fate string) *AnswerOp
 	}
 	d.seen[e.CommandID] = CommandExecuted
 	if fate == "cannot tell" {
+		d.seen[e.CommandID] = CommandJournalLost
 		return &AnswerOpen{Executed: ExecutedUnknown, Code: "Internal"}
 	}
 	d.w.moved(t, e.CommandID)

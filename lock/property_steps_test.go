@@ -24,6 +24,20 @@ func (w *world) pass(t *rapid.T) {
 	}
 }
 
+// timeOut lets the time run to the next deadline, or just past it, with everything in the journal.
+func (w *world) timeOut(t *rapid.T) {
+	due, ok := NextDeadline(w.s)
+	if ok {
+		off := rapid.SampledFrom([]time.Duration{-answerGrace, -answerGrace + 200*time.Millisecond, 0, time.Millisecond}).Draw(t, "off")
+		if at := due.Add(off); at.After(w.now) {
+			w.now = at
+		}
+	}
+	t.Logf("    %s", w.now.Format("15:04:05.000000"))
+	w.tick(t)
+	w.commit(t, len(w.staged))
+}
+
 func (w *world) tick(t *rapid.T) {
 	w.do(t, new(Tick), nil)
 	if due, ok := NextDeadline(w.s); ok {
@@ -63,29 +77,35 @@ func (w *world) createKey(t *rapid.T) {
 func (w *world) updateKey(t *rapid.T) {
 	c := &UpdateTempKey{By: Caller{OrgID: "acme"}, TempKeyID: someKey(t)}
 	from, until := w.window(t)
-	switch rapid.IntRange(0, 4).Draw(t, "change") {
-	case 0:
+	what := rapid.SampledFrom([]string{"validFrom", "validUntil", "maxUses", "only ann", "everybody"}).Draw(t, "change")
+	switch what {
+	case "validFrom":
 		c.Changes.ValidFrom = &from
-	case 1:
+	case "validUntil":
 		c.Changes.ValidUntil = &until
-	case 2:
+	case "maxUses":
 		c.Changes.MaxUses = &MaxUses{Limit: someLimit(t)}
-	case 3:
+	case "only ann":
 		c.Changes.AllowedUserIDs, c.Changes.AccessMode = &[]UserID{guests[1]}, ptr(UserWhitelist)
-	case 4:
+	case "everybody":
 		c.Changes.AllowedUserIDs, c.Changes.AccessMode = new([]UserID), ptr(Public)
 	}
-	t.Logf("    update %s", encode(t, &TempKeyUpdated{TempKeyID: c.TempKeyID, Changes: c.Changes}).data)
-	step := w.do(t, c, nil)
-	step.durable = func() {
-		k := w.live[c.TempKeyID]
-		if k == nil || step.err != nil {
-			return
+	t.Logf("    update %s %s", c.TempKeyID, what)
+	for range times(t) {
+		step := w.do(t, c, nil)
+		step.durable = func() {
+			k := w.live[c.TempKeyID]
+			if k == nil || step.err != nil {
+				return
+			}
+			version := len(k.terms) - 1
+			step.done = func() { k.acked = max(k.acked, version) }
 		}
-		version := len(k.terms) - 1
-		step.done = func() { k.acked = max(k.acked, version) }
 	}
 }
+
+// times is how often a client sends a command before it believes that it arrived.
+func times(t *rapid.T) int { return rapid.SampledFrom([]int{1, 1, 2}).Draw(t, "times") }
 
 func (w *world) deleteKey(t *rapid.T) {
 	c := &DeleteTempKey{By: Caller{OrgID: "acme"}, TempKeyID: someKey(t)}
@@ -97,11 +117,13 @@ func (w *world) deleteKey(t *rapid.T) {
 		}
 	}
 	// Whoever hears that the key is deleted, or that there is none, believes that it cannot open any more.
-	w.do(t, c, func(Decision, error) {
-		for _, k := range gone {
-			k.revoked = true
-		}
-	})
+	for range times(t) {
+		w.do(t, c, func(Decision, error) {
+			for _, k := range gone {
+				k.revoked = true
+			}
+		})
+	}
 }
 
 func (w *world) open(t *rapid.T) {
@@ -117,6 +139,28 @@ func (w *world) openAsOwner(t *rapid.T) {
 	c := &OpenLock{By: Caller{OrgID: "acme"}, RequestID: RequestID(w.next("r")), CommandID: CommandID(w.next("c")), Lifetime: 5 * time.Second}
 	t.Logf("    open by right request=%s command=%s", c.RequestID, c.CommandID)
 	w.do(t, c, w.answered(t, c.RequestID))
+}
+
+// openOnTheGo makes an open and lets it arrive at the device, if there is one, where something may go wrong.
+func (w *world) openOnTheGo(t *rapid.T) {
+	w.open(t)
+	w.commit(t, len(w.staged))
+	for range w.pending() {
+		w.effect(t)
+	}
+	if rapid.Bool().Draw(t, "device reads") {
+		w.deviceReads(t)
+	}
+}
+
+// reconnect brings the device back, and lets the lock know of it.
+func (w *world) reconnect(t *rapid.T) {
+	w.connect(t)
+	w.receive(t, w.device.socket)
+	w.commit(t, len(w.staged))
+	for range w.pending() {
+		w.effect(t)
+	}
 }
 
 // repeat sends an earlier request again, with another command ID as a client's retry has.

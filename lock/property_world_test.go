@@ -13,7 +13,7 @@ import (
 type world struct {
 	now      time.Time
 	s        *State // evolved by all that was decided, as in the shell
-	journal  []record
+	journal  []Event  // as they come back from it
 	staged   []*staged // decided, not durable
 	lines    []*line   // effects on their way, a line for each activation of the grain: old ones may be late
 	acks     []ack
@@ -32,7 +32,7 @@ type world struct {
 type staged struct {
 	ack
 	err     error
-	records []record
+	records []Event
 	effects []Effect
 	durable func() // called when it is
 }
@@ -61,6 +61,7 @@ type asked struct {
 	user     UserID
 	left     bool // its command, before it was sent
 	refunded bool
+	outcome  Outcome
 }
 
 type command struct {
@@ -83,6 +84,10 @@ func newWorld(t *rapid.T) *world {
 	if rapid.Bool().Draw(t, "connected") {
 		w.connect(t)
 		w.flow(t)
+	}
+	for n := rapid.IntRange(0, 2).Draw(t, "keys"); n > 0; n-- {
+		until := rapid.SampledFrom([]time.Duration{time.Hour, 3 * time.Second, 8 * time.Second}).Draw(t, "until")
+		w.do(t, &CreateTempKey{By: Caller{OrgID: "acme"}, UUID: name(n), AccessMode: Public, ValidFrom: noon, ValidUntil: noon.Add(until)}, nil)
 	}
 	return w
 }
@@ -110,7 +115,7 @@ func (w *world) do(t *rapid.T, c Command, done func(Decision, error)) *staged {
 	}
 	for _, e := range d.Events {
 		if Journaled(e) {
-			step.records = append(step.records, encode(t, e))
+			step.records = append(step.records, stored(t, e))
 		}
 		Evolve(w.s, e)
 	}
@@ -122,9 +127,9 @@ func (w *world) do(t *rapid.T, c Command, done func(Decision, error)) *staged {
 // commit makes the oldest n decisions durable.
 func (w *world) commit(t *rapid.T, n int) {
 	for _, step := range w.staged[:n] {
-		for _, r := range step.records {
-			w.journal = append(w.journal, r)
-			w.observe(t, decode(t, r))
+		for _, e := range step.records {
+			w.journal = append(w.journal, e)
+			w.observe(t, e)
 		}
 		step.durable()
 		now := w.lines[len(w.lines)-1]
@@ -173,21 +178,38 @@ func (w *world) observe(t *rapid.T, e Event) {
 			w.commands[e.CommandID] = cmd
 		}
 		cmd.requests = append(cmd.requests, e.RequestID)
+		w.requests[e.RequestID].outcome = Sent
+		if e.Held {
+			w.requests[e.RequestID].outcome = Reserved
+		}
 	case *LockOpenSent:
 		cmd := w.commands[e.CommandID]
 		require.False(t, e.Deadline.After(cmd.deadline), "a deadline was put off")
 		cmd.deadline = e.Deadline
+		w.turned(cmd, Sent)
 	case *LockOpened:
 		require.Equal(t, 1, w.commands[e.CommandID].moved, "%s is said to have opened", e.CommandID)
+		w.turned(w.commands[e.CommandID], Opened)
 	case *LockOpenFailed:
 		cmd := w.commands[e.CommandID]
 		switch {
 		case e.RequestID != "":
 			require.Zero(t, cmd.moved)
-			w.requests[e.RequestID].left = true
+			w.requests[e.RequestID].left, w.requests[e.RequestID].outcome = true, e.Outcome
+			return
 		case e.Outcome != Unknown:
 			require.Zero(t, cmd.moved, "%s is said not to have opened", e.CommandID)
 			cmd.dead = true
+		}
+		w.turned(cmd, e.Outcome)
+	}
+}
+
+// turned gives an outcome to all the requests that are still in a command.
+func (w *world) turned(cmd *command, o Outcome) {
+	for _, id := range cmd.requests {
+		if r := w.requests[id]; !r.left {
+			r.outcome = o
 		}
 	}
 }
@@ -220,10 +242,7 @@ func (w *world) moved(t *rapid.T, id CommandID) {
 func (w *world) crash(t *rapid.T) {
 	t.Logf("    loses %d decisions that were not durable", len(w.staged))
 	w.staged = nil
-	live := marshal(t, w.replay(t, 0, new(State)))
-	s, err := UnmarshalState([]byte(live))
-	require.NoError(t, err)
-	w.s = s
+	w.s = w.replay(0, new(State))
 	w.acks = nil
 	if !rapid.Bool().Draw(t, "old effects still on their way") {
 		w.lines = nil
