@@ -15,7 +15,7 @@ type serveCommand struct{ config.Server }
 // Run serves until a signal comes.
 func (c *serveCommand) Run(ctx context.Context, out terminal) error {
 	logger := newLogger(os.Stderr, c.LogLevel, c.LogFormat)
-	app.TuneMemory()
+	app.TuneMemory(ctx)
 	return app.Run(ctx, app.Options{
 		Config: c.Server, SuperKey: os.Getenv(superKeyVariable), Version: buildVersion(), Logger: logger,
 		Started: func(a *app.App) {

@@ -3,12 +3,15 @@ package app
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -20,16 +23,68 @@ const (
 	memoryShare = 0.75
 )
 
-// TuneMemory sets the garbage collector for a server. GOGC and GOMEMLIMIT win when they are set.
-func TuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(defaultGOGC)
-	}
+const (
+	// A server is at rest while it allocates less than this a second. Then what is over half of what is alive, and worth
+	// the trouble, is given back to the machine: the heap that a burst of work has left would stay for ever otherwise.
+	restBytes    = 4 << 20
+	restEvery    = 5 * time.Second
+	worthTrouble = 16 << 20
+)
+
+// TuneMemory sets the garbage collector for a server, until ctx ends. GOGC and GOMEMLIMIT win when they are set.
+func TuneMemory(ctx context.Context) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		if available := availableMemory("/"); available > 0 {
 			debug.SetMemoryLimit(int64(float64(available) * memoryShare))
 		}
 	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(defaultGOGC)
+		go giveBack(ctx)
+	}
+}
+
+// giveBack looks now and then whether the server rests on memory that it does not need.
+func giveBack(ctx context.Context) {
+	tick := time.NewTicker(restEvery)
+	defer tick.Stop()
+	before := readHeap()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := readHeap()
+		if now.spare(before) {
+			debug.FreeOSMemory()
+			now = readHeap()
+		}
+		before = now
+	}
+}
+
+// heap is what the Go runtime says of its heap, in bytes.
+type heap struct {
+	allocated uint64 // since the start
+	held      uint64 // memory of the machine's
+	live      uint64 // at the last collection
+}
+
+func readHeap() heap {
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(samples)
+	value := func(i int) uint64 { return samples[i].Value.Uint64() }
+	return heap{allocated: value(0), live: value(1), held: value(2) + value(3) + value(4)}
+}
+
+// spare tells whether the server has rested since before, and holds much more than it needs.
+func (h heap) spare(before heap) bool {
+	rests := h.allocated-before.allocated < restBytes*uint64(restEvery/time.Second)
+	return rests && h.held > h.live+max(h.live/2, worthTrouble)
 }
 
 // availableMemory is the least of the machine's memory and the limits of the process's control groups, in bytes;

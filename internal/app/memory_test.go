@@ -41,3 +41,22 @@ func TestAvailableMemory(t *testing.T) {
 		})
 	}
 }
+
+func TestSpareMemory(t *testing.T) {
+	t.Parallel()
+	const mb = 1 << 20
+	before := heap{allocated: 100 * mb}
+	for name, c := range map[string]struct {
+		now  heap
+		want bool
+	}{
+		"rests on what a burst has left": {heap{allocated: 101 * mb, live: 50 * mb, held: 250 * mb}, true},
+		"works":                          {heap{allocated: 200 * mb, live: 50 * mb, held: 250 * mb}, false},
+		"holds what it needs":            {heap{allocated: 101 * mb, live: 50 * mb, held: 70 * mb}, false},
+		"is small":                       {heap{allocated: 101 * mb, live: 4 * mb, held: 15 * mb}, false},
+	} {
+		require.Equal(t, c.want, c.now.spare(before), name)
+	}
+	require.NotZero(t, readHeap().allocated)
+	require.NotZero(t, readHeap().held)
+}
