@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,6 +20,9 @@ import (
 
 // placementTimeout bounds one question to another node's placement actor; asking again is harmless.
 const placementTimeout = 250 * time.Millisecond
+
+// stopBatch is how many grains are told to stop before they may do so.
+const stopBatch = 256
 
 var (
 	errNoOwner  = errors.New("no member runs the kind")
@@ -197,7 +201,9 @@ func (l *lookup) follow(members pcluster.Members) {
 		a.each(func(identity string, pid *actor.PID) {
 			if owner := v.owner(a.kind, hash(identity)); owner == nil || !owner.Self {
 				l.system.Root.Stop(pid)
-				moved++
+				if moved++; moved%stopBatch == 0 {
+					runtime.Gosched() // the grains that stop get their turn, or each would soon hold a goroutine
+				}
 			}
 		})
 	}

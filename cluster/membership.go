@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -75,9 +76,7 @@ func newMembership(o Options, metrics *metrics) *membership {
 	if m.alone {
 		m.ttl = max(m.ttl, aloneTTL)
 	}
-	for kind := range o.Kinds {
-		m.self.Kinds = append(m.self.Kinds, kind)
-	}
+	m.self.Kinds = slices.Sorted(maps.Keys(o.Kinds))
 	return m
 }
 

@@ -75,9 +75,6 @@ func newPeerAt(t testing.TB, client *clientv3.Client, id string, o Options) *pee
 	t.Helper()
 	o.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	o.EtcdEndpoints = []string{"shared"}
-	if o.LeaseTTL == 0 {
-		o.LeaseTTL = 2 * time.Second
-	}
 	o = o.withDefaults()
 	p := &peer{t: t, membership: newMembership(o, newMetrics(prometheus.NewRegistry()))}
 	p.client, p.publish = client, p.record
@@ -149,12 +146,12 @@ func TestKilledMemberIsGoneAfterItsLease(t *testing.T) {
 	t.Parallel()
 	e := startEtcdServer(t)
 	m1 := newPeer(t, e, "m1", Options{}).join()
-	m2 := newPeer(t, e, "m2", Options{}).join()
+	m2 := newPeer(t, e, "m2", Options{LeaseTTL: time.Second}).join()
 	m1.awaits("m1 m2")
 	m2.die()
 	begin := time.Now()
 	m1.awaits("m1")
-	require.Less(t, time.Since(begin), 5*time.Second)
+	require.Less(t, time.Since(begin), 4*time.Second)
 	require.Equal(t, 3, m1.changes())
 }
 
@@ -222,11 +219,11 @@ func TestEtcdRestart(t *testing.T) {
 	m2 := newPeer(t, e, "m2", Options{}).join()
 	m1.awaits("m1 m2")
 	e.stop()
-	require.Eventually(t, func() bool { return time.Since(m1.lastContact()) > 3*time.Second }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return time.Since(m1.lastContact()) > DefaultLeaseTTL+time.Second }, 20*time.Second, 10*time.Millisecond)
 	require.Equal(t, "m1 m2", m1.sees(), "the view is static while etcd is away")
 	e.start()
 	require.Eventually(t, func() bool {
-		return time.Since(m1.lastContact()) < time.Second && time.Since(m2.lastContact()) < time.Second
+		return time.Since(m1.lastContact()) < DefaultLeaseTTL && time.Since(m2.lastContact()) < DefaultLeaseTTL
 	}, 15*time.Second, 10*time.Millisecond)
 	m3 := newPeer(t, e, "m3", Options{}).join()
 	m1.awaits("m1 m2 m3")
@@ -273,11 +270,11 @@ func TestGraceAfterAnOutage(t *testing.T) {
 	client, err := dialEtcd(Options{EtcdEndpoints: []string{link.addr()}, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
-	m1 := newPeerAt(t, client, "m1", Options{LeaseTTL: 5 * time.Second})
+	m1 := newPeerAt(t, client, "m1", Options{})
 	m1.patience = time.Second // its own lease outlives the outage
 	m1.join()
-	m2 := newPeer(t, e, "m2", Options{}).join()
-	m3 := newPeer(t, e, "m3", Options{LeaseTTL: 5 * time.Second}).join()
+	m2 := newPeer(t, e, "m2", Options{LeaseTTL: time.Second}).join()
+	m3 := newPeer(t, e, "m3", Options{}).join()
 	m1.awaits("m1 m2 m3")
 	link.cut()
 	m2.die()

@@ -4,12 +4,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/remote"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 )
 
 const (
-	keys    = 1000
-	leases  = 2 * time.Second
+	keys    = 500
+	short   = 2 * time.Second // a lease that a test waits for
 	patient = 10 * time.Second
 )
 
@@ -21,7 +27,7 @@ func TestThirdNodeJoinsUnderLoad(t *testing.T) {
 		t.Run(skew.String(), func(t *testing.T) { // one after the other: they are about time
 			etcd := spawn(t, "etcd", setup{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
 			join := func(delay time.Duration) *process {
-				return spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases, Delay: delay})
+				return spawn(t, "node", setup{Etcd: etcd.hello.Addr, Delay: delay})
 			}
 			nodes := []*process{join(skew), join(0)}
 			for _, n := range nodes {
@@ -71,8 +77,8 @@ func duplicates(nodes []*process) (n int) {
 func TestKilledNode(t *testing.T) {
 	t.Parallel()
 	etcd := spawn(t, "etcd", setup{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
-	a := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
-	b := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
+	a := spawn(t, "node", setup{Etcd: etcd.hello.Addr})
+	b := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: short})
 	a.awaitMembers(2)
 	before := a.tell(order{Op: "ask", Keys: keys, Workers: 8, Timeout: patient})
 	require.Zero(t, before.Failed+before.Unknown, before.Errors)
@@ -85,7 +91,7 @@ func TestKilledNode(t *testing.T) {
 	t.Logf("all %d grains usable after %v", keys, took)
 	require.Zero(t, after.Failed+after.Unknown, after.Errors)
 	require.Len(t, after.Owners, 1)
-	require.Less(t, took, leases+2*time.Second) // the lease may have been renewed just before, and etcd looks twice a second
+	require.Less(t, took, short+2*time.Second) // the lease may have been renewed just before, and etcd looks twice a second
 	r := a.tell(order{Op: "unload"})
 	t.Logf("%d requests, %d unknown, slowest %v", r.Requests, r.Unknown, r.Slowest)
 	require.Zero(t, r.Failed, r.Errors)
@@ -96,8 +102,8 @@ func TestKilledNode(t *testing.T) {
 func TestDrainedNode(t *testing.T) {
 	t.Parallel()
 	etcd := spawn(t, "etcd", setup{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
-	a := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
-	b := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
+	a := spawn(t, "node", setup{Etcd: etcd.hello.Addr})
+	b := spawn(t, "node", setup{Etcd: etcd.hello.Addr})
 	a.awaitMembers(2)
 	a.tell(order{Op: "load", Keys: keys, Workers: 8, Timeout: patient})
 	require.Eventually(t, func() bool { return len(b.state().Identities) > keys/3 }, patient, 5*time.Millisecond)
@@ -120,8 +126,8 @@ func TestEtcdKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	etcd := spawn(t, "etcd", setup{Dir: dir, Addr: "127.0.0.1:0"})
-	a := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
-	b := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
+	a := spawn(t, "node", setup{Etcd: etcd.hello.Addr})
+	b := spawn(t, "node", setup{Etcd: etcd.hello.Addr})
 	a.awaitMembers(2)
 	b.awaitMembers(2)
 	ask := order{Op: "ask", Keys: keys / 2, Workers: 8, Timeout: patient}
@@ -137,7 +143,7 @@ func TestEtcdKilled(t *testing.T) {
 	}
 	spawn(t, "etcd", setup{Dir: dir, Addr: etcd.hello.Addr})
 	require.Eventually(t, func() bool { return a.state().Ready == "" && b.state().Ready == "" }, patient, 10*time.Millisecond)
-	c := spawn(t, "node", setup{Etcd: etcd.hello.Addr, LeaseTTL: leases})
+	c := spawn(t, "node", setup{Etcd: etcd.hello.Addr})
 	for _, n := range []*process{a, b, c} {
 		n.awaitMembers(3)
 		require.False(t, n.state().Lost)
@@ -158,4 +164,71 @@ func TestNodeAloneStartsAgainAfterKill(t *testing.T) {
 		require.Empty(t, n.state().Ready)
 		n.kill()
 	}
+}
+
+// TestTwoNodes is what a request and a message do when the grain is on the other node.
+func TestTwoNodes(t *testing.T) {
+	t.Parallel()
+	etcd := spawn(t, "etcd", setup{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+	a := spawn(t, "node", setup{Etcd: etcd.hello.Addr})
+	b := spawn(t, "node", setup{Etcd: etcd.hello.Addr})
+	a.awaitMembers(2)
+	b.awaitMembers(2)
+
+	a.tell(order{Op: "tell", Keys: keys})
+	require.Eventually(t, func() bool { return a.state().Told+b.state().Told == keys }, patient, 5*time.Millisecond)
+	there := b.state().Identities
+	require.InDelta(t, keys/2, len(there), keys/10)
+	require.Len(t, a.state().Identities, keys-len(there))
+
+	require.Contains(t, a.tell(order{Op: "untravelled", Key: there[0]}).Errors[0], "cannot travel")
+	silent := a.tell(order{Op: "wait", Key: there[0], Timeout: 100 * time.Millisecond})
+	require.Contains(t, silent.Errors[0], "no answer in time, outcome unknown")
+
+	b.tell(order{Op: "passivate"}) // a does not know that; it asks again, and nobody notices
+	require.Eventually(t, func() bool { return len(b.state().Identities) == 0 }, patient, 5*time.Millisecond)
+	r := a.tell(order{Op: "ask", Keys: keys, Workers: 8, Timeout: patient})
+	require.Zero(t, r.Failed+r.Unknown, r.Errors)
+	require.Len(t, b.state().Identities, len(there))
+
+	lost := make(chan report, 1)
+	go func() { lost <- a.tell(order{Op: "wait", Key: there[0], Timeout: time.Minute}) }()
+	require.Eventually(t, func() bool { // until the request waits, as its grain has no other work
+		select {
+		case <-lost:
+			return true
+		default:
+			return b.state().ID != ""
+		}
+	}, patient, time.Millisecond)
+	b.kill()
+	r = <-lost
+	require.Contains(t, r.Errors[0], "outcome unknown")
+	require.Less(t, r.Slowest, patient, "a request to a node that was killed ends when its connection does")
+}
+
+// TestStrangersMessages sends the port of a node what it cannot handle: only that connection ends.
+func TestStrangersMessages(t *testing.T) {
+	t.Parallel()
+	etcd := spawn(t, "etcd", setup{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+	n := spawn(t, "node", setup{Etcd: etcd.hello.Addr})
+	conn, err := grpc.NewClient(n.hello.Addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	client := remote.NewRemotingClient(conn)
+
+	_, err = client.ListProcesses(t.Context(), &remote.ListProcessesRequest{})
+	require.Equal(t, codes.Internal, status.Code(err))
+
+	stream, err := client.Receive(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, stream.Send(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_MessageBatch{
+		MessageBatch: &remote.MessageBatch{
+			TypeNames: []string{"no.such.Message"}, Targets: []*actor.PID{{Id: "placement-0"}},
+			Envelopes: []*remote.MessageEnvelope{{MessageData: []byte{1}}},
+		},
+	}}))
+	_, err = stream.Recv()
+	require.Equal(t, codes.Internal, status.Code(err))
+	require.Empty(t, n.state().Ready)
 }

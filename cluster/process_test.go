@@ -20,6 +20,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/latchkey/latchkey/cluster"
@@ -51,6 +52,7 @@ type setup struct {
 
 type order struct {
 	Op      string        `json:"op"`
+	Key     string        `json:"key,omitempty"`
 	Keys    int           `json:"keys,omitempty"`
 	Workers int           `json:"workers,omitempty"`
 	Timeout time.Duration `json:"timeout,omitempty"`
@@ -62,6 +64,7 @@ type report struct {
 	Members    []string
 	Identities []string       // that have a live activation here
 	Owners     map[string]int // grains by the node that answered
+	Told       int
 	Requests   int
 	Failed     int // of which the outcome is known: not executed
 	Unknown    int
@@ -85,6 +88,7 @@ func runEtcd() {
 
 // live is the set of activations of a child.
 type live struct {
+	told  atomic.Int64 // messages without a sender
 	mu    sync.Mutex
 	names map[string]int
 }
@@ -109,7 +113,12 @@ func runNode() {
 		case *actor.Stopped:
 			alive.add(identity, -1)
 		case *wrapperspb.StringValue:
+			if ctx.Sender() == nil {
+				alive.told.Add(1)
+				return
+			}
 			ctx.Respond(wrapperspb.String(id))
+		case *emptypb.Empty: // stays unanswered
 		}
 	})
 	o := cluster.Options{
@@ -154,6 +163,23 @@ func (c *child) obey(o order) report {
 		c.load = newLoad(c.node, o)
 		c.load.start(o.Workers)
 		return report{}
+	case "tell": // every key once
+		for i := range o.Keys {
+			c.node.Tell("grain", fmt.Sprint(i), wrapperspb.String("hello"))
+		}
+		return report{}
+	case "passivate":
+		c.node.Each(func(_, _ string, pid *actor.PID) { c.node.System().Root.Stop(pid) })
+		return report{}
+	case "wait": // for an answer that does not come
+		ctx, cancel := context.WithTimeout(context.Background(), o.Timeout)
+		defer cancel()
+		begin := time.Now()
+		_, err := c.node.Request(ctx, "grain", o.Key, &emptypb.Empty{})
+		return report{Errors: []string{err.Error()}, Slowest: time.Since(begin)}
+	case "untravelled":
+		_, err := c.node.Request(context.Background(), "grain", o.Key, "no protobuf")
+		return report{Errors: []string{err.Error()}}
 	case "progress":
 		return c.load.report()
 	case "unload":
@@ -175,7 +201,7 @@ func (c *child) obey(o order) report {
 }
 
 func (c *child) state() report {
-	r := report{ID: c.node.System().ID}
+	r := report{ID: c.node.System().ID, Told: int(c.alive.told.Load())}
 	for _, m := range c.node.Members() {
 		r.Members = append(r.Members, m.ID)
 	}
@@ -303,7 +329,7 @@ type process struct {
 func spawn(t testing.TB, what string, s setup) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(os.Args[0])}
-	p.cmd.Env = append(os.Environ(), childEnv+"="+what)
+	p.cmd.Env = append(os.Environ(), childEnv+"="+what, "GORACE=halt_on_error=1")
 	p.cmd.Stderr = t.Output()
 	var err error
 	p.in, err = p.cmd.StdinPipe()

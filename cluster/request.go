@@ -36,21 +36,32 @@ func (n *Node) Request(ctx context.Context, kind, identity string, msg any) (any
 func (n *Node) request(ctx context.Context, kind, identity string, msg any) (any, error) {
 	for attempt := 0; ; attempt++ {
 		answer, err := n.try(ctx, kind, identity, msg)
-		if !errors.Is(err, errRetry) {
+		switch {
+		case errors.Is(err, errStale) && attempt == 0: // where the grain is now is asked at once
+		case !errors.Is(err, errRetry):
 			return answer, err
-		}
-		n.metrics.retries.Inc()
-		if !pause(ctx, attempt) {
+		case !pause(ctx, attempt):
 			return nil, fmt.Errorf("%w: %w: %w", ErrUnavailable, context.Cause(ctx), err)
 		}
+		n.metrics.retries.Inc()
 	}
 }
 
-// errRetry is in the errors after which the same message may be sent again.
-var errRetry = errors.New("not executed")
+// errRetry is in the errors after which the same message may be sent again; errStale is the one of a grain that has left the
+// place where it was known to be.
+var (
+	errRetry = errors.New("not executed")
+	errStale = fmt.Errorf("%w: the grain is not there", errRetry)
+)
 
 // try sends the message once.
 func (n *Node) try(ctx context.Context, kind, identity string, msg any) (any, error) {
+	if n.ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: this node is closed", ErrUnavailable)
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
+	}
 	pid, err := n.lookup.locate(ctx, kind, identity)
 	if err != nil {
 		if errors.Is(err, ErrFailed) || errors.Is(err, ErrKind) {
@@ -72,7 +83,7 @@ func (n *Node) try(ctx context.Context, kind, identity string, msg any) (any, er
 		return nil, errRetry
 	case *actor.DeadLetterResponse:
 		n.lookup.forget(kind, identity)
-		return nil, errRetry
+		return nil, errStale
 	case *clusterpb.Failed:
 		return nil, fmt.Errorf("%w: %s", ErrFailed, a.Reason)
 	}

@@ -1,0 +1,33 @@
+package cluster_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/cluster"
+)
+
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]cluster.Options{
+		"no etcd":              {},
+		"address":              {EtcdDir: "x", Addr: "nowhere"},
+		"everywhere":           {EtcdDir: "x", Addr: "0.0.0.0:1"},
+		"advertised":           {EtcdDir: "x", AdvertiseAddr: "nowhere"},
+		"name":                 {EtcdDir: "x", ClusterName: "a/b"},
+		"lease":                {EtcdDir: "x", LeaseTTL: 1500 * time.Millisecond},
+		"short lease":          {EtcdDir: "x", LeaseTTL: time.Millisecond},
+		"kind without props":   {EtcdDir: "x", Kinds: map[string]*actor.Props{"lock": nil}},
+		"kind with a slash":    {EtcdDir: "x", Kinds: map[string]*actor.Props{"a/b": echoProps()}},
+		"mailbox":              {EtcdDir: "x", MailboxSize: -1},
+		"placement actors":     {EtcdDir: "x", PlacementActors: 1000},
+		"negative time-out":    {EtcdDir: "x", RequestTimeout: -1},
+		"port that is no port": {EtcdEndpoints: []string{"127.0.0.1:1"}, Addr: "127.0.0.1:http"},
+	} {
+		_, err := cluster.Start(t.Context(), o)
+		require.Error(t, err, name)
+	}
+}
