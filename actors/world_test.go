@@ -81,10 +81,9 @@ func (r *router) Receive(ctx actor.Context) {
 	r.grain.Receive(ctx)
 }
 
-// The tests' organisation and node.
 const (
-	org  lock.OrgID = "org-1"
-	self            = "node-under-test"
+	org  = lock.OrgID("org-1") // that the locks of the tests belong to
+	self = "node-under-test"   // as sessions name it
 )
 
 var owner = lock.Caller{OrgID: org}
@@ -326,3 +325,7 @@ func movements(d *doors, id lock.ID) int { return len(sent[*lock.SendOpen](d, id
 func request(i int) string { return fmt.Sprintf("request-%d", i) }
 
 func newRegistry() *prometheus.Registry { return prometheus.NewRegistry() }
+
+func contextFor(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), d)
+}
