@@ -33,8 +33,9 @@ type Journal interface {
 	// Entries returns up to limit refs under (kind, key) that come after `after`, in the byte order of their refs.
 	Entries(ctx context.Context, kind, key, after string, limit int) ([]Entry, error)
 
-	// SaveSnapshot keeps a snapshot unless one of the same or a newer version is kept already. It is a cache: it need
-	// not be durable, and an engine that is behind with its snapshots may leave one out. It does not wait for a disk.
+	// SaveSnapshot keeps a snapshot, unless one of the same or a newer version is kept already or the stream has not
+	// come that far. It is a cache: it need not be durable, and an engine that is behind with its snapshots may leave
+	// one out. It does not wait for a disk.
 	SaveSnapshot(ctx context.Context, s Snapshot) error
 	// LoadSnapshot returns the snapshot of a stream; ok is false when there is none.
 	LoadSnapshot(ctx context.Context, stream string) (s Snapshot, ok bool, err error)

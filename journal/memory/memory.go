@@ -226,7 +226,7 @@ func (j *Journal) SaveSnapshot(ctx context.Context, s journal.Snapshot) error {
 	}
 	j.store.mu.Lock()
 	defer j.store.mu.Unlock()
-	if s.Version > j.store.snapshots[s.Stream].Version && len(j.store.streams[s.Stream]) > 0 {
+	if s.Version > j.store.snapshots[s.Stream].Version && s.Version <= uint64(len(j.store.streams[s.Stream])) {
 		s.Data = slices.Clone(s.Data)
 		j.store.snapshots[s.Stream] = s
 	}

@@ -112,7 +112,8 @@ func writeForEver(path string) error {
 					say("acknowledged %s", a.ID)
 					<-window
 				})
-				if err := j.SaveSnapshot(context.Background(), journal.Snapshot{Stream: stream, Version: a.Expected, Data: []byte(a.ID)}); err != nil {
+				s := journal.Snapshot{Stream: stream, Version: a.Expected, Data: []byte(a.ID)} // not durable yet, mostly
+				if err := j.SaveSnapshot(context.Background(), s); err != nil {
 					panic(err)
 				}
 			}

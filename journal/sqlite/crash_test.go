@@ -70,6 +70,9 @@ func check(t *testing.T, path string, acknowledged []string) {
 		require.NoError(t, err)
 		if ok {
 			require.Equal(t, fmt.Sprintf("%s@%d", stream, s.Version), string(s.Data))
+			head, _, err := j.Head(t.Context(), stream)
+			require.NoError(t, err)
+			require.LessOrEqual(t, s.Version, head)
 		}
 	}
 	require.Len(t, there, listed)

@@ -16,7 +16,7 @@ import (
 const (
 	// readConnections read at the same time; a caller waits for a free one.
 	readConnections = 4
-	readerCacheKiB  = 4 << 10
+	readerCacheKiB  = 1 << 10
 )
 
 // reader is a connection for reading with its statements. It sees what is durable, and nothing that is staged.

@@ -115,8 +115,8 @@ func (w *writer) save(some []journal.Snapshot) error {
 
 func (w *writer) saveOne(s *journal.Snapshot) error {
 	h, err := w.head(s.Stream)
-	if err != nil || h.id == 0 {
-		return err // a stream without records has nothing to keep a copy of
+	if err != nil || s.Version > h.version {
+		return err // a state that the stream has not reached, or that no crash would leave it in
 	}
 	save := w.statements.saveSnapshot
 	save.BindInt64(1, h.id)

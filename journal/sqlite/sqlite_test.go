@@ -43,7 +43,7 @@ func behind(t *testing.T, path, script string) {
 }
 
 // together submits appends at once and returns their errors.
-func together(t *testing.T, j journal.Journal, appends []journal.Append) []error {
+func together(t testing.TB, j journal.Journal, appends []journal.Append) []error {
 	t.Helper()
 	errs := make([]error, len(appends))
 	var answers sync.WaitGroup

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// writerCacheKiB holds the inner pages of the indexes and the leaves that are written to again and again.
-	writerCacheKiB = 32 << 10
+	// writerCacheKiB holds the inner pages of the indexes and the leaves that are written to again and again. What is
+	// not in it comes from the kernel's cache, so that it need not be large.
+	writerCacheKiB = 16 << 10
 	// maxHeads streams' heads are remembered by the writer; others are looked up in the index.
 	maxHeads = 128 << 10
 	// busyTimeout is how long SQLite waits for a lock. Inside this process nobody keeps one, so it only matters
