@@ -181,6 +181,9 @@ func (m *membership) leave(ctx context.Context) error {
 	m.left.Store(true)
 	_, err := m.client.Revoke(ctx, m.lease)
 	m.update(func(*roster) {})
+	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		return nil // it was lost before
+	}
 	return err
 }
 

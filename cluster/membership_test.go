@@ -180,6 +180,7 @@ func TestLostLeaseIsReported(t *testing.T) {
 	m2.awaits("m1")
 	m1.awaits("m1")
 	requireOpen(t, m1.lost, "the other is still a member")
+	require.NoError(t, m2.Shutdown(true), "what is lost can still leave")
 }
 
 func TestDeletedMemberIsReported(t *testing.T) {

@@ -62,8 +62,10 @@ func (m *metrics) observe(n *Node) error {
 	}
 	gauge("members", "Members that this node knows, itself included.", nil,
 		func() float64 { return float64(len(n.lookup.view.Load().members)) })
-	gauge("etcd_silence_seconds", "Time since etcd last answered this node.", nil,
-		func() float64 { return time.Since(n.membership.lastContact()).Seconds() })
+	if !n.options.alone() { // an etcd of its own is asked so rarely that its silence says nothing
+		gauge("etcd_silence_seconds", "Time since etcd last answered this node.", nil,
+			func() float64 { return time.Since(n.membership.lastContact()).Seconds() })
+	}
 	for i, c := range m.collectors {
 		if err := m.registerer.Register(c); err != nil {
 			m.collectors = m.collectors[:i]
