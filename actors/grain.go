@@ -1,10 +1,12 @@
 package actors
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -190,18 +192,43 @@ func (g *grain) stop() {
 	for i := range g.waiters {
 		g.waiters[i].giveUp(g)
 	}
+	left := slices.Clone(g.stash)
 	for _, ops := range [][]op{g.unknown, g.queue} {
 		for i := range ops {
 			ops[i].say(g, cluster.Retry)
+			left = append(left, ops[i].call)
 		}
 	}
 	for _, c := range g.stash {
 		g.tell(c.from, cluster.Retry)
 	}
+	g.passOn(left)
 	g.metrics.waiting.Sub(float64(len(g.waiters)))
 	g.metrics.staged.Sub(float64(len(g.queue)))
 	g.metrics.stashed.Sub(float64(len(g.stash)))
 	g.waiters, g.unknown, g.queue, g.stash, g.recent, g.covered = nil, nil, nil, nil, nil, 0
+}
+
+// passOn sends what devices have answered to the next activation. Nobody else would: a device answers once, and who waited
+// for it may have been told already.
+func (g *grain) passOn(left []call) {
+	left = slices.DeleteFunc(left, func(c call) bool {
+		_, answer := c.req.Command.(*lock.AnswerOpen)
+		return !answer
+	})
+	if len(left) == 0 {
+		return
+	}
+	kind, identity := cluster.Identity(g.pid)
+	g.background(func() {
+		ctx, cancel := context.WithTimeout(g.ctx, appendTimeout)
+		defer cancel()
+		for _, c := range left {
+			if _, err := g.node.Request(ctx, kind, identity, c.req); err != nil {
+				g.Logger.Warn("a device's answer was lost", slog.String("stream", g.stream()), slog.Any("error", err))
+			}
+		}
+	})
 }
 
 // tell sends a message to the process that waits for an answer, if one does.

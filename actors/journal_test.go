@@ -199,6 +199,28 @@ func TestAnotherWriterMakesTheGrainStartAnew(t *testing.T) {
 	require.True(t, w.must(id, &lock.GetLock{By: owner}).(*lock.Info).Online)
 }
 
+func TestADevicesAnswerSurvivesItsGrain(t *testing.T) {
+	t.Parallel()
+	j := newGated(t)
+	w := start(t, j, nil)
+	id := w.newLock()
+	key := w.newKey(id, 1)
+	w.connect(id, silent)
+	answer := w.ask(id, opening(key, "first"))
+	require.Eventually(t, func() bool { return movements(w.doors, id) == 1 }, 5*time.Second, time.Millisecond)
+	j.shut()
+	w.Tell(id, opens(sent[*lock.SendOpen](w.doors, id)[0]))
+	require.Equal(t, lock.Opened, (<-answer).reply.(*lock.OpenResult).Outcome)
+	stamp := lock.Stamp{At: time.Now().UTC(), LockUUID: uuidOf(id), OrgID: org}
+	write(t, j, Stream(id), &lock.OwnerSet{Stamp: stamp, UserID: "u1"})
+	j.open()
+	require.Eventually(t, func() bool {
+		open := w.must(id, &lock.GetTempKey{TempKeyID: key, RequestID: "first"}).(*lock.TempKeyInfo).Open
+		return open.Outcome == lock.Opened
+	}, 5*time.Second, time.Millisecond)
+	require.EqualValues(t, 2, w.metric("load_seconds"))
+}
+
 // write appends events to a stream as another activation would.
 func write(t *testing.T, j journal.Journal, stream string, events ...lock.Event) uint64 {
 	t.Helper()
