@@ -8,14 +8,6 @@ import (
 // maxCachedPIDs bounds what a view remembers about grains on other nodes; the least used are asked for again.
 const maxCachedPIDs = 1 << 17
 
-// Member is a node of the cluster as the others see it.
-type Member struct {
-	ID    string   `json:"id"`
-	Addr  string   `json:"addr"`
-	Kinds []string `json:"kinds"`
-	Self  bool     `json:"-"`
-}
-
 // A view is what this node knows about the cluster at one time. It never changes: a new membership makes a new view. The
 // addresses of grains on other nodes that were learned under a view die with it.
 type view struct {

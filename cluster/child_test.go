@@ -1,0 +1,268 @@
+package cluster_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/cluster/embedded"
+)
+
+func runEtcd() {
+	in, s := bufio.NewReader(os.Stdin), setup{}
+	read(in, &s)
+	server, err := embedded.Start(context.Background(), embedded.Options{
+		Dir: s.Dir, ClientAddr: s.Addr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	})
+	check(err)
+	write(report{Addr: server.Endpoint()})
+	_, _ = io.Copy(io.Discard, in)
+	server.Close()
+}
+
+// live is the set of activations of a child.
+type live struct {
+	told  atomic.Int64 // messages without a sender
+	mu    sync.Mutex
+	names map[string]int
+}
+
+func (l *live) add(identity string, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.names[identity] += n; l.names[identity] == 0 {
+		delete(l.names, identity)
+	}
+}
+
+func runNode() {
+	in, s, alive := bufio.NewReader(os.Stdin), setup{}, &live{names: map[string]int{}}
+	read(in, &s)
+	var id string
+	grain := actor.PropsFromFunc(func(ctx actor.Context) {
+		_, identity := cluster.Identity(ctx.Self())
+		switch ctx.Message().(type) {
+		case *actor.Started:
+			alive.add(identity, 1)
+		case *actor.Stopped:
+			alive.add(identity, -1)
+		case *wrapperspb.StringValue:
+			if ctx.Sender() == nil {
+				alive.told.Add(1)
+				return
+			}
+			ctx.Respond(wrapperspb.String(id))
+		case *emptypb.Empty: // stays unanswered
+		}
+	})
+	o := cluster.Options{
+		EtcdDir: s.Dir, LeaseTTL: s.LeaseTTL, WatchDelay: s.Delay, Kinds: map[string]*actor.Props{"grain": grain},
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if s.Etcd != "" {
+		o.EtcdEndpoints = []string{s.Etcd}
+	}
+	node, err := cluster.Start(context.Background(), o)
+	check(err)
+	id = node.System().ID
+	write(report{ID: id, Addr: node.System().Address()})
+	c := &child{node: node, alive: alive}
+	for {
+		var next order
+		if !read(in, &next) {
+			return
+		}
+		write(c.obey(next))
+	}
+}
+
+// child runs the orders of the parent.
+type child struct {
+	node  *cluster.Node
+	alive *live
+	load  *load
+}
+
+func (c *child) obey(o order) report {
+	switch o.Op {
+	case "state":
+		return c.state()
+	case "ask": // every key once
+		l := newLoad(c.node, o)
+		l.limit = int64(o.Keys)
+		l.start(o.Workers)
+		l.done.Wait()
+		return l.report()
+	case "load": // until unload
+		c.load = newLoad(c.node, o)
+		c.load.start(o.Workers)
+		return report{}
+	case "tell": // every key once
+		for i := range o.Keys {
+			c.node.Tell("grain", fmt.Sprint(i), wrapperspb.String("hello"))
+		}
+		return report{}
+	case "passivate":
+		c.node.Each(func(_, _ string, pid *actor.PID) { c.node.System().Root.Stop(pid) })
+		return report{}
+	case "wait": // for an answer that does not come
+		ctx, cancel := context.WithTimeout(context.Background(), o.Timeout)
+		defer cancel()
+		begin := time.Now()
+		_, err := c.node.Request(ctx, "grain", o.Key, &emptypb.Empty{})
+		return report{Errors: []string{err.Error()}, Slowest: time.Since(begin)}
+	case "untravelled":
+		_, err := c.node.Request(context.Background(), "grain", o.Key, "no protobuf")
+		return report{Errors: []string{err.Error()}}
+	case "progress":
+		return c.load.report()
+	case "unload":
+		close(c.load.stop)
+		c.load.done.Wait()
+		return c.load.report()
+	case "drain":
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		begin := time.Now()
+		err := c.node.Drain(ctx)
+		took := time.Since(begin)
+		if err = errors.Join(err, goleak.Find()); err != nil {
+			return report{Errors: []string{err.Error()}}
+		}
+		return report{Slowest: took}
+	}
+	panic("unknown order " + o.Op)
+}
+
+func (c *child) state() report {
+	r := report{ID: c.node.System().ID, Told: int(c.alive.told.Load())}
+	for _, m := range c.node.Members() {
+		r.Members = append(r.Members, m.ID)
+	}
+	c.alive.mu.Lock()
+	for name := range c.alive.names {
+		r.Identities = append(r.Identities, name)
+	}
+	c.alive.mu.Unlock()
+	slices.Sort(r.Identities)
+	if err := c.node.Ready(); err != nil {
+		r.Ready = err.Error()
+	}
+	select {
+	case <-c.node.Lost():
+		r.Lost = true
+	default:
+	}
+	return r
+}
+
+// load sends requests from several workers and keeps an account of them.
+type load struct {
+	node    *cluster.Node
+	keys    int64
+	limit   int64 // of requests, 0 for none
+	timeout time.Duration
+	again   bool
+	next    atomic.Int64
+	stop    chan struct{}
+	done    sync.WaitGroup
+
+	mu    sync.Mutex
+	total report
+}
+
+func newLoad(node *cluster.Node, o order) *load {
+	return &load{
+		node: node, keys: int64(o.Keys), timeout: o.Timeout, again: o.Again,
+		stop: make(chan struct{}), total: report{Owners: map[string]int{}},
+	}
+}
+
+func (l *load) start(workers int) {
+	for range workers {
+		l.done.Go(func() {
+			for {
+				n := l.next.Add(1)
+				select {
+				case <-l.stop:
+					return
+				default:
+				}
+				if l.limit > 0 && n > l.limit {
+					return
+				}
+				l.request(fmt.Sprint(n % l.keys))
+			}
+		})
+	}
+}
+
+func (l *load) request(identity string) {
+	ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
+	defer cancel()
+	begin := time.Now()
+	answer, err := l.node.Request(ctx, "grain", identity, wrapperspb.String(identity))
+	for l.again && errors.Is(err, cluster.ErrUnknown) && ctx.Err() == nil {
+		answer, err = l.node.Request(ctx, "grain", identity, wrapperspb.String(identity))
+	}
+	took := time.Since(begin)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total.Requests++
+	l.total.Slowest = max(l.total.Slowest, took)
+	switch {
+	case err == nil:
+		l.total.Owners[answer.(*wrapperspb.StringValue).Value]++
+		return
+	case errors.Is(err, cluster.ErrUnknown):
+		l.total.Unknown++
+	default:
+		l.total.Failed++
+	}
+	if len(l.total.Errors) < 5 {
+		l.total.Errors = append(l.total.Errors, fmt.Sprintf("%s after %v: %v", identity, took, err))
+	}
+}
+
+func (l *load) report() report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.total
+	r.Owners = maps.Clone(r.Owners)
+	return r
+}
+
+func read(in *bufio.Reader, into any) bool {
+	line, err := in.ReadBytes('\n')
+	if errors.Is(err, io.EOF) {
+		return false
+	}
+	check(err)
+	check(json.Unmarshal(line, into))
+	return true
+}
+
+func write(r report) { check(json.NewEncoder(os.Stdout).Encode(r)) }
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
