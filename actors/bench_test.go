@@ -116,8 +116,12 @@ func BenchmarkLoad(b *testing.B) {
 			w.must(id, &lock.GetLock{By: owner}) // waits for the last append
 			w.stop()
 			if !snapshot {
+				w = start(b, j, nil)
+				w.own(id)
+				w.must(id, &lock.SetOwner{By: owner, UserID: "somebody"})
+				w.stop()
 				require.NoError(b, j.SaveSnapshot(context.Background(), journal.Snapshot{
-					Stream: Stream(id), Version: 1 << 20, Codec: "none",
+					Stream: Stream(id), Version: 1002, Codec: "none",
 				}))
 			}
 			b.ReportAllocs()
@@ -125,7 +129,7 @@ func BenchmarkLoad(b *testing.B) {
 			for range b.N {
 				img := w.shell.read(context.Background(), Stream(id), 0, "")
 				require.NoError(b, img.err)
-				require.EqualValues(b, 1001, img.state.Version)
+				require.GreaterOrEqual(b, img.state.Version, uint64(1001))
 			}
 		})
 	}

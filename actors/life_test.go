@@ -112,17 +112,27 @@ func TestSnapshotsAreTakenAndOnlyUsedWhenTheyFit(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, saved)
 		require.Equal(t, lock.StateCodec, good.Codec)
-		for _, s := range []journal.Snapshot{
-			good,
-			{Stream: Stream(id), Version: good.Version + 1, Codec: "another"},
-			{Stream: Stream(id), Version: good.Version + 2, Codec: lock.StateCodec, Data: []byte("{")},
-			{Stream: Stream(id), Version: good.Version + 3, Codec: lock.StateCodec, Data: good.Data},
+		for _, bad := range []journal.Snapshot{
+			{Codec: "another", Data: good.Data},
+			{Codec: lock.StateCodec, Data: []byte("{")},
+			{Codec: lock.StateCodec, Data: good.Data}, // of an older version than it says
 		} {
-			require.NoError(t, j.SaveSnapshot(t.Context(), s))
 			after := start(t, j, nil)
 			after.own(id)
 			require.EqualValues(t, 100, after.keyOf(id, key).UsedCount)
+			after.must(id, &lock.SetOwner{By: owner, UserID: lock.UserID(uuid.NewString())})
+			bad.Stream, bad.Version = Stream(id), after.must(id, &lock.GetLock{By: owner}).(*lock.Info).Version
 			after.stop()
+			require.NoError(t, j.SaveSnapshot(t.Context(), bad))
+			require.Eventually(t, func() bool {
+				kept, _, err := j.LoadSnapshot(t.Context(), Stream(id))
+				return err == nil && kept.Version == bad.Version
+			}, 5*time.Second, time.Millisecond)
+
+			again := start(t, j, nil)
+			again.own(id)
+			require.EqualValues(t, 100, again.keyOf(id, key).UsedCount)
+			again.stop()
 		}
 	})
 }
