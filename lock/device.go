@@ -22,7 +22,9 @@ func (s *State) connectDevice(c *ConnectDevice, now time.Time) (Decision, error)
 				until = latest
 			}
 			d.Events = append(d.Events,
-				&LockOpenSent{Stamp: s.stamp("", now), CommandID: cmd.ID, Deadline: until, Session: device.Session})
+				&LockOpenSent{
+					Stamp: s.stamp("", now), CommandID: cmd.ID, Deadline: until, Session: device.Session, DeadlineEnforced: device.Deadline,
+				})
 			d.Effects = append(d.Effects, &SendOpen{
 				Session: device.Session, CommandID: cmd.ID, BootID: device.BootID, Epoch: s.Version + count(d.Events), NotAfter: until,
 			})
@@ -92,7 +94,7 @@ func (s *State) answerOpen(c *AnswerOpen, now time.Time) (Decision, error) {
 func (s *State) opened(cmd *DeviceCommand, bolt string, now time.Time) *LockOpened {
 	return &LockOpened{
 		Stamp: s.stamp("", now), CommandID: cmd.ID, Bolt: bolt,
-		DeadlineEnforced: s.Device.Connected && s.Device.Deadline, Resolved: cmd.Outcome == Unknown,
+		DeadlineEnforced: cmd.DeadlineEnforced, Resolved: cmd.Outcome == Unknown,
 	}
 }
 

@@ -111,13 +111,16 @@ type (
 		Held      bool      `json:"held,omitempty"`
 		Deadline  time.Time `json:"deadline"`
 		Session   Session   `json:"session,omitzero"` // where the command that it starts goes to
+		// DeadlineEnforced tells whether the device that the command is sent to can refuse it by its own clock.
+		DeadlineEnforced bool `json:"deadlineEnforced,omitempty"`
 	}
 	// LockOpenSent releases a held command: from the moment that it is durable the command may be on the wire.
 	LockOpenSent struct {
 		Stamp
-		CommandID CommandID `json:"commandId"`
-		Deadline  time.Time `json:"deadline"`
-		Session   Session   `json:"session"`
+		CommandID        CommandID `json:"commandId"`
+		Deadline         time.Time `json:"deadline"`
+		Session          Session   `json:"session"`
+		DeadlineEnforced bool      `json:"deadlineEnforced,omitempty"`
 	}
 	// LockOpened is the device's word that its motor moved.
 	LockOpened struct {

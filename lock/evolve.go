@@ -63,9 +63,9 @@ func Evolve(s *State, e Event) {
 		s.evolveRequest(e)
 	case *LockOpenSent:
 		if cmd := s.command(e.CommandID); cmd != nil {
-			cmd.Outcome, cmd.Deadline, cmd.Session = Sent, e.Deadline, e.Session
+			cmd.Outcome, cmd.Deadline, cmd.Session, cmd.DeadlineEnforced = Sent, e.Deadline, e.Session, e.DeadlineEnforced
 			for _, r := range cmd.Requests {
-				r.Outcome = Sent
+				r.Outcome, r.Deadline, r.DeadlineEnforced = Sent, e.Deadline, e.DeadlineEnforced
 			}
 		}
 	case *LockOpened:
@@ -115,6 +115,7 @@ func requestOf(e *LockOpenRequested, version uint64) *request {
 	return &request{
 		ID: e.RequestID, CommandID: e.CommandID, TempKeyID: e.TempKeyID, By: e.By, OrgID: e.OrgID, UserID: e.UserID,
 		Why: e.Reason, At: e.At, Deadline: e.Deadline, Version: version, Offline: e.Held, Joined: e.Joined, Outcome: outcome,
+		DeadlineEnforced: e.DeadlineEnforced,
 	}
 }
 
@@ -124,7 +125,7 @@ func (s *State) evolveRequest(e *LockOpenRequested) {
 	s.Requests.add(r)
 	cmd := s.command(e.CommandID)
 	if cmd == nil {
-		cmd = &DeviceCommand{ID: e.CommandID, At: e.At, Deadline: e.Deadline, Outcome: r.Outcome, Session: e.Session}
+		cmd = &DeviceCommand{ID: e.CommandID, At: e.At, Deadline: e.Deadline, Outcome: r.Outcome, Session: e.Session, DeadlineEnforced: e.DeadlineEnforced}
 		s.Commands = append(s.Commands, cmd)
 	}
 	cmd.Requests = append(cmd.Requests, r)

@@ -112,10 +112,11 @@ func (s *State) open(a ask, now time.Time) (Decision, error) {
 	switch {
 	case cmd != nil:
 		event.CommandID, event.Deadline, event.Held, event.Joined = cmd.ID, cmd.Deadline, cmd.Outcome == Reserved, true
+		event.DeadlineEnforced = cmd.DeadlineEnforced
 	case s.command(a.command) != nil:
 		return Decision{}, reject(Conflict, "command-id-reused", "This open is on its way already.")
 	case online:
-		event.Session = s.Device.Session
+		event.Session, event.DeadlineEnforced = s.Device.Session, s.Device.Deadline
 	}
 	if a.key != nil {
 		event.TempKeyID = a.key.UUID
@@ -217,7 +218,7 @@ func (s *State) tick(now time.Time) (Decision, error) {
 func (s *State) failed(cmd *DeviceCommand, o Outcome, reason, message string, final bool, now time.Time) *LockOpenFailed {
 	return &LockOpenFailed{
 		Stamp: s.stamp("", now), CommandID: cmd.ID, Outcome: o, Reason: reason, Message: message, Final: final,
-		DeadlineEnforced: s.Device.Connected && s.Device.Deadline, Resolved: cmd.Outcome == Unknown,
+		DeadlineEnforced: cmd.DeadlineEnforced, Resolved: cmd.Outcome == Unknown,
 	}
 }
 

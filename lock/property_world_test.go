@@ -12,8 +12,8 @@ import (
 // is much simpler than the code, and knows what really happened.
 type world struct {
 	now      time.Time
-	s        *State // evolved by all that was decided, as in the shell
-	journal  []Event  // as they come back from it
+	s        *State    // evolved by all that was decided, as in the shell
+	journal  []Event   // as they come back from it
 	staged   []*staged // decided, not durable
 	lines    []*line   // effects on their way, a line for each activation of the grain: old ones may be late
 	acks     []ack

@@ -78,14 +78,8 @@ func (s *State) openResult(r *request) *OpenResult {
 		Outcome: r.Outcome, Reason: r.Reason, Message: r.Message, Offline: r.Offline, UseReturned: r.UseReturned,
 		DeadlineEnforced: r.DeadlineEnforced, At: r.At, Deadline: r.Deadline,
 	}
-	if !r.Outcome.Final() {
-		result.DeadlineEnforced = s.Device.Connected && s.Device.Deadline
-		if cmd := s.command(r.CommandID); cmd != nil {
-			result.Deadline = cmd.Deadline // which is shorter than it was when it has left for a device that came back
-		}
-		if r.Outcome == Reserved {
-			result.Reason, result.Message = "device-offline", "The lock is not connected. It opens if it comes back before the deadline."
-		}
+	if r.Outcome == Reserved {
+		result.Reason, result.Message = "device-offline", "The lock is not connected. It opens if it comes back before the deadline."
 	}
 	return result
 }

@@ -16,16 +16,16 @@ type (
 		Version          uint64
 		RequestID        RequestID
 		CommandID        CommandID
-		Event            *LockOpenRequested // the same one each time that the request ID is seen
+		Event            *LockOpenRequested // the same one each time that the request ID is seen, but for the deadline
 		TempKeyID        TempKeyID
 		Outcome          Outcome
 		Reason           string // of refused, expired, unknown; and "device-offline" while it is held
 		Message          string
 		Offline          bool // the device had no session when the request came
-		DeadlineEnforced bool
+		DeadlineEnforced bool // the device that it was sent to can refuse it when it comes late; false while it is held
 		UseReturned      bool
 		At               time.Time
-		Deadline         time.Time
+		Deadline         time.Time // earlier than it was when a held open leaves for a device that came back
 	}
 	// Info is the lock as its owner or organisation sees it.
 	Info struct {

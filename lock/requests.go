@@ -23,8 +23,8 @@ type request struct {
 	UserID           UserID    `json:"userId,omitempty"`
 	Why              string    `json:"why,omitempty"` // the reason that the caller gave
 	At               time.Time `json:"at"`
-	Deadline         time.Time `json:"deadline"`
-	Version          uint64    `json:"version"` // of its LockOpenRequested
+	Deadline         time.Time `json:"deadline"` // of its command
+	Version          uint64    `json:"version"`  // of its LockOpenRequested
 	Offline          bool      `json:"offline,omitempty"`
 	Joined           bool      `json:"joined,omitempty"`
 	Outcome          Outcome   `json:"outcome"`
