@@ -39,7 +39,7 @@ func fill(path string, records int) error {
 		if i%every == 0 && versions[1] < coldRecords {
 			stream = 1
 		}
-		if i == records+fillAtOnce { // so many are durable
+		if i == records+2*fillAtOnce { // at least so many are durable, and the snapshot is written
 			fmt.Println("filled")
 		}
 		window <- struct{}{}

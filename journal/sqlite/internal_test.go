@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -54,4 +56,19 @@ func TestSnapshotsWaitInBoundedSpace(t *testing.T) {
 	some, more := s.take()
 	require.Len(t, some, 1, "a batch of snapshots is small")
 	require.True(t, more)
+}
+
+func TestHungDiskIsNotHealthy(t *testing.T) {
+	t.Parallel()
+	j, err := Open(Options{Path: filepath.Join(t.TempDir(), "journal.db")})
+	require.NoError(t, err)
+	start := time.Now().Add(-hungCommit / 2)
+	j.committing.Store(&start)
+	require.NoError(t, j.Healthy(t.Context()))
+	start = time.Now().Add(-2 * hungCommit)
+	j.committing.Store(&start)
+	require.ErrorContains(t, j.Healthy(t.Context()), "a commit has been waiting for the disk for 20s")
+	j.committing.Store(nil)
+	require.NoError(t, j.Healthy(t.Context()))
+	require.NoError(t, j.Close())
 }

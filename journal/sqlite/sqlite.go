@@ -16,12 +16,16 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/journal/internal/batch"
 )
+
+// hungCommit is how long a commit may take before the journal calls itself unhealthy.
+const hungCommit = 10 * time.Second
 
 // Options say where the journal is, and who hears of it.
 type Options struct {
@@ -68,8 +72,9 @@ type Journal struct {
 	readers    *readers
 	writer     *writer
 	checkpoint *checkpointer
-	wake       chan struct{}         // something besides appends waits for the writer
-	failure    atomic.Pointer[error] // why the journal failed stop; nil while it has not
+	wake       chan struct{}             // something besides appends waits for the writer
+	committing atomic.Pointer[time.Time] // since when the writer has been in a commit; nil while it is not
+	failure    atomic.Pointer[error]     // why the journal failed stop; nil while it has not
 }
 
 // Open opens the journal for this process alone, and recovers what the last one left.
@@ -115,8 +120,16 @@ func Open(o Options) (_ *Journal, err error) {
 // Submit implements journal.Journal.
 func (j *Journal) Submit(a journal.Append, done func(journal.Result)) { j.queue.Submit(a, done) }
 
-// Healthy implements journal.Journal.
-func (j *Journal) Healthy(ctx context.Context) error { return j.usable(ctx) }
+// Healthy implements journal.Journal. A disk that hangs does not return errors, but it does not take appends either.
+func (j *Journal) Healthy(ctx context.Context) error {
+	if err := j.usable(ctx); err != nil {
+		return err
+	}
+	if start := j.committing.Load(); start != nil && time.Since(*start) > hungCommit {
+		return fmt.Errorf("sqlite journal: a commit has been waiting for the disk for %v", time.Since(*start).Round(time.Second))
+	}
+	return nil
+}
 
 func (j *Journal) usable(ctx context.Context) error {
 	if failure := j.failure.Load(); failure != nil {

@@ -18,8 +18,8 @@ const (
 	writerCacheKiB = 16 << 10
 	// maxHeads streams' heads are remembered by the writer; others are looked up in the index.
 	maxHeads = 128 << 10
-	// busyTimeout is how long SQLite waits for a lock. Inside this process nobody keeps one, so it only matters
-	// when somebody writes to the file with the sqlite3 shell.
+	// busyTimeout is how long SQLite waits for a lock, before the journal fails. Inside this process nobody keeps one,
+	// so it only matters when somebody writes to the file with the sqlite3 shell.
 	busyTimeout = 5 * time.Second
 )
 
@@ -98,7 +98,9 @@ func (j *Journal) commit(items []batch.Item, now time.Time) {
 		return
 	}
 	start := time.Now()
+	j.committing.Store(&start)
 	staged, err := j.writer.transact(items, now)
+	j.committing.Store(nil)
 	switch {
 	case err == nil:
 		j.metrics.observe(items, staged, time.Since(start))
