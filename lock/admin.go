@@ -199,7 +199,8 @@ func (s *State) addResident(c *AddResident, now time.Time) (Decision, error) {
 	if slices.Contains(s.Residents, r) {
 		return s.unchanged()
 	}
-	if len(s.Residents) >= maxResidents {
+	known := slices.ContainsFunc(s.Residents, func(o Resident) bool { return o.UserID == r.UserID })
+	if !known && len(s.Residents) >= maxResidents {
 		return Decision{}, reject(Conflict, "too-many-residents", "The lock has 1000 residents, the most that it takes. Remove some first.")
 	}
 	return s.done(&ResidentAdded{Stamp: s.stamp(c.By.Name(), now), Resident: r})

@@ -38,7 +38,6 @@ const (
 
 // Decide says what a command leads to. It does not change the state. An error is a rejection, of type *Error.
 func Decide(s *State, c Command, now time.Time) (Decision, error) {
-	now = now.UTC() // which keeps the monotonic reading, and journals the same instants whatever the zone of the node
 	if create, ok := c.(*CreateLock); ok {
 		return s.createLock(create, now)
 	}
@@ -149,7 +148,7 @@ func (s *State) unchanged() (Decision, error) {
 func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // deadline is now + wait in milliseconds. Unlike millis it keeps the monotonic reading, so that a deadline holds even if
-// the wall clock is set.
+// the wall clock is set; and so it keeps the zone as well, since time.Time gives up both or neither.
 func deadline(now time.Time, wait time.Duration) time.Time {
 	t := now.Add(wait)
 	return t.Add(-time.Duration(t.Nanosecond()) % time.Millisecond)
