@@ -44,6 +44,7 @@ type grain struct {
 	queue    []op   // decided and not yet said, in order
 	covered  int    // how many of them, from the first, are said when the append in flight is durable; 0: none is in flight
 	expected uint64 // the stream's version before that append
+	lingers  bool   // nobody waited for it when it was submitted
 	unknown  []op   // of an append whose outcome the load that runs finds out
 
 	// What others tell the grain. They send a wake after it, which may get lost when the mailbox is full: then the grain

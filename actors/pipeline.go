@@ -22,9 +22,25 @@ func (g *grain) stage(o op) {
 	}
 	g.queue = append(g.queue, o)
 	g.metrics.staged.Inc()
-	if g.covered == 0 {
+	switch {
+	case g.covered == 0:
 		g.submit()
+	case g.lingers && !o.lazy():
+		g.lingers = false
+		g.Journal.Hurry()
 	}
+}
+
+// lazy tells whether nobody waits for the command: it is the device's word, which goes into the journal for later.
+func (o *op) lazy() bool {
+	if o.from != nil {
+		return false
+	}
+	switch o.req.Command.(type) {
+	case *lock.AnswerOpen, *lock.AnswerStatus, *lock.ReportEvents:
+		return true
+	}
+	return false
 }
 
 // submit finishes what has nothing to store, up to the first command that has, and starts the append that stores it with
@@ -39,7 +55,7 @@ func (g *grain) submit() {
 	}
 	first := &g.queue[0]
 	a := journal.Append{
-		Stream: g.stream(), Deadline: first.until(),
+		Stream: g.stream(), Deadline: first.until(), Lazy: first.lazy(),
 		Records: slices.Clip(first.records), Index: slices.Clip(first.index), // they are the command's own
 	}
 	last, size := 1, bytesOf(first.records)
@@ -48,6 +64,7 @@ func (g *grain) submit() {
 		if claims(o) {
 			break
 		}
+		a.Lazy = a.Lazy && o.lazy()
 		if o.records == nil {
 			continue
 		}
@@ -60,9 +77,10 @@ func (g *grain) submit() {
 	a.Expected = g.state.Version - uint64(len(a.Records))
 	for i := last; i < len(g.queue); i++ {
 		a.Expected -= uint64(len(g.queue[i].records))
+		a.Lazy = a.Lazy && g.queue[i].lazy()
 	}
 	a.ID = g.appendID(first, a.Expected)
-	g.covered, g.expected = last, a.Expected
+	g.covered, g.expected, g.lingers = last, a.Expected, a.Lazy
 	g.lean.Store(false)
 	g.Journal.Submit(a, func(r journal.Result) {
 		g.answer = r

@@ -20,6 +20,8 @@ type Journal interface {
 	// order in which they were submitted. The journal keeps the append's slices until it has called done.
 	// When the queue is full Submit itself waits until there is room, the deadline passes or the journal closes.
 	Submit(a Append, done func(Result))
+	// Hurry lets the appends go that linger: somebody waits for what comes after them.
+	Hurry()
 
 	// Head returns the version of a stream (0: it does not exist) and the ID of its last append.
 	Head(ctx context.Context, stream string) (version uint64, lastAppendID string, err error)
@@ -52,8 +54,11 @@ type Append struct {
 	Expected uint64    // the stream's version before; 0 for a new stream
 	ID       string    // names this append (the command ID), so that a lost answer can be looked up
 	Deadline time.Time // dropped with ErrDeadline if it is not staged by then; zero: never
-	Records  []NewRecord
-	Index    []IndexChange
+	// Lazy says that nobody waits for the append: it may linger for some milliseconds so that it shares a commit with
+	// others, until Hurry. It is no less durable when done is called.
+	Lazy    bool
+	Records []NewRecord
+	Index   []IndexChange
 }
 
 // MaxAppendBytes bounds one append, so that the queue and a transaction are bounded too.

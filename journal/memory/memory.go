@@ -58,6 +58,9 @@ func open(s *store) *Journal {
 // Submit implements journal.Journal.
 func (j *Journal) Submit(a journal.Append, done func(journal.Result)) { j.queue.Submit(a, done) }
 
+// Hurry implements journal.Journal.
+func (j *Journal) Hurry() { j.queue.Hurry() }
+
 // Close implements journal.Journal.
 func (j *Journal) Close() error {
 	if !j.queue.Close() {

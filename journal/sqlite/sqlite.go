@@ -120,6 +120,9 @@ func Open(o Options) (_ *Journal, err error) {
 // Submit implements journal.Journal.
 func (j *Journal) Submit(a journal.Append, done func(journal.Result)) { j.queue.Submit(a, done) }
 
+// Hurry implements journal.Journal.
+func (j *Journal) Hurry() { j.queue.Hurry() }
+
 // Healthy implements journal.Journal. A disk that hangs does not return errors, but it does not take appends either.
 func (j *Journal) Healthy(ctx context.Context) error {
 	if err := j.usable(ctx); err != nil {

@@ -1,6 +1,7 @@
 // Package batch is the group commit that the engines share: a bounded queue of appends, from which one writer takes
-// whatever has gathered while it was busy with the batch before. Nobody lingers to make a batch larger: under load
-// batches grow by themselves, and a lone append goes at once.
+// whatever has gathered while it was busy with the batch before. An append that somebody waits for never lingers to make
+// a batch larger: under load batches grow by themselves, and a lone one goes at once. Lazy appends, which nobody waits
+// for, wait a little for company.
 //
 // Goroutines: any number submit, one (the engine's writer) takes, and one of the queue's own calls the appends' done
 // functions, so that a slow caller does not hold up the next commit.
@@ -19,6 +20,8 @@ const (
 	// A batch is full when it has maxAppends appends or has reached maxBytes.
 	maxAppends = 512
 	maxBytes   = 1 << 20
+	// linger is the longest that a batch of lazy appends waits for one that is not.
+	linger = 5 * time.Millisecond
 	// inFlight batches: one is written while the one before is being answered.
 	inFlight = 2
 )
@@ -33,6 +36,7 @@ type Item struct {
 // Queue holds the appends that wait for the writer.
 type Queue struct {
 	items   chan Item
+	hurry   chan struct{}
 	closing chan struct{}
 	answers chan []Item
 	free    chan []Item   // the batches that are not in flight
@@ -47,6 +51,7 @@ type Queue struct {
 func New() *Queue {
 	q := &Queue{
 		items:   make(chan Item, maxQueued),
+		hurry:   make(chan struct{}, 1),
 		closing: make(chan struct{}),
 		answers: make(chan []Item, inFlight),
 		free:    make(chan []Item, inFlight),
@@ -117,19 +122,53 @@ func (q *Queue) Take(wake <-chan struct{}) (batch []Item, ok bool) {
 	case <-wake:
 		return batch, true
 	}
-	for bytes := batch[0].Size(); len(batch) < maxAppends && bytes < maxBytes; {
-		select {
-		case item, open := <-q.items:
-			if !open {
-				return batch, true
-			}
-			bytes += item.Size()
-			batch = append(batch, item)
-		default:
-			return batch, true
+	lazy, bytes := batch[0].Lazy, batch[0].Size()
+	var late *time.Timer
+	for len(batch) < maxAppends && bytes < maxBytes {
+		item, open, more := q.next(lazy, &late)
+		if !more || !open {
+			break
 		}
+		lazy = lazy && item.Lazy
+		bytes += item.Size()
+		batch = append(batch, item)
+	}
+	if late != nil {
+		late.Stop()
 	}
 	return batch, true
+}
+
+// next takes what waits. A batch of lazy appends also waits for what comes, until it is late or somebody hurries; late
+// is set when it begins to wait.
+func (q *Queue) next(lazy bool, late **time.Timer) (item Item, open, more bool) {
+	select {
+	case item, open = <-q.items:
+		return item, open, true
+	default:
+	}
+	if !lazy {
+		return item, true, false
+	}
+	if *late == nil {
+		*late = time.NewTimer(linger)
+	}
+	select {
+	case item, open = <-q.items:
+		return item, open, true
+	case <-(*late).C:
+	case <-q.hurry:
+	case <-q.closing:
+	}
+	return item, true, false
+}
+
+// Hurry ends the waiting of lazy appends, of the batch that is being taken or of the next one.
+func (q *Queue) Hurry() {
+	select {
+	case q.hurry <- struct{}{}:
+	default: // it is known
+	}
 }
 
 // Answer has the results of a batch handed to their callers, in order.

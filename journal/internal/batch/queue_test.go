@@ -135,3 +135,52 @@ func TestWakeGivesAnEmptyBatch(t *testing.T) {
 		q.Wait()
 	})
 }
+
+func TestLazyAppendsWaitForCompany(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := batch.New()
+		lazy := anAppend()
+		lazy.Lazy = true
+		none := func(journal.Result) {}
+		take := func(during func()) (n int, took time.Duration) {
+			start := time.Now()
+			go during()
+			items, ok := q.Take(nil)
+			require.True(t, ok)
+			n, took = len(items), time.Since(start)
+			q.Answer(items)
+			return n, took
+		}
+		q.Submit(lazy, none)
+		n, took := take(func() {})
+		require.Equal(t, 1, n)
+		require.Equal(t, 5*time.Millisecond, took, "nobody came")
+
+		q.Submit(lazy, none)
+		n, took = take(func() {
+			time.Sleep(time.Millisecond)
+			q.Submit(lazy, none)
+			time.Sleep(time.Millisecond)
+			q.Submit(anAppend(), none)
+		})
+		require.Equal(t, 3, n)
+		require.Equal(t, 2*time.Millisecond, took, "it goes with the first that is not lazy")
+
+		q.Submit(lazy, none)
+		n, took = take(func() { time.Sleep(time.Millisecond); q.Hurry() })
+		require.Equal(t, 1, n)
+		require.Equal(t, time.Millisecond, took)
+
+		q.Hurry()
+		q.Submit(lazy, none)
+		_, took = take(func() {})
+		require.Zero(t, took, "a hurry that came before the batch was taken counts")
+
+		q.Submit(lazy, none)
+		_, took = take(func() { time.Sleep(time.Millisecond); q.Close() })
+		require.Equal(t, time.Millisecond, took)
+		require.Empty(t, takeAll(q))
+		q.Wait()
+	})
+}
