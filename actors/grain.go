@@ -215,7 +215,7 @@ func (g *grain) stop() {
 func (g *grain) passOn(left []call) {
 	left = slices.DeleteFunc(left, func(c call) bool {
 		_, answer := c.req.Command.(*lock.AnswerOpen)
-		return !answer
+		return !answer || c.from != nil // then the cluster sends it again
 	})
 	if len(left) == 0 {
 		return
