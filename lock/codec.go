@@ -9,10 +9,20 @@ import (
 // StateCodec names the form of MarshalState. A snapshot with another codec is ignored, and the stream is replayed.
 const StateCodec = "lock-state-1"
 
+// recordSize is what most records of an open fit into.
+const recordSize = 384
+
 // MarshalEvent writes a journaled event as a record: its type and its JSON.
 func MarshalEvent(e Event) (typ string, data []byte, err error) {
-	data, err = json.Marshal(e)
-	return e.EventType(), data, err
+	if a, ok := e.(appender); ok {
+		data, err = a.appendJSON(make([]byte, 0, recordSize))
+	} else {
+		data, err = json.Marshal(e)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("lock: event %s: %w", e.EventType(), err)
+	}
+	return e.EventType(), data, nil
 }
 
 // UnmarshalEvent reads what MarshalEvent wrote.

@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"encoding/json"
 	"reflect"
 	"testing"
 	"time"
@@ -75,6 +76,46 @@ func TestEventsComeBackFromTheJournal(t *testing.T) {
 	}
 	for _, e := range []Event{new(DeviceConnected), new(DeviceDisconnected)} {
 		require.False(t, Journaled(e))
+	}
+}
+
+// TestHandWrittenJSON holds what is written by hand against encoding/json, with all fields, none, and text of any sort.
+func TestHandWrittenJSON(t *testing.T) {
+	t.Parallel()
+	events := append(examples(), plain()...)
+	for _, text := range []string{`"`, `\`, "\n", "\x00", "\x7f", "ä", "日本", "\u2028", "<&>", "a b", "\xff"} {
+		stamp := Stamp{At: noon.Add(time.Nanosecond).In(time.FixedZone("", -3600)), LockUUID: UUID(text), OrgID: OrgID(text), By: text}
+		events = append(events,
+			&TempKeyUsed{Stamp: stamp, TempKeyID: TempKeyID(text), UserID: UserID(text), UsedCount: -1, RequestID: RequestID(text)},
+			&LockOpenRequested{Stamp: stamp, RequestID: RequestID(text), CommandID: CommandID(text), Reason: text, Session: Session{Node: text}},
+			&LockOpened{Stamp: stamp, CommandID: CommandID(text), Bolt: text},
+		)
+	}
+	written := 0
+	for _, e := range events {
+		if _, ok := e.(appender); !ok {
+			continue
+		}
+		written++
+		typ, data, err := MarshalEvent(e)
+		require.NoError(t, err)
+		reference, err := json.Marshal(e)
+		require.NoError(t, err)
+		require.JSONEq(t, string(reference), string(data))
+		got, err := UnmarshalEvent(typ, data)
+		require.NoError(t, err)
+		want, err := UnmarshalEvent(typ, reference)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	require.Equal(t, 3*2+3*11, written)
+
+	late := time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, e := range []Event{
+		&TempKeyUsed{Stamp: Stamp{At: late}}, &LockOpenRequested{Stamp: Stamp{At: late}}, &LockOpenRequested{Deadline: late}, &LockOpened{Stamp: Stamp{At: late}},
+	} {
+		_, _, err := MarshalEvent(e)
+		require.Error(t, err, "what encoding/json refuses is refused")
 	}
 }
 
