@@ -42,7 +42,7 @@ type terminal struct{ io.Writer }
 func main() {
 	var c commands
 	parser := kong.Must(&c, kong.Name("latchkey"), kong.Description(description), kong.ShortUsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}), config.Options())
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}), config.NameVariables())
 	run, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
 

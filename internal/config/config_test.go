@@ -21,7 +21,7 @@ func parse(t *testing.T, args ...string) (*config.Server, error) {
 			Locks int `default:"1"`
 		} `cmd:""`
 	}
-	parser, err := kong.New(&cli, kong.Name("latchkey"), config.Options())
+	parser, err := kong.New(&cli, kong.Name("latchkey"), config.NameVariables())
 	require.NoError(t, err)
 	_, err = parser.Parse(args)
 	return &cli.Serve.Server, err
@@ -92,11 +92,11 @@ func TestErrors(t *testing.T) {
 	}{
 		"unknown keys in the file": {
 			[]string{"--config", writeFile(t, "http-adr: x\ntls: {cart: y}\nhttp-addr: 127.0.0.1:1\n")},
-			[]string{"unknown: http-adr, tls-cart"},
+			[]string{"unknown keys: http-adr, tls-cart"},
 		},
-		"a key of another command": {[]string{"--config", writeFile(t, "locks: 5\n")}, []string{"unknown: locks"}},
-		"a file that names a file": {[]string{"--config", writeFile(t, "config: x\n")}, []string{"unknown: config"}},
-		"no such file":             {[]string{"--config", "does-not-exist.yaml"}, []string{"--config does-not-exist.yaml", "no such file"}},
+		"a key of another command": {[]string{"--config", writeFile(t, "locks: 5\n")}, []string{"unknown keys: locks"}},
+		"a file that names a file": {[]string{"--config", writeFile(t, "config: x\n")}, []string{"unknown keys: config"}},
+		"no such file":             {[]string{"--config", "does-not-exist.yaml"}, []string{"--config", "does-not-exist.yaml", "no such file"}},
 		"no YAML":                  {[]string{"--config", writeFile(t, "a: [\n")}, []string{"--config"}},
 		"a wrong value in the file": {
 			[]string{"--config", writeFile(t, "drain-timeout: soon\n")}, []string{"--drain-timeout"},
