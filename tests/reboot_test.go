@@ -1,0 +1,76 @@
+package tests
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/sim"
+)
+
+// Bar: a device that reboots between receiving and answering, and may lose its journal: the outcome is resolved, or the
+// open stays unknown and the use spent.
+func TestDeviceRebootsInTheMiddleOfAnOpen(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	cases := []struct {
+		at    sim.RebootPoint
+		loses bool // the journal
+		moves int
+		ends  lock.Outcome
+		uses  int64
+	}{
+		{sim.RebootBeforeJournal, false, 0, lock.Expired, 0},
+		{sim.RebootBeforeJournal, true, 0, lock.Unknown, 1},
+		{sim.RebootBeforeMotor, false, 0, lock.Unknown, 1}, // the journal says only that it began
+		{sim.RebootBeforeMotor, true, 0, lock.Unknown, 1},
+		{sim.RebootBeforeAnswer, false, 1, lock.Opened, 1},
+		{sim.RebootBeforeAnswer, true, 1, lock.Unknown, 1},
+		{sim.RebootAfterAnswer, false, 1, lock.Opened, 1},
+		{sim.RebootAfterAnswer, true, 1, lock.Opened, 1},
+	}
+	const rounds = 3 // of each case
+	creds := s.provision(t, len(cases)*rounds)
+	devices, keys, sessions := make([]*sim.Device, len(creds)), make([]guestKey, len(creds)), make([]string, len(creds))
+	for i, c := range creds {
+		devices[i] = s.device(t, c, travels(time.Duration(i%rounds)*50*time.Millisecond))
+		connect(t, devices[i])
+		keys[i], sessions[i] = s.newKey(t, c.LockID, 1), devices[i].Session()
+		devices[i].RebootInNextOpen(cases[i/rounds].at, cases[i/rounds].loses)
+	}
+	for i := range creds {
+		go func() { _, _ = s.open(t.Context(), true, keys[i], "r") }() // the answer is what the confirmation tells
+	}
+	for i, c := range cases {
+		for j := i * rounds; j < (i+1)*rounds; j++ {
+			awaitSession(t, devices[j], sessions[j])
+			s.awaitEnd(t, creds[j].LockID, "r")
+			require.Equal(t, c.ends, s.becomes(t, keys[j], "r", c.ends))
+			require.Len(t, devices[j].Movements(), c.moves, "%s, loses journal: %t", c.at, c.loses)
+			require.Equal(t, c.uses, s.listed(t, keys[j]).UsedCount, "%s, loses journal: %t", c.at, c.loses)
+		}
+		t.Logf("%d reboots %s, journal lost: %t: %d movements, %s, %d uses", rounds, c.at, c.loses, c.moves*rounds, c.ends, c.uses)
+	}
+	for i, c := range creds { // the locks work as before
+		key := s.newKey(t, c.LockID, 1)
+		s.mustOpen(t, key, "again")
+		s.becomes(t, key, "again", lock.Opened)
+		require.Len(t, devices[i].Movements(), cases[i/rounds].moves+1)
+	}
+	s.conclude(t)
+}
+
+// awaitEnd waits until the events of a lock tell how its only open so far has ended, whatever may still be learnt later.
+func (s *server) awaitEnd(t *testing.T, id int64, request string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		for _, e := range s.events(t, id) {
+			if e.Type == "LockOpened" || e.Type == "LockOpenFailed" {
+				return true
+			}
+		}
+		return false
+	}, patience, pollEvery, "the open %s of lock %d does not end", request, id)
+}

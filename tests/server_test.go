@@ -1,0 +1,141 @@
+package tests
+
+import (
+	"crypto/rand"
+	"fmt"
+	mrand "math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/journal/sqlite"
+	"github.com/latchkey/latchkey/sim"
+)
+
+// server is a `latchkey serve` that can be killed, and started again in the same folder and on the same address. What its
+// clients ask for goes to the ledger, and what its devices' motors do to their record, so that the invariants can be
+// checked in the end.
+type server struct {
+	*process
+	dir, url, ops string
+	superKey      string
+	args          []string
+	web           *http.Client
+	ledger        *ledger
+	motors        *sim.Recorder
+}
+
+var servingPattern = regexp.MustCompile(`(?m)msg=serving http=\S+ ops=(http\S+)`)
+
+// newServer starts a server in a new folder.
+func newServer(t *testing.T, args ...string) *server {
+	t.Helper()
+	s := &server{
+		superKey: rand.Text() + rand.Text(), dir: filepath.Join(t.TempDir(), "data"),
+		ledger: newLedger(), motors: sim.NewRecorder(nil),
+	}
+	keyFile := filepath.Join(t.TempDir(), "super-key")
+	require.NoError(t, os.WriteFile(keyFile, []byte(s.superKey), 0o600))
+	addr := quietAddr(t)
+	s.url = "http://" + addr
+	s.args = append([]string{
+		"serve", "--data-dir", s.dir, "--http-addr", addr, "--ops-addr", "127.0.0.1:0", "--super-key-file", keyFile,
+	}, args...)
+	transport := &http.Transport{MaxIdleConnsPerHost: 256}
+	t.Cleanup(transport.CloseIdleConnections)
+	s.web = &http.Client{Transport: transport, Timeout: 20 * time.Second, CheckRedirect: browser.CheckRedirect}
+	s.start(t)
+	return s
+}
+
+// start starts the program, again after a kill.
+func (s *server) start(t *testing.T) {
+	t.Helper()
+	s.process = launch(t, s.args...)
+	p := s.process
+	t.Cleanup(func() {
+		for _, bad := range []string{"DATA RACE", "panic", "goroutine 1 ["} {
+			if strings.Contains(p.stderr(), bad) {
+				t.Errorf("the server wrote %q:\n%s", bad, p.stderr())
+			}
+		}
+	})
+	s.waitFor(t, "the server serves", func(_, stderr string) bool { return servingPattern.MatchString(stderr) })
+	s.ops = match(t, servingPattern, s.stderr())
+}
+
+// restart kills the server with signal 9 and starts it again.
+func (s *server) restart(t *testing.T) {
+	t.Helper()
+	s.kill()
+	s.start(t)
+}
+
+// conclude stops the server in good order, checks the invariants, and returns the whole journal.
+func (s *server) conclude(t *testing.T) []journal.Record {
+	t.Helper()
+	s.signal(t, syscall.SIGTERM)
+	require.Equal(t, 0, s.exit(t), s.stderr())
+	records := s.records(t)
+	requireInvariants(t, &evidence{epoch: s.ledger.epoch, acts: s.ledger.all(), moves: s.motors.Movements(), records: records})
+	return records
+}
+
+// records reads the journal of a server that has ended, in whatever way.
+func (s *server) records(t *testing.T) []journal.Record {
+	t.Helper()
+	j, err := sqlite.Open(sqlite.Options{Path: filepath.Join(s.dir, "journal.db")})
+	require.NoError(t, err)
+	defer j.Close()
+	const page = 1000
+	var all []journal.Record
+	for {
+		after := uint64(0)
+		if len(all) > 0 {
+			after = all[len(all)-1].Position
+		}
+		records, err := j.ReadAll(t.Context(), after, page)
+		require.NoError(t, err)
+		if all = append(all, records...); len(records) < page {
+			return all
+		}
+	}
+}
+
+// Addresses come from below the range that the kernel hands out by itself, so that no outgoing connection takes the port of a
+// server that is down for a moment.
+const firstQuietPort, quietPorts = 20_000, 12_000
+
+var (
+	quietMu    sync.Mutex
+	quietTaken = make(map[int]bool)
+)
+
+func quietAddr(t *testing.T) string {
+	t.Helper()
+	quietMu.Lock()
+	defer quietMu.Unlock()
+	for range 100 {
+		port := firstQuietPort + mrand.N(quietPorts)
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		l, err := net.Listen("tcp", addr)
+		if err != nil || quietTaken[port] {
+			continue
+		}
+		quietTaken[port] = true
+		require.NoError(t, l.Close())
+		return addr
+	}
+	require.Fail(t, "no port is free")
+	return ""
+}
