@@ -2,19 +2,10 @@ package app_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -41,12 +32,12 @@ func options(t *testing.T) app.Options {
 }
 
 // status makes one request on a connection of its own.
-func status(t *testing.T, client *http.Client, url string) int {
+func status(t *testing.T, url string) int {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	require.NoError(t, err)
 	request.Close = true
-	response, err := client.Do(request)
+	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	return response.StatusCode
@@ -58,9 +49,9 @@ func TestStartServeStop(t *testing.T) {
 	for range 2 { // the second time on the data of the first
 		a, err := app.Start(t.Context(), o)
 		require.NoError(t, err)
-		require.Equal(t, http.StatusOK, status(t, http.DefaultClient, a.OpsURL()+"/readyz"))
-		require.Equal(t, http.StatusOK, status(t, http.DefaultClient, a.URL()+"/openapi.json"))
-		require.Equal(t, http.StatusUpgradeRequired, status(t, http.DefaultClient, a.URL()+"/devices/6f2c1f0e-8b7a-4d4e-9a55-0c1d2e3f4a5b/connect"))
+		require.Equal(t, http.StatusOK, status(t, a.OpsURL()+"/readyz"))
+		require.Equal(t, http.StatusOK, status(t, a.URL()+"/openapi.json"))
+		require.Equal(t, http.StatusUpgradeRequired, status(t, a.URL()+"/devices/6f2c1f0e-8b7a-4d4e-9a55-0c1d2e3f4a5b/connect"))
 		require.NoError(t, a.Stop())
 		require.NoError(t, a.Stop(), "a second stop does nothing")
 	}
@@ -81,44 +72,6 @@ func TestStartFailsHalfway(t *testing.T) {
 	a, err := app.Start(t.Context(), o)
 	require.NoError(t, err)
 	require.NoError(t, a.Stop())
-}
-
-func TestTLS(t *testing.T) {
-	t.Parallel()
-	o := options(t)
-	roots := x509.NewCertPool()
-	o.Config.TLSCert, o.Config.TLSKey = certificate(t, roots)
-	a, err := app.Start(t.Context(), o)
-	require.NoError(t, err)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
-	defer transport.CloseIdleConnections()
-	require.True(t, strings.HasPrefix(a.URL(), "https://"))
-	require.Equal(t, http.StatusOK, status(t, &http.Client{Transport: transport}, a.URL()+"/openapi.json"))
-	require.NoError(t, a.Stop())
-}
-
-// certificate makes a certificate for loopback that is its own root.
-func certificate(t *testing.T, roots *x509.CertPool) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	write := func(name, kind string, content []byte) string {
-		path := filepath.Join(t.TempDir(), name)
-		require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600))
-		return path
-	}
-	parsed, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	roots.AddCert(parsed)
-	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER)
 }
 
 // run runs the app beside the test; every start is handed over.

@@ -71,7 +71,7 @@ func run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = o.TLS
+	transport.TLSClientConfig = o.TLS.Clone() // the transport adds HTTP/2 to it, which WebSockets cannot speak
 	defer transport.CloseIdleConnections()
 	p := platform{server: o.Server, superKey: o.SuperKey, http: &http.Client{Transport: transport}}
 	if err := setUp(ctx, p, o.Dir, list); err != nil {
