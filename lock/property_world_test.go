@@ -52,7 +52,6 @@ type key struct {
 	acked   int       // the version that was acknowledged last
 	used    int64
 	revoked bool // and somebody was told so
-	users   map[RequestID]UserID
 }
 
 type asked struct {

@@ -43,7 +43,7 @@ func (s *suite) fields() {
 func (s *suite) gapless() {
 	s.add(event("a", 0, 3))
 	s.add(event("b", 0, 1))
-	s.refuse(event("b", 7, 5))
+	_ = s.refuse(event("b", 7, 5))
 	require.Equal(s, uint64(6), s.add(event("a", 3, 2)).Position)
 	require.Len(s, s.all(), 6)
 }

@@ -56,12 +56,12 @@ func (j *Journal) checkpointBeside() {
 			}
 			pass, err := j.checkpoint.conn.Prepare("PRAGMA wal_checkpoint(PASSIVE)")
 			if err != nil {
-				j.fail(err)
+				_ = j.fail(err) // it is kept, and every call returns it
 				break
 			}
 			inWAL, moved, err := checkpoint(pass)
 			if err != nil {
-				j.fail(err)
+				_ = j.fail(err) // it is kept, and every call returns it
 				break
 			}
 			if inWAL-moved <= finishPages {
@@ -95,7 +95,7 @@ func (j *Journal) watchWAL() {
 		inWAL, moved, err := checkpoint(w.statements.restart)
 		w.conn.SetBusyTimeout(busyTimeout)
 		if err != nil {
-			j.fail(err)
+			_ = j.fail(err) // it is kept, and every call returns it
 			return
 		}
 		if w.walPages = 0; moved < inWAL {
@@ -109,7 +109,7 @@ func (j *Journal) watchWAL() {
 	}
 	inWAL, _, err := checkpoint(w.statements.sizeOfWAL) // walPages is a guess on the high side
 	if err != nil {
-		j.fail(err)
+		_ = j.fail(err) // it is kept, and every call returns it
 		return
 	}
 	if w.walPages = inWAL; inWAL >= checkpointPages {
