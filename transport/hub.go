@@ -148,7 +148,7 @@ func (h *Hub) add(conn net.Conn, id lock.ID) error {
 
 // register gives a new socket a session with a number of its own.
 func (h *Hub) register(conn net.Conn, id lock.ID) *session {
-	s := &session{hub: h, conn: conn, lock: id}
+	s := &session{hub: h, conn: conn, lock: id, raw: rawOf(conn)}
 	s.reader.conn = conn
 	s.device.Session.Node = h.Node
 	now := h.elapsed()

@@ -165,32 +165,77 @@ func (s *session) mayStart() bool {
 	return true
 }
 
-// startFlush writes what waits: here when the caller may wait for the device, which only the goroutine that reads may.
+// startFlush writes what waits. Only the goroutine that reads may wait for the device, and writes all of it here. Others
+// write what the socket takes at once, which is nearly always everything; a goroutine of its own writes the rest.
 func (s *session) startFlush(here bool) {
-	if here {
-		s.flush()
-	} else {
-		s.hub.spawn(s.flush)
+	switch {
+	case here:
+		s.flush(nil)
+	case s.raw == nil:
+		s.hub.spawn(func() { s.flush(nil) })
+	default:
+		if rest := s.flushNow(); rest != nil {
+			s.hub.spawn(func() { s.flush(rest) })
+		}
 	}
 }
 
-// flush writes until nothing waits.
-func (s *session) flush() {
+// next takes what is to be written next; b is nil when nothing waits, and then this goroutine writes no more. last says
+// that nothing comes after it.
+func (s *session) next() (b *buffer, last bool) {
+	s.mu.Lock()
+	b, late := s.take(time.Now())
+	last = s.phase >= closing
+	s.writing = b != nil || last
+	if !s.writing && s.deadline {
+		s.deadline = false
+		_ = s.conn.SetWriteDeadline(time.Time{}) // one that has passed would end the next write at once
+	}
+	s.mu.Unlock()
+	for _, e := range late {
+		s.hub.refuse(s.lock, e, refusedExpired)
+	}
+	return b, last
+}
+
+// remainder is what the socket did not take at once.
+type remainder struct {
+	b    *buffer
+	sent int
+	last bool
+}
+
+// flushNow writes until nothing waits, and never waits for the device: what it cannot write it returns.
+func (s *session) flushNow() *remainder {
 	for {
-		s.mu.Lock()
-		b, late := s.take(time.Now())
-		last := s.phase >= closing
-		s.writing = b != nil || last
-		s.mu.Unlock()
-		for _, e := range late {
-			s.hub.refuse(s.lock, e, refusedExpired)
-		}
+		b, last := s.next()
 		if b == nil {
-			return
+			return nil
 		}
-		_ = s.conn.SetWriteDeadline(time.Now().Add(s.hub.WriteTimeout))
-		_, err := s.conn.Write(b.b)
+		sent := writeNow(s.raw, b.b)
+		if sent < len(b.b) || last {
+			return &remainder{b, sent, last}
+		}
 		putBuffer(b)
+	}
+}
+
+// flush writes the remainder, if there is one, and then until nothing waits.
+func (s *session) flush(rest *remainder) {
+	if rest == nil {
+		rest = &remainder{}
+	}
+	for b, sent, last := rest.b, rest.sent, rest.last; ; sent = 0 {
+		if b == nil {
+			if b, last = s.next(); b == nil {
+				return
+			}
+		}
+		s.deadline = true
+		_ = s.conn.SetWriteDeadline(time.Now().Add(s.hub.WriteTimeout))
+		_, err := s.conn.Write(b.b[sent:])
+		putBuffer(b)
+		b = nil
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			s.cutOff()
 			return

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/latchkey/latchkey/lock"
@@ -37,6 +38,7 @@ const (
 type session struct {
 	hub  *Hub
 	conn net.Conn
+	raw  syscall.RawConn // for writes that must not wait; nil: the socket has none, as under TLS
 	lock lock.ID
 
 	heard  atomic.Int64  // Hub.elapsed when the last frame came in
@@ -52,6 +54,7 @@ type session struct {
 	phase    phase
 	told     bool // the grain knows of the session
 	writing  bool // a goroutine is in flush, or has written the last frame
+	deadline bool // the socket has a write deadline; whoever is writing sets it
 	cause    string
 	clock    deviceClock
 	out      *buffer // frames that wait

@@ -24,3 +24,26 @@ func setUserTimeout(c *net.TCPConn, d time.Duration) error {
 	}
 	return failed
 }
+
+// rawOf gives the socket itself, if nothing lies between it and the connection.
+func rawOf(c net.Conn) syscall.RawConn {
+	tcp, plain := c.(*net.TCPConn)
+	if !plain {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// writeNow writes what the socket takes at once, and tells how much that was. Errors are left to the next write that
+// waits: it meets them too.
+func writeNow(raw syscall.RawConn, b []byte) (n int) {
+	_ = raw.Write(func(fd uintptr) bool {
+		n, _ = syscall.Write(int(fd), b)
+		return true // whatever came of it: do not wait
+	})
+	return max(n, 0)
+}
