@@ -85,7 +85,7 @@ func (j *Journal) saveSnapshots() (more bool) {
 		return false
 	}
 	if err := j.writer.save(some); err != nil {
-		j.fail(err)
+		_ = j.fail(err) // it is kept, and every call returns it
 		return false
 	}
 	if more {
