@@ -155,6 +155,3 @@ func (*DeviceConnected) EventType() string { return "DeviceConnected" }
 
 // EventType gives the type of the record.
 func (*DeviceDisconnected) EventType() string { return "DeviceDisconnected" }
-
-// EventType gives the type of the record.
-func (*CommandSent) EventType() string { return "CommandSent" }

@@ -2,7 +2,7 @@ package lock
 
 import "time"
 
-// Event is a fact about a lock. All but DeviceConnected, DeviceDisconnected and CommandSent go to the journal.
+// Event is a fact about a lock. All but DeviceConnected and DeviceDisconnected go to the journal.
 type Event interface {
 	EventType() string
 }
@@ -161,18 +161,12 @@ type (
 		Stamp
 		Session Session
 	}
-	// CommandSent tells on which session a command went out. The journaled events tell the same, and Decide makes none.
-	CommandSent struct {
-		Stamp
-		CommandID CommandID
-		Session   Session
-	}
 )
 
 // Journaled tells whether an event belongs in the journal.
 func Journaled(e Event) bool {
 	switch e.(type) {
-	case *DeviceConnected, *DeviceDisconnected, *CommandSent:
+	case *DeviceConnected, *DeviceDisconnected:
 		return false
 	}
 	return true

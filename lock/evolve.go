@@ -11,11 +11,6 @@ func Evolve(s *State, e Event) {
 	case *DeviceDisconnected:
 		s.Device = Device{}
 		return
-	case *CommandSent:
-		if cmd := s.command(e.CommandID); cmd != nil {
-			cmd.Session = e.Session
-		}
-		return
 	}
 	s.Version++
 	switch e := e.(type) {
