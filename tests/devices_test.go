@@ -75,3 +75,7 @@ func (s *server) newProxy(t *testing.T) *sim.Proxy {
 	t.Cleanup(func() { p.Close() })
 	return p
 }
+
+func credential(id int64, device, secret string) sim.Credential {
+	return sim.Credential{LockID: id, LockUUID: device, Secret: secret}
+}

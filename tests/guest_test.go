@@ -103,6 +103,9 @@ func (s *server) mustOpen(t *testing.T, key guestKey, request string) string {
 	return a.header.Get("Location")
 }
 
+// gone is the outcome of an open whose key was deleted, for its guest.
+const gone lock.Outcome = "gone"
+
 var outcomePattern = regexp.MustCompile(`data-outcome="([a-z]+)"`)
 
 // outcome reads what the confirmation page says of a request.
@@ -112,6 +115,9 @@ func (s *server) outcome(ctx context.Context, key guestKey, request string) (loc
 	a.tell(answer, err)
 	if err != nil {
 		return "", err
+	}
+	if answer.status == http.StatusNotFound {
+		return gone, nil
 	}
 	found := outcomePattern.FindStringSubmatch(answer.body)
 	if answer.status != http.StatusOK || found == nil {

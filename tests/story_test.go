@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type keyStory struct {
 	used  int64
 	// highest is the highest limit that the key ever had; nil: it was without one for a while.
 	highest *int64
+	deleted bool
 }
 
 type requestStory struct {
@@ -116,6 +118,10 @@ func (s *story) read(id lock.ID, e lock.Event) {
 				k.highest = k.limit
 			}
 		}
+	case *lock.TempKeyDeleted:
+		if k := s.keys[e.TempKeyID]; k != nil {
+			k.deleted = true
+		}
 	case *lock.TempKeyUsed:
 		s.useKey(id, e)
 	case *lock.TempKeyUseReturned:
@@ -131,9 +137,22 @@ func (s *story) read(id lock.ID, e lock.Event) {
 	case *lock.LockOpenFailed:
 		if e.RequestID == "" {
 			s.endCommand(e.CommandID, e.Outcome)
-		} else if r := s.requests[requestName(id, e.RequestID)]; r != nil {
-			r.withdrawn = true
+		} else {
+			s.withdraw(id, e)
 		}
+	}
+}
+
+// withdraw takes a request out of its command; a command without requests is over.
+func (s *story) withdraw(id lock.ID, e *lock.LockOpenFailed) {
+	r := s.requests[requestName(id, e.RequestID)]
+	if r == nil || r.command == nil || r.command.id != e.CommandID || r.command.outcome != lock.Reserved {
+		s.complain("I4: request %s leaves command %s, where it cannot leave", e.RequestID, e.CommandID)
+		return
+	}
+	r.withdrawn = true
+	if !slices.ContainsFunc(r.command.requests, func(r *requestStory) bool { return !r.withdrawn }) {
+		r.command.outcome = e.Outcome
 	}
 }
 
@@ -154,6 +173,9 @@ func (s *story) useKey(id lock.ID, e *lock.TempKeyUsed) {
 	if k == nil {
 		s.complain("I1: key %s is used and was never created", e.TempKeyID)
 		return
+	}
+	if k.deleted {
+		s.complain("I6: key %s is used after it was deleted", e.TempKeyID)
 	}
 	if e.UsedCount != k.used+1 {
 		s.complain("I1: key %s has %d uses after %d", e.TempKeyID, e.UsedCount, k.used)

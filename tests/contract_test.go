@@ -1,0 +1,154 @@
+package tests
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/lock"
+)
+
+// document is an OpenAPI document that answers are held against.
+type document struct {
+	file   string
+	doc    *openapi3.T
+	router routers.Router
+}
+
+var documents = sync.OnceValues(func() (all []document, err error) {
+	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
+	for _, file := range []string{"../api/openapi.yaml", "../api/testdata/reference-openapi.yaml"} {
+		doc, err := openapi3.NewLoader().LoadFromFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if err := doc.Validate(context.Background()); err != nil {
+			return nil, err
+		}
+		router, err := legacy.NewRouter(doc)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, document{file, doc, router})
+	}
+	return all, nil
+})
+
+// conforms makes a call, and holds its answer against every document that has the operation. It returns the operation in each
+// of these documents.
+func (s *server) conforms(t *testing.T, status int, method, path string, body any) (a *answer, in []string) {
+	t.Helper()
+	a = s.must(t, status, method, path, body)
+	all, err := documents()
+	require.NoError(t, err)
+	for _, d := range all {
+		r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, nil)
+		require.NoError(t, err)
+		route, params, err := d.router.FindRoute(r)
+		if err != nil {
+			continue // it is not one of this document's operations
+		}
+		err = openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
+			RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route},
+			Status:                 a.status, Header: a.header, Body: io.NopCloser(strings.NewReader(a.body)),
+		})
+		require.NoError(t, err, "%s %s is not as in %s: %s", method, path, d.file, a.body)
+		in = append(in, d.file+" "+method+" "+route.Path)
+	}
+	return a, in
+}
+
+// Bar: every operation, once and end to end, gives what the documents say; both of them know the two pages that the
+// reference was made from. The events are those of the reference.
+func TestEveryOperationIsAsDocumented(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	seen := make(map[string]int)
+	do := func(status int, method, path string, body any) *answer {
+		a, in := s.conforms(t, status, method, path, body)
+		for _, operation := range in {
+			seen[operation]++
+		}
+		return a
+	}
+	const post, get = http.MethodPost, http.MethodGet
+	device, key := uuid.NewString(), uuid.NewString()
+	now := time.Now().UTC()
+
+	do(201, post, "/organizations/hotel-9/api-keys", map[string]any{})
+	do(201, post, "/locks/1/CreateLock", map[string]any{"index": 1, "uuid": device, "serialNumber": "SN-1", "vendorName": "Acme",
+		"keys": []any{map[string]any{"uuid": "k1", "indexNumber": 3, "userId": "ann"}}})
+	do(200, post, "/locks/1/SetOwner", map[string]any{"userId": "ann"})
+	do(200, post, "/locks/1/SetOrganization", map[string]any{"orgId": "hotel-9"})
+	secret := do(200, post, "/locks/1/RotateDeviceSecret", map[string]any{}).said().Secret
+	terms := map[string]any{"tempKeyUuid": key, "accessMode": "public", "validFrom": now, "validUntil": now.Add(time.Hour), "maxUses": 3, "description": "Room 12"}
+	do(200, post, "/locks/1/create-temp-key", terms)
+	do(200, post, "/locks/1/update-temp-key", map[string]any{"tempKeyUuid": key, "maxUses": 4, "validUntil": now.Add(2 * time.Hour)})
+
+	do(502, post, "/locks/1/OpenLock", map[string]any{})
+	connect(t, s.device(t, credential(1, device, secret)))
+	opened := do(200, post, "/locks/1/OpenLock", map[string]any{"reason": "courier"})
+	require.Equal(t, string(lock.Opened), opened.said().Outcome)
+	to := do(303, post, "/temp-keys/"+key+"/open", nil).header.Get("Location")
+	page := do(200, get, "/temp-keys/"+key, nil)
+	require.Contains(t, page.header.Get("Content-Type"), "text/html")
+	do(200, get, to, nil)
+
+	// The two requests that the reference was made from are in both documents.
+	for _, path := range []string{"/locks/1/temp-keys", "/temp-keys/" + key + "/confirmation?offline=true", "/temp-keys/" + key + "/confirmation?offline=null"} {
+		a, in := s.conforms(t, 200, get, path, nil)
+		require.Len(t, in, 2, path)
+		require.NotEmpty(t, a.body)
+	}
+	require.Contains(t, s.must(t, 200, get, "/temp-keys/"+key+"/confirmation?offline=null", nil).body, `href="/temp-keys/`+key+`"`)
+	do(200, get, "/locks/1/basic-info", nil)
+	do(200, get, "/locks/1/details", nil)
+	do(404, get, "/locks/2/details", nil)
+	do(404, get, "/temp-keys/"+uuid.NewString(), nil)
+	do(400, get, "/locks/zero/temp-keys", nil)
+	do(200, post, "/locks/1/delete-temp-key", map[string]any{"tempKeyUuid": key})
+	do(404, post, "/temp-keys/"+key+"/open", nil)
+	do(200, get, "/locks/1/events", nil)
+
+	file, err := os.ReadFile("../api/testdata/reference-events.json")
+	require.NoError(t, err)
+	var reference struct{ Events map[string]*openapi3.Schema }
+	require.NoError(t, json.Unmarshal(file, &reference))
+	known, ours := make(map[string]bool), make(map[string]bool)
+	for i, e := range s.events(t, 1) {
+		require.EqualValues(t, i+1, e.Version)
+		schema := reference.Events[e.Type]
+		if schema == nil {
+			ours[e.Type] = true
+			continue
+		}
+		require.NoError(t, schema.VisitJSON(e.Event, openapi3.EnableJSONSchema2020()), "%s: %v", e.Type, e.Event)
+		known[e.Type] = true
+	}
+	for _, typ := range []string{"LockCreated", "OwnerSet", "OrganizationSet", "TempKeyCreated", "TempKeyUpdated", "TempKeyUsed", "LockOpenRequested", "TempKeyDeleted"} {
+		require.True(t, known[typ], typ)
+	}
+	require.True(t, ours["LockOpened"])
+	do(200, get, "/openapi.json", nil)
+	all, err := documents()
+	require.NoError(t, err)
+	for path, item := range all[0].doc.Paths.Map() {
+		for method := range item.Operations() {
+			require.Positive(t, seen[all[0].file+" "+method+" "+path], "%s %s was not called", method, path)
+		}
+	}
+	t.Logf("%d operations of two documents conform; %d types of events as in the reference, %d of our own", len(seen), len(known), len(ours))
+}

@@ -1,0 +1,268 @@
+package tests
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/sim"
+	"github.com/latchkey/latchkey/transport/wire"
+)
+
+const (
+	fleetLocks    = 20
+	fleetGuests   = 16
+	fleetKills    = 4
+	fleetKillGap  = 4 * time.Second // mean time between kills
+	fleetFloor    = 40              // answers a second before the first kill; with fewer the test shows nothing
+	liveKeys      = 3               // of a lock at a time
+	mostKeys      = modelledKeys    // of a lock during the test
+	guestPatience = 0.8             // the share of guests who repeat a request that got no answer
+)
+
+// estate is what platforms and guests do to the locks of a fleet: whatever they like, at random, at the same time.
+type estate struct {
+	s      *server
+	failed atomic.Pointer[error]
+
+	mu   sync.Mutex
+	keys map[int64][]guestKey // that were created and not yet deleted, by lock
+}
+
+func (e *estate) fail(err error) { e.failed.CompareAndSwap(nil, &err) }
+
+func (e *estate) someKey(random *rand.Rand) (guestKey, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	keys := e.keys[1+random.Int64N(fleetLocks)]
+	if len(keys) == 0 {
+		return guestKey{}, false
+	}
+	return keys[random.IntN(len(keys))], true
+}
+
+// guest opens doors with keys until the day is over.
+func (e *estate) guest(day, night context.Context, random *rand.Rand, number int) {
+	for i := 0; pause(day, time.Duration(random.IntN(150))*time.Millisecond); i++ {
+		key, ok := e.someKey(random)
+		if !ok {
+			continue
+		}
+		request := fmt.Sprintf("guest-%d-%d", number, i)
+		a, err := e.s.open(night, random.Float64() < guestPatience, key, request)
+		if err != nil {
+			continue // gave up, and will never know
+		}
+		switch a.status {
+		case http.StatusSeeOther:
+			if _, err := e.s.outcome(night, key, request); err != nil {
+				e.fail(err)
+			}
+		case http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		default:
+			e.fail(fmt.Errorf("an open was answered %d: %s", a.status, a.body))
+		}
+	}
+}
+
+// manager looks after one lock: it makes and changes and deletes keys, lists them, and opens by itself.
+func (e *estate) manager(day, night context.Context, random *rand.Rand, id int64) {
+	var mine []guestKey
+	made := 0
+	for i := 0; pause(day, time.Duration(50+random.IntN(250))*time.Millisecond); i++ {
+		var a *answer
+		var err error
+		switch n := random.IntN(10); {
+		case len(mine) == 0 || n < 3 && len(mine) < liveKeys && made < mostKeys:
+			var key guestKey
+			if key, a, err = e.s.createKey(night, id, random.Int64N(6)); err == nil {
+				mine, made = append(mine, key), made+1
+			}
+		case n < 4 && made < mostKeys:
+			i := random.IntN(len(mine))
+			key := mine[i]
+			mine = append(mine[:i:i], mine[i+1:]...)
+			a, err = e.s.deleteKey(night, key)
+			if err == nil && a.status == http.StatusNotFound && a.attempts > 1 {
+				a.status = http.StatusOK // an earlier attempt has deleted it
+			}
+		case n < 6:
+			key := mine[random.IntN(len(mine))]
+			limit := 1 + random.Int64N(8)
+			a, err = e.s.act(night, true, act{kind: limitKey, lock: lock.ID(id), key: key.uuid, limit: limit}, http.MethodPost,
+				fmt.Sprintf("/locks/%d/update-temp-key", id), map[string]any{"tempKeyUuid": key.uuid, "maxUses": limit})
+		case n < 8:
+			a, err = e.s.list(night, id)
+		default:
+			request := fmt.Sprintf("manager-%d-%d", id, i)
+			a, err = e.s.act(night, true, act{kind: openLock, lock: lock.ID(id), request: lock.RequestID(request)}, http.MethodPost,
+				fmt.Sprintf("/locks/%d/OpenLock", id), map[string]any{"requestId": request})
+			if err == nil && a.status == http.StatusBadGateway {
+				a.status = http.StatusOK // the device is away, or says no
+			}
+		}
+		e.mu.Lock()
+		e.keys[id] = append([]guestKey(nil), mine...)
+		e.mu.Unlock()
+		if err != nil || a.status != http.StatusOK {
+			e.fail(fmt.Errorf("the manager of lock %d: %v, %w", id, a, err))
+		}
+	}
+}
+
+// trouble gives a device faults of its own.
+func trouble(random *rand.Rand) sim.Faults {
+	f := sim.Faults{LatencyMax: time.Duration(random.IntN(40)) * time.Millisecond}
+	switch random.IntN(6) {
+	case 0:
+		f.DropEvery = 2 * time.Second
+	case 1:
+		f.RebootEvery, f.LoseJournal = 3*time.Second, random.IntN(2) == 0
+	case 2:
+		f.HalfOpenEvery, f.HalfOpenFor = 4*time.Second, time.Duration(1+random.IntN(9))*time.Second
+	case 3:
+		f.OpenRate, f.Refuse, f.Executed = 0.3, wire.CodeJammed, []string{"false", "true", "unknown"}[random.IntN(3)]
+	case 4:
+		f.OpenRate, f.Reboot = 0.2, []sim.RebootPoint{sim.RebootBeforeJournal, sim.RebootBeforeMotor, sim.RebootBeforeAnswer, sim.RebootAfterAnswer}[random.IntN(4)]
+		f.LoseJournal = random.IntN(2) == 0
+	case 5:
+		f.OpenRate, f.AnswerTwice, f.StrayAnswer = 0.3, true, true
+	}
+	return f
+}
+
+// Bar: all invariants hold while a fleet with all kinds of faults is used by everybody at once, and the server is killed
+// with signal 9 again and again.
+func TestFleetKeepsTheInvariants(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	fork := func() *rand.Rand { return rand.New(rand.NewPCG(seed, random.Uint64())) }
+
+	s := newServer(t)
+	e := &estate{s: s, keys: make(map[int64][]guestKey)}
+	creds := s.provision(t, fleetLocks)
+	devices := make([]*sim.Device, fleetLocks)
+	for i, c := range creds {
+		devices[i] = s.device(t, c, travels(time.Duration(random.IntN(60))*time.Millisecond))
+		connect(t, devices[i])
+		require.NoError(t, devices[i].SetFaults(trouble(random)))
+	}
+
+	day, evening := context.WithCancel(t.Context())
+	night, morning := context.WithTimeout(t.Context(), 2*patience) // who has asked by day still hears the answer
+	defer morning()
+	var people errgroup.Group
+	for i := range fleetGuests {
+		r := fork()
+		people.Go(func() error { e.guest(day, night, r, i); return nil })
+	}
+	for _, c := range creds {
+		r := fork()
+		people.Go(func() error { e.manager(day, night, r, c.LockID); return nil })
+	}
+	start := time.Now()
+	rate := 0.0
+	for kill := range fleetKills {
+		require.True(t, pause(t.Context(), fleetKillGap/2+time.Duration(random.Int64N(int64(fleetKillGap)))))
+		if kill == 0 {
+			rate = float64(len(s.ledger.all())) / time.Since(start).Seconds()
+		}
+		s.restart(t)
+	}
+	require.True(t, pause(t.Context(), fleetKillGap/2))
+	evening()
+	require.NoError(t, people.Wait())
+	lasted := time.Since(start)
+	if err := e.failed.Load(); err != nil {
+		require.NoError(t, *err)
+	}
+	require.Greater(t, rate, float64(fleetFloor), "so little load shows nothing")
+
+	// Everything heals, so that every open is resolved or unknown for ever, and the lists say what came of it.
+	for _, d := range devices {
+		require.NoError(t, d.SetFaults(sim.Faults{}))
+		d.Heal()
+	}
+	e.settle(t)
+	for _, c := range creds {
+		answer, err := s.list(t.Context(), c.LockID)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, answer.status)
+	}
+	records := s.conclude(t)
+	told := readStory(records)
+	outcomes, silent := make(map[lock.Outcome]int), 0
+	for _, c := range told.commands {
+		outcomes[c.outcome]++
+		if c.outcome == lock.Sent || c.outcome == lock.Reserved {
+			for _, r := range c.requests { // but for those that nobody could ask about when everything had settled
+				require.True(t, told.keys[r.key] != nil && told.keys[r.key].deleted, "request %s has no end", r.id)
+			}
+		}
+	}
+	for _, a := range s.ledger.all() {
+		if a.status == 0 {
+			silent++
+		}
+	}
+	require.Positive(t, outcomes[lock.Opened])
+	t.Logf("%.0f answers a second until the first of %d kills, %s in all; %d calls without an answer; %d requests in %d commands: %v; %d uses came back",
+		rate, fleetKills, lasted.Round(time.Second), silent, len(told.requests), len(told.commands), outcomes, len(told.returns))
+}
+
+// settle waits until nothing is on its way to any lock, as far as keys that were not deleted can tell, and every device that is
+// back has told what it knows.
+func (e *estate) settle(t *testing.T) {
+	t.Helper()
+	waiting := make(map[lock.RequestID]guestKey)
+	for _, a := range e.s.ledger.all() {
+		if a.kind == openByKey && a.accepted() {
+			waiting[a.request] = guestKey{a.lock, a.key}
+		}
+	}
+	require.Eventually(t, func() bool {
+		for request, key := range waiting {
+			outcome, err := e.s.outcome(t.Context(), key, string(request))
+			if err != nil || outcome == lock.Sent || outcome == lock.Reserved {
+				return false
+			}
+			delete(waiting, request)
+		}
+		return true
+	}, patience, pollEvery, "requests on their way")
+	require.Eventually(t, func() bool {
+		for id := range int64(fleetLocks) {
+			if e.s.unresolved(t, id+1) {
+				return false
+			}
+		}
+		return true
+	}, patience, pollEvery, "an open stays unresolved")
+}
+
+// unresolved tells whether the device of a lock has yet to say what became of an open.
+func (s *server) unresolved(t *testing.T, id int64) bool {
+	last := make(map[any]any)
+	for _, e := range s.events(t, id) {
+		if command := e.Event["commandId"]; command != nil {
+			last[command] = e.Event["reason"]
+		}
+	}
+	for _, reason := range last {
+		if reason == "no-answer" {
+			return true
+		}
+	}
+	return false
+}
