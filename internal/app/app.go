@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -172,7 +171,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	routes, err := api.New(api.Options{
-		Locks: apiLocks{locks}, APIKeys: keys, SuperKeyHash: superKeyHash, Tokens: tokens,
+		Locks: apiLocks{locks}, APIKeys: apiKeys{keys}, SuperKeyHash: superKeyHash, Tokens: tokens,
 		PublicURL: c.PublicURL, Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {
@@ -180,10 +179,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.onStop(func(context.Context) error { routes.Close(); return nil })
 
-	mux := http.NewServeMux()
-	mux.Handle("GET /devices/{lockUuid}/connect", hub)
-	mux.Handle("/", routes)
-	a.http, err = serveHTTP(c, mux, a.logger, a.fail)
+	a.http, err = serveHTTP(c, withDevices(hub, routes), a.logger, a.fail)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/latchkey/latchkey/internal/config"
@@ -19,6 +20,21 @@ const (
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 16 << 10
 )
+
+// withDevices puts the devices' address beside the API. A mux sees only paths that begin like it: a mux redirects paths
+// that are not clean, and the API answers these itself.
+func withDevices(devices, routes http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/devices/{lockUuid}/connect", devices)
+	mux.Handle("/", routes)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/devices/") {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		routes.ServeHTTP(w, r)
+	})
+}
 
 // httpServer is the address for guests, platforms and devices.
 type httpServer struct {

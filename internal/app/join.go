@@ -3,10 +3,14 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/latchkey/latchkey/actors"
 	"github.com/latchkey/latchkey/api"
+	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/tenant"
 )
 
 // apiLocks gives the API the locks in its own words.
@@ -16,7 +20,7 @@ type apiLocks struct{ *actors.Locks }
 func (l apiLocks) Events(ctx context.Context, id lock.ID, after uint64, limit int) ([]api.Event, uint64, error) {
 	records, total, err := l.Locks.Events(ctx, id, after, limit)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, inWordsOfAPI(err)
 	}
 	events := make([]api.Event, len(records))
 	for i, r := range records {
@@ -32,5 +36,43 @@ func (l apiLocks) FindTempKey(ctx context.Context, key lock.TempKeyID) (lock.ID,
 	if errors.As(err, &rejection) && rejection.Kind == lock.NotFound {
 		return 0, nil
 	}
-	return id, err
+	return id, inWordsOfAPI(err)
+}
+
+// Do gives a lock a command.
+func (l apiLocks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply, error) {
+	reply, err := l.Locks.Do(ctx, id, c)
+	return reply, inWordsOfAPI(err)
+}
+
+// apiKeys gives the API the organisations' keys in its own words.
+type apiKeys struct{ *tenant.Keys }
+
+// Create makes a key for an organisation.
+func (k apiKeys) Create(ctx context.Context, org lock.OrgID) (string, error) {
+	key, err := k.Keys.Create(ctx, org)
+	return key, inWordsOfAPI(err)
+}
+
+// Authenticate tells whose key it is.
+func (k apiKeys) Authenticate(ctx context.Context, key string) (lock.OrgID, error) {
+	org, err := k.Keys.Authenticate(ctx, key)
+	return org, inWordsOfAPI(err)
+}
+
+// inWordsOfAPI says of an error whether the command may have been executed. Rejections stay what they are. The order
+// matters: a failed store may also not know what it did last.
+func inWordsOfAPI(err error) error {
+	var rejection *lock.Error
+	switch {
+	case err == nil, errors.As(err, &rejection):
+		return err
+	case errors.Is(err, cluster.ErrUnknown), errors.Is(err, journal.ErrUnknown):
+		return fmt.Errorf("%w: %w", api.ErrTimeout, err)
+	case errors.Is(err, journal.ErrDeadline):
+		return fmt.Errorf("%w: %w", api.ErrBusy, err)
+	case errors.Is(err, journal.ErrFailed), errors.Is(err, journal.ErrClosed):
+		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
+	}
+	return err
 }
