@@ -101,7 +101,8 @@ func TestSnapshotsAreTakenAndOnlyUsedWhenTheyFit(t *testing.T) {
 		id := w.newLock()
 		key := w.newKey(id, 0)
 		w.connect(id, opens)
-		for i := range 100 {
+		const opened = minUnsaved/3 + 1 // three records each
+		for i := range opened {
 			_, err := w.open(id, key, request(i))
 			require.NoError(t, err)
 		}
@@ -119,7 +120,7 @@ func TestSnapshotsAreTakenAndOnlyUsedWhenTheyFit(t *testing.T) {
 		} {
 			after := start(t, j, nil)
 			after.own(id)
-			require.EqualValues(t, 100, after.keyOf(id, key).UsedCount)
+			require.EqualValues(t, opened, after.keyOf(id, key).UsedCount)
 			after.must(id, &lock.SetOwner{By: owner, UserID: lock.UserID(uuid.NewString())})
 			bad.Stream, bad.Version = Stream(id), after.must(id, &lock.GetLock{By: owner}).(*lock.Info).Version
 			after.stop()
@@ -131,7 +132,7 @@ func TestSnapshotsAreTakenAndOnlyUsedWhenTheyFit(t *testing.T) {
 
 			again := start(t, j, nil)
 			again.own(id)
-			require.EqualValues(t, 100, again.keyOf(id, key).UsedCount)
+			require.EqualValues(t, opened, again.keyOf(id, key).UsedCount)
 			again.stop()
 		}
 	})
