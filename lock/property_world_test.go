@@ -72,7 +72,7 @@ type command struct {
 
 func newWorld(t *rapid.T) *world {
 	w := &world{
-		now: noon, s: new(State), lines: []*line{{}}, paranoid: rapid.IntRange(0, 7).Draw(t, "paranoid") == 0,
+		now: noon, s: new(State), lines: []*line{{}}, paranoid: rapid.IntRange(0, 15).Draw(t, "paranoid") == 0,
 		live: map[TempKeyID]*key{}, requests: map[RequestID]*asked{}, commands: map[CommandID]*command{},
 	}
 	w.device = device{boot: 1, seen: map[CommandID]CommandStatus{}, w: w, journal: rapid.IntRange(0, 4).Draw(t, "caps") > 0}

@@ -62,7 +62,9 @@ const (
 	UserWhitelist AccessMode = "user-whitelist" // the users that the key names
 )
 
-// TempKey is a temporary key. Its window is [ValidFrom, ValidUntil): the first instant is inside, the last is not.
+// TempKey is a temporary key. Its window is [ValidFrom, ValidUntil), both in milliseconds: the first instant is inside,
+// the last is not. A motor may move until a millisecond before ValidUntil; an open that comes so late that nothing is
+// left of that is refused.
 type TempKey struct {
 	UUID           TempKeyID  `json:"uuid"`
 	AccessMode     AccessMode `json:"accessMode"`
