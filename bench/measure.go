@@ -111,7 +111,8 @@ func median(samples []sample) sample {
 	return samples[len(samples)/2]
 }
 
-const settle = 10 * time.Second
+// settle is long enough for the server to notice that it rests, and to give back what the burst of handshakes has left.
+const settle = 20 * time.Second
 
 // idle starts both servers again, and measures what connecting the idle locks adds to their memory.
 func (r *run) idle(ctx context.Context) error {
