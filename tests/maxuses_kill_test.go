@@ -15,7 +15,7 @@ import (
 // requests under the same IDs until they have an answer.
 func TestMaxUsesHoldsThroughKills(t *testing.T) {
 	t.Parallel()
-	const kills = 6
+	const kills = 8
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -33,7 +33,7 @@ func TestMaxUsesHoldsThroughKills(t *testing.T) {
 		for i := range starts {
 			starts[i] = time.Duration(random.IntN(400)) * time.Millisecond
 		}
-		killAfter := time.Duration(random.IntN(160)) * time.Millisecond // most of the uses go in the first moments
+		killAfter := time.Duration(random.Int64N(int64(travel + 50*time.Millisecond))) // most of the uses go in the first moments
 		var unanswered atomic.Int64
 		done := make(chan error, 1)
 		go func() {
