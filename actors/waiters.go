@@ -38,8 +38,12 @@ func (g *grain) await(o *op) {
 // withhold replies to a revocation when the commands that it names have ended, or its instant has passed.
 func (g *grain) withhold(o *op) {
 	o.safe = g.stillOnTheirWay(o.safe)
-	if len(o.safe) == 0 || len(g.waiters) >= maxWaiters {
+	if len(o.safe) == 0 {
 		g.answered(o)
+		return
+	}
+	if len(g.waiters) >= maxWaiters+maxWithheld { // opens leave this room, and an early reply would be a lie
+		o.say(g, &clusterpb.Failed{Reason: "too many callers wait for this lock to tell when the revocation is safe"})
 		return
 	}
 	g.metrics.withheld.Inc()

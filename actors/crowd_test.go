@@ -1,0 +1,38 @@
+package actors
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/lock"
+)
+
+// Whoever has a link can have as many callers wait as a grain has room for. A revocation waits all the same.
+func TestACrowdDoesNotHurryARevocation(t *testing.T) {
+	t.Parallel()
+	w := start(t, inMemory(t), func(o *Options) { o.OpenWait = 9 * time.Second })
+	id := w.newLock()
+	key := w.newKey(id, 0)
+	w.connect(id, silent)
+	first := opening(key, "again-and-again")
+	first.Lifetime = 9 * time.Second
+
+	var crowd sync.WaitGroup
+	defer crowd.Wait()
+	for range maxWaiters {
+		crowd.Go(func() {
+			ctx := within(t, 11*time.Second)
+			for _, err := w.Do(ctx, id, first); err != nil && ctx.Err() == nil; { // there are more of them than a mailbox holds
+				_, err = w.Do(ctx, id, first)
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return w.metric("waiters") >= maxWaiters }, 8*time.Second, 10*time.Millisecond)
+	deadline := w.must(id, &lock.GetTempKey{TempKeyID: key, RequestID: first.RequestID}).(*lock.TempKeyInfo).Open.Deadline
+	_, err := w.Do(within(t, 20*time.Second), id, &lock.DeleteTempKey{By: owner, TempKeyID: key})
+	require.NoError(t, err)
+	require.True(t, time.Now().After(deadline), "acknowledged %s too early", time.Until(deadline))
+}
