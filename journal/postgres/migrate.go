@@ -1,0 +1,49 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrationLock keeps the nodes that start together from migrating at the same time ("Ltch" in ASCII).
+const migrationLock = 0x4c746368
+
+// migrate brings the tables to the version that this program knows. A database that has it already is only read.
+func migrate(ctx context.Context, c *pgx.ConnConfig) (err error) {
+	c = c.Copy()
+	c.RuntimeParams["statement_timeout"] = "0" // a large table takes its time
+	db := stdlib.OpenDB(*c)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock))
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, folder,
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithTableName("latchkey_schema"))
+	if err != nil {
+		return err
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	has, knows, err := provider.GetVersions(ctx)
+	if err == nil && has > knows {
+		err = fmt.Errorf("schema %d is newer than this program, which knows %d", has, knows)
+	}
+	return err
+}

@@ -1,0 +1,156 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey/latchkey/journal"
+)
+
+// readAttempts is how often a query is tried when the connection is to blame: a pool finds out about connections that
+// broke while nobody used them when somebody does.
+const readAttempts = 4
+
+const recordFields = "r.stream, r.version, r.position, r.type, r.time, r.append_id, r.data"
+
+func toRecord(row pgx.CollectableRow) (r journal.Record, err error) {
+	var version, position int64
+	err = row.Scan(&r.Stream, &version, &position, &r.Type, &r.Time, &r.AppendID, &r.Data)
+	r.Version, r.Position, r.Time = uint64(version), uint64(position), r.Time.UTC()
+	return r, err
+}
+
+// query asks one question and collects its rows, on a connection of the pool.
+func query[T any](ctx context.Context, j *Journal, row pgx.RowToFunc[T], question string, args ...any) (all []T, err error) {
+	if err := j.use(ctx); err != nil {
+		return nil, err
+	}
+	defer j.reading.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(j.ctx, cancel)()
+
+	var delay backoff
+	for attempt := 1; ; attempt++ {
+		rows, err := j.pool.Query(ctx, question, args...)
+		if err == nil {
+			all, err = pgx.CollectRows(rows, row)
+		}
+		switch {
+		case err == nil:
+			return all, nil
+		case j.ctx.Err() != nil:
+			return nil, journal.ErrClosed
+		case ctx.Err() != nil || attempt == readAttempts || !disconnected(err) || errors.Is(err, errNotPrimary):
+			return nil, fmt.Errorf("postgres journal: %w", err)
+		}
+		select {
+		case <-time.After(delay.next()):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// use keeps the pool open until j.reading is done.
+func (j *Journal) use(ctx context.Context) error {
+	if err := j.usable(ctx); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return journal.ErrClosed
+	}
+	j.reading.Add(1)
+	return nil
+}
+
+// one returns the only row that a question can have.
+func one[T any](rows []T, err error) (value T, ok bool, _ error) {
+	if err != nil || len(rows) == 0 {
+		return value, false, err
+	}
+	return rows[0], true, nil
+}
+
+// Head implements journal.Journal.
+func (j *Journal) Head(ctx context.Context, stream string) (version uint64, lastAppendID string, err error) {
+	type head struct {
+		Version  int64
+		AppendID string
+	}
+	h, _, err := one(query(ctx, j, pgx.RowToStructByPos[head], "SELECT version, append_id FROM streams WHERE name = $1", stream))
+	return uint64(h.Version), h.AppendID, err
+}
+
+// Read implements journal.Journal.
+func (j *Journal) Read(ctx context.Context, stream string, after uint64, limit int) ([]journal.Record, error) {
+	return query(ctx, j, toRecord, "SELECT "+recordFields+` FROM records r
+		WHERE r.stream = $1 AND r.version > $2 ORDER BY r.version LIMIT $3`, stream, bounded(after), max(limit, 0))
+}
+
+// ReadAll implements journal.Journal.
+func (j *Journal) ReadAll(ctx context.Context, after uint64, limit int) ([]journal.Record, error) {
+	return query(ctx, j, toRecord, "SELECT "+recordFields+` FROM records r
+		WHERE r.position > $1 ORDER BY r.position LIMIT $2`, bounded(after), max(limit, 0))
+}
+
+// Claimed implements journal.Journal.
+func (j *Journal) Claimed(ctx context.Context, kind, key string) (stream string, err error) {
+	stream, _, err = one(query(ctx, j, pgx.RowTo[string], "SELECT stream FROM claims WHERE kind = $1 AND key = $2", kind, key))
+	return stream, err
+}
+
+// Entries implements journal.Journal.
+func (j *Journal) Entries(ctx context.Context, kind, key, after string, limit int) ([]journal.Entry, error) {
+	return query(ctx, j, pgx.RowToStructByPos[journal.Entry], `SELECT ref, stream FROM entries
+		WHERE kind = $1 AND key = $2 AND ref > $3 ORDER BY ref LIMIT $4`, kind, key, after, max(limit, 0))
+}
+
+// LoadSnapshot implements journal.Journal.
+func (j *Journal) LoadSnapshot(ctx context.Context, stream string) (journal.Snapshot, bool, error) {
+	return one(query(ctx, j, toSnapshot, "SELECT stream, version, codec, data FROM snapshots WHERE stream = $1", stream))
+}
+
+func toSnapshot(row pgx.CollectableRow) (s journal.Snapshot, err error) {
+	var version int64
+	err = row.Scan(&s.Stream, &version, &s.Codec, &s.Data)
+	s.Version = uint64(version)
+	return s, err
+}
+
+// bounded is a version or position as PostgreSQL knows it.
+func bounded(after uint64) int64 { return int64(min(after, math.MaxInt64)) }
+
+// Healthy implements journal.Journal. It asks the database, so that a node that has nothing to write knows too.
+func (j *Journal) Healthy(ctx context.Context) error {
+	if err := j.usable(ctx); err != nil {
+		return err
+	}
+	if err := j.trouble.Load(); err != nil {
+		return fmt.Errorf("postgres journal: appends do not get through: %w", *err)
+	}
+	type settings struct {
+		ReadOnly          bool
+		SynchronousCommit string
+		Fsync             string
+	}
+	s, _, err := one(query(ctx, j, pgx.RowToStructByPos[settings], `SELECT current_setting('transaction_read_only')::boolean,
+		current_setting('synchronous_commit'), current_setting('fsync')`))
+	switch {
+	case err != nil:
+		return err
+	case s.ReadOnly:
+		return fmt.Errorf("postgres journal: %w", errNotPrimary)
+	case s.SynchronousCommit == "off":
+		return errors.New("postgres journal: synchronous_commit is off, so a crash of PostgreSQL can lose what was acknowledged; turn it on")
+	case s.Fsync == "off":
+		return errors.New("postgres journal: fsync is off, so a power cut can lose what was acknowledged; turn it on")
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// The statement that stores a batch, as it is without index changes. The parts wait for each other through the data that
+// they read: the heads move, in the order of the names; then the counter is locked, and with it everybody else who has
+// records to commit; then the rest is written. `IS TRUE` keeps the planner from making a join of what is a look-up in a
+// hash table.
+const (
+	heads = `
+WITH chain AS MATERIALIZED (
+	SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) AS c(stream, expected, version, append_id)
+),`
+	store = `
+made AS (
+	INSERT INTO streams (name, version, append_id) SELECT stream, version, append_id FROM chain WHERE expected = 0
+	ON CONFLICT DO NOTHING RETURNING name
+), moved AS (
+	UPDATE streams s SET version = c.version, append_id = c.append_id FROM chain c
+	WHERE c.expected > 0 AND s.name = c.stream AND s.version = c.expected RETURNING s.name
+), accepted AS MATERIALIZED (
+	SELECT name FROM made UNION ALL SELECT name FROM moved
+), staged AS MATERIALIZED (
+	SELECT r.*, row_number() OVER (ORDER BY number) AS place
+	FROM unnest($5::text[], $6::bigint[], $7::timestamptz[], $8::text[], $9::text[], $10::bytea[])
+		WITH ORDINALITY AS r(stream, version, time, type, append_id, data, number)
+	WHERE (stream IN (SELECT name FROM accepted)) IS TRUE
+), counted AS (
+	UPDATE counter SET position = position + (SELECT count(*) FROM staged) WHERE EXISTS (SELECT FROM staged)
+	RETURNING position - (SELECT count(*) FROM staged) AS before
+), written AS (
+	INSERT INTO records (position, version, time, stream, type, append_id, data)
+	SELECT before + place, version, time, stream, type, append_id, data FROM counted, staged
+)`
+	result = `
+SELECT name, before FROM accepted, counted`
+
+	// With index changes, a chain that wants a claim of another stream is left out. A claim that comes up in the meantime
+	// violates the primary key, and the statement fails as a whole.
+	indexedHeads = `
+WITH wanted AS MATERIALIZED (
+	SELECT * FROM unnest($11::text[], $12::text[], $13::text[]) AS w(stream, kind, key)
+), taken AS MATERIALIZED (
+	SELECT w.stream FROM wanted w JOIN claims c ON c.kind = w.kind AND c.key = w.key WHERE c.stream <> w.stream
+), chain AS MATERIALIZED (
+	SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) AS c(stream, expected, version, append_id)
+	WHERE (stream NOT IN (SELECT stream FROM taken)) IS TRUE
+),`
+	index = `, claimed AS (
+	INSERT INTO claims (kind, key, stream) SELECT kind, key, stream FROM counted, wanted w
+	WHERE (stream IN (SELECT name FROM accepted)) IS TRUE
+		AND NOT EXISTS (SELECT FROM claims c WHERE c.kind = w.kind AND c.key = w.key)
+), put AS (
+	INSERT INTO entries (kind, key, ref, stream)
+	SELECT kind, key, ref, stream FROM counted, unnest($14::text[], $15::text[], $16::text[], $17::text[]) AS p(stream, kind, key, ref)
+	WHERE (stream IN (SELECT name FROM accepted)) IS TRUE
+	ON CONFLICT (kind, key, ref) DO UPDATE SET stream = excluded.stream
+), removed AS (
+	DELETE FROM entries e
+	USING counted, unnest($18::text[], $19::text[], $20::text[], $21::text[], $22::boolean[]) AS r(stream, kind, key, ref, anyone)
+	WHERE (r.stream IN (SELECT name FROM accepted)) IS TRUE
+		AND e.kind = r.kind AND e.key = r.key AND e.ref = r.ref AND (r.anyone OR e.stream = r.stream)
+)`
+
+	plainStatement   = heads + store + result
+	indexedStatement = indexedHeads + store + index + result
+)
+
+// arguments are the arrays of a plan.
+func (p *plan) arguments() (statement string, args []any) {
+	var h headColumns
+	var r recordColumns
+	for _, c := range p.chains {
+		h.add(c)
+		for _, a := range c.links {
+			r.add(a)
+		}
+	}
+	args = []any{h.stream, h.expected, h.version, h.appendID, r.stream, r.version, r.time, r.typ, r.appendID, r.data}
+	if len(p.claims)+len(p.entries) == 0 {
+		return plainStatement, args
+	}
+	var claims, puts, removes indexColumns
+	var anyone []bool
+	for at, stream := range p.claims {
+		claims.add(stream, at)
+	}
+	for at, c := range p.entries {
+		if c.put {
+			puts.add(c.stream, at)
+		} else {
+			removes.add(c.stream, at)
+			anyone = append(anyone, c.anyone)
+		}
+	}
+	return indexedStatement, append(args, claims.stream, claims.kind, claims.key, puts.stream, puts.kind, puts.key, puts.ref,
+		removes.stream, removes.kind, removes.key, removes.ref, anyone)
+}
+
+type headColumns struct {
+	stream, appendID  []string
+	expected, version []int64
+}
+
+func (h *headColumns) add(c *chain) {
+	h.stream, h.appendID = append(h.stream, c.stream), append(h.appendID, c.links[len(c.links)-1].ID)
+	h.expected, h.version = append(h.expected, int64(c.links[0].Expected)), append(h.version, int64(c.version))
+}
+
+type recordColumns struct {
+	stream, typ, appendID []string
+	version               []int64
+	time                  []time.Time
+	data                  [][]byte
+}
+
+func (r *recordColumns) add(a *pending) {
+	for i := range a.Records {
+		record := &a.Records[i]
+		r.stream, r.typ, r.appendID = append(r.stream, a.Stream), append(r.typ, record.Type), append(r.appendID, a.ID)
+		r.version = append(r.version, int64(a.Expected)+int64(i)+1)
+		r.time = append(r.time, kept(record.Time))
+		if record.Data == nil {
+			r.data = append(r.data, []byte{}) // nil would be NULL
+		} else {
+			r.data = append(r.data, record.Data)
+		}
+	}
+}
+
+type indexColumns struct{ stream, kind, key, ref []string }
+
+func (c *indexColumns) add(stream string, at place) {
+	c.stream, c.kind, c.key, c.ref = append(c.stream, stream), append(c.kind, at.kind), append(c.key, at.key), append(c.ref, at.ref)
+}
+
+// kept is a time as the journal keeps it.
+func kept(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// run stores what of the plan is not in conflict, and answers those. It returns the chains that were refused.
+func (p *plan) run(ctx context.Context, conn *pgx.Conn, known *knowledge) (refused []*chain, err error) {
+	statement, args := p.arguments()
+	rows, err := conn.Query(ctx, statement, args...)
+	if err != nil {
+		return nil, err
+	}
+	accepted := make(map[string]bool, len(p.chains))
+	var stream string
+	var before int64
+	if _, err := pgx.ForEachRow(rows, []any{&stream, &before}, func() error {
+		accepted[stream] = true
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	position := uint64(before)
+	for _, c := range p.chains {
+		if accepted[c.stream] {
+			position = c.happened(position, known)
+		} else {
+			refused = append(refused, c)
+		}
+	}
+	return refused, nil
+}

@@ -1,0 +1,248 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/latchkey/latchkey/journal"
+)
+
+const (
+	// closeGrace is how long Close waits for a database that is away.
+	closeGrace = 2 * time.Second
+	// resolveFor is how long an append without a deadline may stay in doubt.
+	resolveFor = 30 * time.Second
+	// maxClaimRaces is how often a statement that lost a race for a claim is tried again as a whole.
+	maxClaimRaces = 3
+)
+
+// writer is what the writing goroutine owns.
+type writer struct {
+	*Journal
+	config  *pgx.ConnConfig
+	conn    *pgx.Conn // nil: none, or none that is of use
+	delay   backoff
+	closing chan struct{}
+	giveUp  time.Time // when the patience of Close ends; zero while nobody has closed the journal
+	stopped chan struct{}
+}
+
+func newWriter(j *Journal, config *pgx.ConnConfig) *writer {
+	return &writer{Journal: j, config: config, closing: make(chan struct{}), stopped: make(chan struct{})}
+}
+
+// run is the writer goroutine. It ends when the queue is closed and everything in it was answered.
+func (w *writer) run() {
+	defer close(w.stopped)
+	var all []pending
+	var left []*pending
+	for {
+		items, ok := w.queue.Take(nil)
+		if !ok {
+			break
+		}
+		all, left = all[:0], left[:0]
+		for i := range items {
+			all = append(all, pending{Item: &items[i]})
+		}
+		for i := range all {
+			left = append(left, &all[i])
+		}
+		w.settle(left)
+		w.metrics.Answers(items)
+		w.queue.Answer(items)
+	}
+	w.disconnect()
+}
+
+// settle runs statements until every append has its answer: usually one statement.
+func (w *writer) settle(all []*pending) {
+	known := &knowledge{heads: map[string]uint64{}, taken: map[place]string{}}
+	since, claimRaces := time.Now(), 0
+	for left := all; ; {
+		if left = w.unanswered(left, since); len(left) == 0 {
+			return
+		}
+		p := planOf(left, known)
+		if len(p.chains) == 0 {
+			continue
+		}
+		err := w.store(p, known)
+		switch {
+		case err == nil:
+			w.delay = backoff{}
+		case !poisoned(err):
+			w.again(err, p)
+		case claimed(err) && claimRaces < maxClaimRaces:
+			claimRaces++
+		case size(p.chains) == 1:
+			only := p.chains[0].links[0]
+			w.log.Warn("PostgreSQL refused an append", "stream", only.Stream, "append", only.ID, "err", err)
+			only.fail(fmt.Errorf("%w: %w", journal.ErrInvalid, err))
+		default:
+			w.metrics.splits.Inc()
+			half := len(left) / 2
+			w.settle(left[:half])
+			w.settle(left[half:])
+			return
+		}
+	}
+}
+
+// unanswered leaves out the appends that have their answer, and those whose time is over.
+func (w *writer) unanswered(all []*pending, since time.Time) (left []*pending) {
+	now := time.Now()
+	givenUp := w.givenUp(now)
+	for _, a := range all {
+		late := !a.Deadline.IsZero() && !now.Before(a.Deadline)
+		switch {
+		case a.answered:
+		case a.doubt && (givenUp || late || now.Sub(since) > resolveFor):
+			w.metrics.resolved.WithLabelValues("unknown").Inc()
+			a.fail(fmt.Errorf("%w: %w", journal.ErrUnknown, w.cause()))
+		case a.doubt:
+			left = append(left, a)
+		case late:
+			a.fail(journal.ErrDeadline)
+		case givenUp:
+			a.fail(fmt.Errorf("%w: %w", journal.ErrClosed, w.cause()))
+		default:
+			left = append(left, a)
+		}
+	}
+	return left
+}
+
+// store runs a plan, and looks into what was refused. On an error the plan may be tried again.
+func (w *writer) store(p *plan, known *knowledge) error {
+	if err := w.connect(); err != nil {
+		return &notSent{err}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	defer cancel()
+	start := time.Now()
+	refused, err := p.run(ctx, w.conn, known)
+	if err != nil {
+		return err
+	}
+	w.trouble.Store(nil)
+	if stored := size(p.chains) - size(refused); stored > 0 {
+		w.metrics.Commit(stored, time.Since(start))
+	}
+	if len(refused) == 0 {
+		return nil
+	}
+	if err := w.lookInto(ctx, refused, known); err != nil {
+		return &notSent{err} // these questions change nothing
+	}
+	return nil
+}
+
+// notSent is an error that came before anything was asked of the database that could change it.
+type notSent struct{ error }
+
+func (e *notSent) Unwrap() error { return e.error }
+
+// connect makes sure that there is a connection.
+func (w *writer) connect() error {
+	if w.conn != nil && !w.conn.IsClosed() {
+		return nil
+	}
+	w.disconnect()
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, w.config)
+	if err != nil {
+		return err
+	}
+	w.conn = conn
+	w.metrics.reconnects.Inc()
+	return nil
+}
+
+// disconnect gives the connection up. The server may not have noticed yet.
+func (w *writer) disconnect() {
+	if w.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = w.conn.Close(ctx) // it is of no use, whatever it says
+	<-w.conn.PgConn().CleanupDone()
+	w.conn = nil
+}
+
+// again prepares for another try after an error that has to do with the database, rather than with what is in the plan.
+func (w *writer) again(err error, p *plan) {
+	if !harmless(err) {
+		for _, c := range p.chains {
+			for _, a := range c.links {
+				a.doubt = true
+			}
+		}
+	}
+	if before := w.trouble.Swap(&err); before == nil {
+		w.log.Warn("PostgreSQL does not take appends, trying again", "err", err)
+	}
+	w.metrics.retries.Inc()
+	if disconnected(err) {
+		w.disconnect()
+	}
+	<-time.After(w.delay.next())
+}
+
+// givenUp tells whether the journal was closed, and the database has been away for too long since.
+func (w *writer) givenUp(now time.Time) bool {
+	select {
+	case <-w.closing:
+	default:
+		return false
+	}
+	if w.giveUp.IsZero() {
+		w.giveUp = now.Add(closeGrace)
+	}
+	return w.trouble.Load() != nil && now.After(w.giveUp)
+}
+
+// cause is why the writer cannot write.
+func (w *writer) cause() error {
+	if err := w.trouble.Load(); err != nil {
+		return *err
+	}
+	return errors.New("the answer was lost")
+}
+
+// harmless tells whether a statement that failed has certainly not happened.
+func harmless(err error) bool {
+	var before *notSent
+	if errors.As(err, &before) || pgconn.SafeToRetry(err) {
+		return true
+	}
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && answer.SeverityUnlocalized == "ERROR"
+}
+
+// poisoned tells whether PostgreSQL objects to what is in a statement: bad data, a constraint, a row too large.
+func poisoned(err error) bool {
+	var answer *pgconn.PgError
+	if !errors.As(err, &answer) || answer.SeverityUnlocalized != "ERROR" {
+		return false
+	}
+	switch answer.Code[:2] {
+	case "22", "23", "54":
+		return true
+	}
+	return false
+}
+
+// claimed tells whether another node has made a claim while the statement was on its way.
+func claimed(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && answer.Code == "23505" && strings.HasPrefix(answer.ConstraintName, "claims")
+}
