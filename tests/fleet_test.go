@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,9 +22,9 @@ import (
 const (
 	fleetLocks    = 20
 	fleetGuests   = 16
-	fleetKills    = 4
-	fleetKillGap  = 4 * time.Second // mean time between kills
-	fleetFloor    = 40              // answers a second before the first kill; with fewer the test shows nothing
+	fleetGap      = 4 * time.Second // mean time between two troubles of the server
+	fleetFloor    = 40              // answers a second before the first of them; with fewer the test shows nothing
+	zombieSleep   = 7 * time.Second // longer than a member's lease
 	liveKeys      = 3               // of a lock at a time
 	mostKeys      = modelledKeys    // of a lock during the test
 	guestPatience = 0.8             // the share of guests who repeat a request that got no answer
@@ -140,6 +141,26 @@ func trouble(random *rand.Rand) sim.Faults {
 	return f
 }
 
+// serverTroubles are what happens to the server while the fleet is used, in this order.
+var serverTroubles = []struct {
+	name   string
+	happen func(*testing.T, *server)
+}{
+	{"kill -9", func(t *testing.T, s *server) { s.restart(t) }},
+	{"frozen until its lease is over", func(t *testing.T, s *server) {
+		s.signal(t, syscall.SIGSTOP)
+		pause(t.Context(), zombieSleep)
+		s.signal(t, syscall.SIGCONT)
+	}},
+	{"kill -9", func(t *testing.T, s *server) { s.restart(t) }},
+	{"stopped in good order", func(t *testing.T, s *server) {
+		s.signal(t, syscall.SIGTERM)
+		require.Equal(t, 0, s.exit(t))
+		s.start(t)
+	}},
+	{"kill -9", func(t *testing.T, s *server) { s.restart(t) }},
+}
+
 // Bar: all invariants hold while a fleet with all kinds of faults is used by everybody at once, and the server is killed
 // with signal 9 again and again.
 func TestFleetKeepsTheInvariants(t *testing.T) {
@@ -173,14 +194,15 @@ func TestFleetKeepsTheInvariants(t *testing.T) {
 	}
 	start := time.Now()
 	rate := 0.0
-	for kill := range fleetKills {
-		require.True(t, pause(t.Context(), fleetKillGap/2+time.Duration(random.Int64N(int64(fleetKillGap)))))
-		if kill == 0 {
+	for i, trouble := range serverTroubles {
+		require.True(t, pause(t.Context(), fleetGap/2+time.Duration(random.Int64N(int64(fleetGap)))))
+		if i == 0 {
 			rate = float64(len(s.ledger.all())) / time.Since(start).Seconds()
 		}
-		s.restart(t)
+		t.Logf("%5.1f s: %s", time.Since(start).Seconds(), trouble.name)
+		trouble.happen(t, s)
 	}
-	require.True(t, pause(t.Context(), fleetKillGap/2))
+	require.True(t, pause(t.Context(), fleetGap/2))
 	evening()
 	require.NoError(t, people.Wait())
 	lasted := time.Since(start)
@@ -217,8 +239,8 @@ func TestFleetKeepsTheInvariants(t *testing.T) {
 		}
 	}
 	require.Positive(t, outcomes[lock.Opened])
-	t.Logf("%.0f answers a second until the first of %d kills, %s in all; %d calls without an answer; %d requests in %d commands: %v; %d uses came back",
-		rate, fleetKills, lasted.Round(time.Second), silent, len(told.requests), len(told.commands), outcomes, len(told.returns))
+	t.Logf("%.0f answers a second before the first trouble, %s in all; %d calls without an answer; %d requests in %d commands: %v; %d uses came back",
+		rate, lasted.Round(time.Second), silent, len(told.requests), len(told.commands), outcomes, len(told.returns))
 }
 
 // settle waits until nothing is on its way to any lock, as far as keys that were not deleted can tell, and every device that is

@@ -54,3 +54,30 @@ func TestOpenToAnOfflineLock(t *testing.T) {
 	t.Logf("back in time: 1 movement %d ms before its deadline; back late: 0 movements, the use came back", early.Movements()[0].MarginMs)
 	require.Equal(t, 1, count(s.conclude(t), "TempKeyUseReturned"))
 }
+
+// An open that is held survives kill -9 with its deadline.
+func TestHeldOpenSurvivesKill(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	creds := s.provision(t, 2)
+	early, late := s.device(t, creds[0]), s.device(t, creds[1])
+	keys := []guestKey{s.newKey(t, 1, 1), s.newKey(t, 2, 1)}
+	for _, key := range keys {
+		s.mustOpen(t, key, "r")
+	}
+	s.restart(t)
+	for _, key := range keys {
+		s.becomes(t, key, "r", lock.Reserved)
+	}
+	connect(t, early)
+	s.becomes(t, keys[0], "r", lock.Opened)
+	require.Len(t, early.Movements(), 1)
+
+	s.becomes(t, keys[1], "r", lock.Expired)
+	s.restart(t)
+	connect(t, late)
+	s.becomes(t, keys[1], "r", lock.Expired)
+	require.Empty(t, late.Movements())
+	require.Zero(t, s.listed(t, keys[1]).UsedCount)
+	s.conclude(t)
+}
