@@ -2,9 +2,11 @@ package postgres_test
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -26,10 +28,20 @@ func TestMain(m *testing.M) {
 // open opens the journal in a database of the shared server.
 func open(t testing.TB, database string) *postgres.Journal {
 	t.Helper()
-	j, err := postgres.Open(t.Context(), postgres.Options{URL: pgtest.Shared(t).URL(database)})
+	j, _ := openURL(t, pgtest.Shared(t).URL(database))
+	return j
+}
+
+// openURL opens the journal at a URL, with metrics that can be looked at. Its log is the test's.
+func openURL(t testing.TB, url string) (*postgres.Journal, *prometheus.Registry) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	j, err := postgres.Open(t.Context(), postgres.Options{
+		URL: url, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Registerer: registry,
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = j.Close() }) // a test may have closed it
-	return j
+	return j, registry
 }
 
 func TestJournal(t *testing.T) {

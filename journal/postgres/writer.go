@@ -18,6 +18,8 @@ const (
 	closeGrace = 2 * time.Second
 	// resolveFor is how long an append without a deadline may stay in doubt.
 	resolveFor = 30 * time.Second
+	// staleAfter is how long a connection may be idle before it is not trusted blindly.
+	staleAfter = time.Second
 	// maxClaimRaces is how often a statement that lost a race for a claim is tried again as a whole.
 	maxClaimRaces = 3
 )
@@ -27,6 +29,7 @@ type writer struct {
 	*Journal
 	config  *pgx.ConnConfig
 	conn    *pgx.Conn // nil: none, or none that is of use
+	used    time.Time // when it last answered
 	delay   backoff
 	closing chan struct{}
 	giveUp  time.Time // when the patience of Close ends; zero while nobody has closed the journal
@@ -131,7 +134,10 @@ func (w *writer) store(p *plan, known *knowledge) error {
 	if err != nil {
 		return err
 	}
-	w.trouble.Store(nil)
+	w.used = time.Now()
+	if w.trouble.Swap(nil) != nil {
+		w.log.Info("PostgreSQL takes appends again")
+	}
 	if stored := size(p.chains) - size(refused); stored > 0 {
 		w.metrics.Commit(stored, time.Since(start))
 	}
@@ -149,19 +155,20 @@ type notSent struct{ error }
 
 func (e *notSent) Unwrap() error { return e.error }
 
-// connect makes sure that there is a connection.
+// connect makes sure that there is a connection. One that nobody has used for a while is tried before anything is
+// entrusted to it: it may have broken long ago.
 func (w *writer) connect() error {
-	if w.conn != nil && !w.conn.IsClosed() {
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	if w.conn != nil && !w.conn.IsClosed() && (time.Since(w.used) < staleAfter || w.conn.Ping(ctx) == nil) {
 		return nil
 	}
 	w.disconnect()
-	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
-	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, w.config)
 	if err != nil {
 		return err
 	}
-	w.conn = conn
+	w.conn, w.used = conn, time.Now()
 	w.metrics.reconnects.Inc()
 	return nil
 }

@@ -63,31 +63,37 @@ func Start(ctx context.Context, parent string, more ...string) (_ *Server, err e
 	if s.who, err = unprivileged(); err != nil {
 		return nil, err
 	}
-	if s.dir, err = os.MkdirTemp(parent, "latchkey-pg-"); err != nil {
+	if err := s.makeFolder(parent); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(s.dir))
-		}
-	}()
-	if s.who != nil {
-		if err := os.Chown(s.dir, int(s.who.Uid), int(s.who.Gid)); err != nil {
-			return nil, err
-		}
+	if err = s.initialize(ctx); err == nil {
+		err = s.firstStart(ctx)
 	}
-	if err := s.initialize(ctx); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
+	return s, nil
+}
+
+// makeFolder makes a folder that only the server's user can enter.
+func (s *Server) makeFolder(parent string) (err error) {
+	if s.dir, err = os.MkdirTemp(parent, "latchkey-pg-"); err != nil || s.who == nil {
+		return err
+	}
+	return os.Chown(s.dir, int(s.who.Uid), int(s.who.Gid))
+}
+
+// firstStart finds a port for the server and starts it.
+func (s *Server) firstStart(ctx context.Context) (err error) {
 	for range startAttempts {
 		if s.port, err = freePort(); err != nil {
-			return nil, err
+			return err
 		}
 		if err = s.Up(ctx); !errors.Is(err, errEnded) {
-			return s, err
+			return err
 		}
 	}
-	return nil, err
+	return err
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
@@ -220,4 +226,27 @@ func freePort() (int, error) {
 		return 0, err
 	}
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// Standby starts a server that follows this one, in a folder of its own.
+func (s *Server) Standby(ctx context.Context) (*Server, error) {
+	standby := &Server{bin: s.bin, who: s.who, more: s.more}
+	if err := standby.makeFolder(filepath.Dir(s.dir)); err != nil {
+		return nil, err
+	}
+	backup := s.command(ctx, "pg_basebackup", "--pgdata", standby.data(), "--write-recovery-conf", "--checkpoint", "fast",
+		"--no-sync", "--host", s.dir, "--port", strconv.Itoa(s.port), "--username", User)
+	out, err := backup.CombinedOutput()
+	if err == nil {
+		err = standby.firstStart(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("pgtest: standby: %w\n%s", err, out), os.RemoveAll(standby.dir))
+	}
+	return standby, nil
+}
+
+// Promote makes a standby the primary.
+func (s *Server) Promote(ctx context.Context) error {
+	return s.Exec(ctx, "postgres", "SELECT 1/pg_promote()::int")
 }
