@@ -32,6 +32,7 @@ type said struct {
 	Event       *struct{ Type string }
 	TempKeys    []listedKey
 	Secret      string
+	Key         string
 	TotalEvents int
 	TotalPages  int
 	Events      []publicEvent
@@ -56,7 +57,7 @@ func (a *answer) said() said {
 	return s
 }
 
-// call makes one call, as the operator or as a guest. An error is a call without an answer: nobody knows what became of it.
+// call makes one call, as the operator or as a guest, unless the headers, which come in pairs, say otherwise. An error is a call without an answer: nobody knows what became of it.
 func (s *server) call(ctx context.Context, method, path string, body any, header ...string) (*answer, error) {
 	var reader io.Reader
 	if body != nil {
@@ -78,6 +79,9 @@ func (s *server) call(ctx context.Context, method, path string, body any, header
 	}
 	for i := 0; i < len(header); i += 2 {
 		request.Header.Set(header[i], header[i+1])
+		if header[i+1] == "" {
+			request.Header.Del(header[i])
+		}
 	}
 	response, err := s.web.Do(request)
 	if err != nil {
