@@ -121,7 +121,7 @@ func (s *server) write(w http.ResponseWriter, r *http.Request, status int, body 
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}
-	writeBytes(w, status, "application/json; charset=utf-8", b.Bytes())
+	writeBytes(w, status, mediaJSON, b.Bytes())
 	if b.Cap() <= maxPooledBuffer {
 		buffers.Put(b)
 	}
@@ -134,14 +134,25 @@ func (s *server) writePage(w http.ResponseWriter, r *http.Request, status int, p
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}
-	writeBytes(w, status, "text/html; charset=utf-8", b.Bytes())
+	h := w.Header()
+	// Links are secrets, so other sites get no referrer. Our own do: under no-referrer a browser would send the page's form with
+	// the origin null, and older ones, which do not send Sec-Fetch-Site, could not be told from another site.
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Content-Security-Policy", pages.ContentSecurityPolicy)
+	writeBytes(w, status, mediaHTML, b.Bytes())
 }
 
+// Values of Content-Type. Nobody changes them.
+var (
+	mediaJSON = []string{"application/json; charset=utf-8"}
+	mediaHTML = []string{"text/html; charset=utf-8"}
+)
+
 // writeBytes sends a whole answer. A caller that has left cannot be told anything, so its error is nobody's.
-func writeBytes(w http.ResponseWriter, status int, contentType string, body []byte) {
+func writeBytes(w http.ResponseWriter, status int, contentType []string, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h["Content-Type"] = contentType
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latchkey/latchkey/lock"
@@ -106,22 +105,21 @@ func defaulted(d, otherwise time.Duration) time.Duration {
 }
 
 // API serves the routes of openapi.yaml.
-type API struct {
-	router http.Handler
-	tokens *tokens
-}
+type API struct{ server *server }
 
 // ServeHTTP answers a request.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.server.serve(w, r) }
 
 // Close ends what runs in the background.
-func (a *API) Close() { a.tokens.close() }
+func (a *API) Close() { a.server.tokens.close() }
 
 // server carries out the operations.
 type server struct {
 	Options
 	publicURL *url.URL // nil: the host that the request names
+	router    chi.Router
 	spec      *spec
+	metrics   *metrics
 	tokens    *tokens
 	origins   *http.CrossOriginProtection
 }
@@ -144,22 +142,20 @@ func New(o Options) (*API, error) {
 			return nil, fmt.Errorf("api: PublicURL: %w", err)
 		}
 	}
-	m, err := newMetrics(o.Registerer)
-	if err != nil {
+	if s.metrics, err = newMetrics(o.Registerer); err != nil {
 		return nil, err
 	}
 	if s.tokens, err = newTokens(o.Tokens, o.Now, o.Logger); err != nil {
 		return nil, err
 	}
 
-	r := chi.NewRouter()
-	r.Use(s.begin, m.observe, s.recoverPanics, s.refuseIdentityHeaders, middleware.GetHead)
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoRoute) })
-	r.MethodNotAllowed(s.methodNotAllowed(r))
+	s.router = chi.NewRouter()
+	s.router.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoRoute) })
+	s.router.MethodNotAllowed(s.methodNotAllowed)
 	HandlerWithOptions(s, ChiServerOptions{
-		BaseRouter:       r,
+		BaseRouter:       s.router,
 		Middlewares:      []MiddlewareFunc{s.authenticate},
 		ErrorHandlerFunc: s.badParameter,
 	})
-	return &API{router: r, tokens: s.tokens}, nil
+	return &API{s}, nil
 }

@@ -30,7 +30,7 @@ func (s *server) authenticate(next http.Handler) http.Handler {
 		if method == http.MethodHead {
 			method = http.MethodGet
 		}
-		need := s.spec.security[method+" "+routeOf(r)]
+		need := s.spec.security[operation{method, routeOf(r)}]
 		if need == authNone {
 			next.ServeHTTP(w, r)
 			return

@@ -1,36 +1,86 @@
 package api_test
 
 import (
+	"context"
+	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/api"
+	"github.com/latchkey/latchkey/lock"
 )
 
-// discard is a writer that costs nothing, so that only our own side is measured.
-type discard struct{ h http.Header }
-
-func (d discard) Header() http.Header         { return d.h }
-func (d discard) Write(p []byte) (int, error) { return len(p), nil }
-func (d discard) WriteHeader(int)             {}
-
-func benchmark(b *testing.B, method, path, body string) {
-	s := newServer(b)
-	s.withLock(superKey)
-	for range 10 {
-		a := s.super("POST", "/locks/42/create-temp-key", `{"accessMode":"public","validFrom":"2026-05-01T10:00:00Z","validUntil":"2026-05-02T10:00:00Z","maxUses":5}`)
-		require.Equal(b, http.StatusOK, a.status)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		r := httptest.NewRequest(method, path, strings.NewReader(body))
-		r.Header.Set("X-API-Key", superKey)
-		r.Header.Set("Content-Type", "application/json")
-		s.handler.ServeHTTP(discard{http.Header{}}, r)
-	}
+// prompt answers at once, so that only the API's own cost is measured.
+type prompt struct {
+	opened *lock.OpenResult
+	listed *lock.TempKeyList
 }
 
-func BenchmarkListTempKeys(b *testing.B) { benchmark(b, "GET", "/locks/42/temp-keys", "") }
-func BenchmarkOpenLock(b *testing.B)     { benchmark(b, "POST", "/locks/42/OpenLock", `{"reason":"x"}`) }
+func (p *prompt) FindTempKey(context.Context, lock.TempKeyID) (lock.ID, error) { return 42, nil }
+
+func (p *prompt) Events(context.Context, lock.ID, uint64, int) ([]api.Event, uint64, error) {
+	return nil, 0, nil
+}
+
+func (p *prompt) Do(_ context.Context, _ lock.ID, c lock.Command) (lock.Reply, error) {
+	if _, ok := c.(*lock.ListTempKeys); ok {
+		return p.listed, nil
+	}
+	return p.opened, nil
+}
+
+func newPrompt() *prompt {
+	p := &prompt{
+		opened: &lock.OpenResult{Outcome: lock.Opened, RequestID: "request", CommandID: "command", Version: 12, Deadline: start},
+		listed: &lock.TempKeyList{ID: 42, UUID: deviceUUID},
+	}
+	for range 20 {
+		p.listed.TempKeys = append(p.listed.TempKeys, lock.TempKeyView{Status: lock.StatusValid, TempKey: lock.TempKey{
+			UUID: keyUUID, AccessMode: lock.Public, ValidFrom: start, ValidUntil: start.Add(24 * time.Hour), CreatedAt: start, CreatedBy: "super-key",
+		}})
+	}
+	return p
+}
+
+// discard is a writer that costs nothing.
+type discard struct {
+	h      http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header         { return d.h }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) WriteHeader(status int)      { d.status = status }
+
+func benchmark(b *testing.B, method, path, body string, want int) {
+	s := newServer(b, func(o *api.Options) { o.Locks = newPrompt() })
+	template, err := http.NewRequestWithContext(b.Context(), method, "http://localhost"+path, strings.NewReader(body))
+	require.NoError(b, err)
+	template.Header.Set("X-API-Key", superKey)
+	template.Header.Set("Content-Type", "application/json")
+	w := &discard{h: http.Header{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		r := *template
+		r.Body = io.NopCloser(strings.NewReader(body))
+		clear(w.h)
+		s.handler.ServeHTTP(w, &r)
+	}
+	require.Equal(b, want, w.status)
+}
+
+func BenchmarkGuestOpen(b *testing.B) {
+	benchmark(b, "POST", "/temp-keys/"+keyUUID+"/open", "", http.StatusSeeOther)
+}
+
+func BenchmarkOpenLock(b *testing.B) {
+	benchmark(b, "POST", "/locks/42/OpenLock", `{"reason":"x"}`, http.StatusOK)
+}
+
+func BenchmarkListTempKeys(b *testing.B) {
+	benchmark(b, "GET", "/locks/42/temp-keys", "", http.StatusOK)
+}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"crypto/rand"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -24,7 +23,7 @@ func (s *server) ShowTempKey(w http.ResponseWriter, r *http.Request, uuid TempKe
 		s.fail(w, r, err)
 		return
 	}
-	s.writePage(w, r, http.StatusOK, &pages.Key{Info: info, Now: s.Now(), RequestID: rand.Text()})
+	s.writePage(w, r, http.StatusOK, &pages.Key{Info: info, Now: s.Now(), RequestID: newName()})
 }
 
 // ShowConfirmation shows what became of a request to open.
@@ -81,15 +80,16 @@ func (s *server) OpenWithTempKey(w http.ResponseWriter, r *http.Request, uuid Te
 		return
 	}
 	o, err := ask[*lock.OpenResult](r.Context(), s, id, &lock.OpenWithTempKey{
-		By: callerOf(r), TempKeyID: key, RequestID: requestID, CommandID: lock.CommandID(rand.Text()),
+		By: callerOf(r), TempKeyID: key, RequestID: requestID, CommandID: lock.CommandID(newName()),
 		Lifetime: s.OpenLifetime, Hold: s.GuestHold,
 	})
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	query := url.Values{"offline": {strconv.FormatBool(o.Offline)}, "request": {string(o.RequestID)}}
-	w.Header().Set("Location", "/temp-keys/"+string(key)+"/confirmation?"+query.Encode())
+	w.Header()["Location"] = []string{
+		"/temp-keys/" + string(key) + "/confirmation?offline=" + strconv.FormatBool(o.Offline) + "&request=" + url.QueryEscape(string(o.RequestID)),
+	}
 	w.WriteHeader(http.StatusSeeOther)
 }
 

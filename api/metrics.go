@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -32,17 +31,11 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) observe(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
-		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-		defer func() {
-			route, method := routeOf(r), methodOf(r)
-			m.requests.WithLabelValues(route, method, statusClass(ww.Status())).Inc()
-			m.seconds.WithLabelValues(route, method).Observe(time.Since(start).Seconds())
-		}()
-		next.ServeHTTP(ww, r)
-	})
+// observe counts a request that was answered.
+func (m *metrics) observe(r *http.Request, status int, took time.Duration) {
+	route, method := routeOf(r), methodOf(r)
+	m.requests.WithLabelValues(route, method, statusClass(status)).Inc()
+	m.seconds.WithLabelValues(route, method).Observe(took.Seconds())
 }
 
 // methodOf keeps the label to the methods that HTTP knows: a caller may send any word.

@@ -2,26 +2,58 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
-	"strings"
+	"sync"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
-	"github.com/latchkey/latchkey/api/pages"
 	"github.com/latchkey/latchkey/lock"
 )
 
-// trace is what is known of a request while it is served.
+// trace is what is known of a request while it is served. It is the request's context too, and stands between the handlers
+// and the answer, so that a request is copied once and what surrounds it is one allocation.
 type trace struct {
-	requestID string
-	caller    lock.Caller
+	context.Context // ends with the request's time, or when the caller leaves
+	answer          answer
+	route           *chi.Context
+	requestID       string
+	caller          lock.Caller
 }
 
 type traceKey struct{}
+
+// Value finds the trace and, for the router, where it got to.
+func (t *trace) Value(key any) any {
+	switch key {
+	case traceKey{}:
+		return t
+	case chi.RouteCtxKey:
+		return t.route
+	}
+	return t.Context.Value(key)
+}
+
+// answer remembers the status of the answer.
+type answer struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader sends the status. As in net/http the first one counts.
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets an http.ResponseController reach the connection.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 func traceOf(r *http.Request) *trace { return r.Context().Value(traceKey{}).(*trace) }
 
@@ -29,83 +61,107 @@ func callerOf(r *http.Request) lock.Caller { return traceOf(r).caller }
 
 // routeOf is the template of the route, so that neither logs nor metrics have a value for each lock.
 func routeOf(r *http.Request) string {
-	if pattern := chi.RouteContext(r.Context()).RoutePattern(); pattern != "" {
-		return pattern
+	if r.Pattern == "" {
+		return "unmatched"
 	}
-	return "unmatched"
+	return r.Pattern
 }
 
 const maxRequestIDLength = 128
 
-// begin gives the request its ID and its time, and the answer the headers that every answer has.
-func (s *server) begin(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		t := &trace{requestID: r.Header.Get("X-Request-Id")}
-		if !visible(t.requestID, maxRequestIDLength) {
-			t.requestID = rand.Text()
-		}
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), traceKey{}, t), s.RequestTimeout)
-		defer cancel()
+// Values of headers that all answers share. Nobody changes them.
+var (
+	nosniff = []string{"nosniff"}
+	noStore = []string{"no-store"}
+)
 
-		h := w.Header()
-		h.Set("X-Request-Id", t.requestID)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-store")
-		// Links are secrets, so other sites get no referrer. Our own do: under no-referrer a browser would send the page's form with
-		// the origin null, and older ones, which do not send Sec-Fetch-Site, could not be told from another site.
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Content-Security-Policy", pages.ContentSecurityPolicy)
-		next.ServeHTTP(w, r.WithContext(ctx))
-	})
+var routeContexts = sync.Pool{New: func() any { return chi.NewRouteContext() }}
+
+// serve is what surrounds every operation: it gives the request its ID and its time, and the answer the headers that every
+// answer has, counts, and answers for panics.
+func (s *server) serve(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(r.Context(), s.RequestTimeout)
+	defer cancel()
+	t := &trace{Context: ctx, answer: answer{ResponseWriter: w}, route: routeContexts.Get().(*chi.Context), requestID: r.Header.Get("X-Request-Id")}
+	if !visible(t.requestID, maxRequestIDLength) {
+		t.requestID = newName()
+	}
+	h := w.Header()
+	h["X-Request-Id"] = []string{t.requestID}
+	h["X-Content-Type-Options"] = nosniff
+	h["Cache-Control"] = noStore
+
+	w, r = &t.answer, r.WithContext(t)
+	r.Pattern = "" // of a router before ours
+	defer func() {
+		s.metrics.observe(r, t.answer.status, time.Since(start))
+		t.route.Reset()
+		routeContexts.Put(t.route)
+	}()
+	defer s.recoverPanic(w, r)
+	if r.Method == http.MethodHead {
+		t.route.RouteMethod = http.MethodGet
+	}
+	if r.Header["X-Org-Id"] != nil || r.Header["X-User-Id"] != nil {
+		s.fail(w, r, errIdentity) // a proxy in front may trust these
+		return
+	}
+	s.router.ServeHTTP(w, r)
+}
+
+// newName makes a name that nobody else has, of 128 random bits. Names are no secrets.
+func newName() string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	var name [26]byte
+	for half := 0; half < len(name); half += len(name) / 2 {
+		bits := rand.Uint64()
+		for i := range len(name) / 2 {
+			name[half+i] = letters[bits%32]
+			bits >>= 5
+		}
+	}
+	return string(name[:])
 }
 
 // visible tells whether s consists of 1 to n visible ASCII characters.
 func visible(s string, n int) bool {
-	return s != "" && len(s) <= n && !strings.ContainsFunc(s, func(c rune) bool { return c < '!' || c > '~' })
-}
-
-func (s *server) recoverPanics(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			v := recover()
-			if v == nil {
-				return
-			}
-			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-				panic(v)
-			}
-			s.Logger.ErrorContext(r.Context(), "a request panicked", "panic", fmt.Sprint(v), "request_id", traceOf(r).requestID,
-				"method", r.Method, "route", routeOf(r), "stack", string(debug.Stack()))
-			s.fail(w, r, errPanic)
-		}()
-		next.ServeHTTP(w, r)
-	})
-}
-
-// refuseIdentityHeaders turns away callers that would say who they are without proof: a proxy in front may trust these.
-func (s *server) refuseIdentityHeaders(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header["X-Org-Id"] != nil || r.Header["X-User-Id"] != nil {
-			s.fail(w, r, errIdentity)
-			return
+	if s == "" || len(s) > n {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '!' || s[i] > '~' {
+			return false
 		}
-		next.ServeHTTP(w, r)
-	})
+	}
+	return true
+}
+
+// recoverPanic is deferred.
+func (s *server) recoverPanic(w http.ResponseWriter, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(v)
+	}
+	s.Logger.ErrorContext(r.Context(), "a request panicked", "panic", fmt.Sprint(v), "request_id", traceOf(r).requestID,
+		"method", r.Method, "route", routeOf(r), "stack", string(debug.Stack()))
+	s.fail(w, r, errPanic)
 }
 
 // methodNotAllowed names the methods that the address takes.
-func (s *server) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-			if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
-				w.Header().Add("Allow", method)
-				if method == http.MethodGet {
-					w.Header().Add("Allow", http.MethodHead)
-				}
+func (s *server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		if s.router.Match(chi.NewRouteContext(), method, r.URL.Path) {
+			w.Header().Add("Allow", method)
+			if method == http.MethodGet {
+				w.Header().Add("Allow", http.MethodHead)
 			}
 		}
-		s.fail(w, r, errMethod)
 	}
+	s.fail(w, r, errMethod)
 }
 
 // badParameter answers for the parameters that the generated code reads.

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"crypto/rand"
 	"net/http"
 
 	"github.com/latchkey/latchkey/lock"
@@ -10,7 +9,7 @@ import (
 // readRequestID checks the name of a request to open, or makes one for a request without.
 func readRequestID(name string) (lock.RequestID, error) {
 	if name == "" {
-		return lock.RequestID(rand.Text()), nil
+		return lock.RequestID(newName()), nil
 	}
 	if !visible(name, maxRequestIDLength) {
 		return "", badRequest("request-id-invalid", "requestId", "requestId must have 1 to 128 visible ASCII characters, without spaces")
@@ -36,7 +35,7 @@ func (s *server) OpenLock(w http.ResponseWriter, r *http.Request, id LockId) {
 		return
 	}
 	o, err := ask[*lock.OpenResult](r.Context(), s, lockID, &lock.OpenLock{
-		By: callerOf(r), RequestID: requestID, CommandID: lock.CommandID(rand.Text()), Reason: body.Reason, Lifetime: s.OpenLifetime,
+		By: callerOf(r), RequestID: requestID, CommandID: lock.CommandID(newName()), Reason: body.Reason, Lifetime: s.OpenLifetime,
 	})
 	if err != nil {
 		s.fail(w, r, err)

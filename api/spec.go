@@ -24,7 +24,13 @@ const (
 // spec is the document as it is served, and what it says about security.
 type spec struct {
 	json     []byte
-	security map[string]security // by method and route template
+	security map[operation]security
+}
+
+// operation names what a request asks for.
+type operation struct {
+	method string
+	route  string // the template
 }
 
 func loadSpec() (*spec, error) {
@@ -44,13 +50,13 @@ func loadSpec() (*spec, error) {
 	if err := json.Unmarshal(data, &parsed); err != nil {
 		return nil, fmt.Errorf("api: openapi.yaml: %w", err)
 	}
-	s := &spec{json: data, security: make(map[string]security)}
+	s := &spec{json: data, security: make(map[operation]security)}
 	for path, item := range parsed.Paths {
 		if item.Get != nil {
-			s.security["GET "+path] = securityOf(item.Get.Security)
+			s.security[operation{http.MethodGet, path}] = securityOf(item.Get.Security)
 		}
 		if item.Post != nil {
-			s.security["POST "+path] = securityOf(item.Post.Security)
+			s.security[operation{http.MethodPost, path}] = securityOf(item.Post.Security)
 		}
 	}
 	return s, nil
@@ -75,5 +81,5 @@ func securityOf(alternatives *[]map[string][]string) security {
 // GetOpenAPI serves the document.
 func (s *server) GetOpenAPI(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "public, max-age=300")
-	writeBytes(w, http.StatusOK, "application/json; charset=utf-8", s.spec.json)
+	writeBytes(w, http.StatusOK, mediaJSON, s.spec.json)
 }
