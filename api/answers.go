@@ -110,10 +110,22 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // maxPooledBuffer keeps the few large answers from staying in memory.
 const maxPooledBuffer = 64 << 10
 
-// write answers with JSON.
-func (s *server) write(w http.ResponseWriter, r *http.Request, status int, body any) {
+func newBuffer() *bytes.Buffer {
 	b := buffers.Get().(*bytes.Buffer)
 	b.Reset()
+	return b
+}
+
+func recycle(b *bytes.Buffer) {
+	if b.Cap() <= maxPooledBuffer {
+		buffers.Put(b)
+	}
+}
+
+// write answers with JSON.
+func (s *server) write(w http.ResponseWriter, r *http.Request, status int, body any) {
+	b := newBuffer()
+	defer recycle(b)
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(body); err != nil {
@@ -122,14 +134,12 @@ func (s *server) write(w http.ResponseWriter, r *http.Request, status int, body 
 		return
 	}
 	writeBytes(w, status, mediaJSON, b.Bytes())
-	if b.Cap() <= maxPooledBuffer {
-		buffers.Put(b)
-	}
 }
 
 func (s *server) writePage(w http.ResponseWriter, r *http.Request, status int, page pages.Page) {
-	var b bytes.Buffer
-	if err := page.Render(&b); err != nil {
+	b := newBuffer()
+	defer recycle(b)
+	if err := page.Render(b); err != nil {
 		s.Logger.ErrorContext(r.Context(), "a page could not be rendered", "error", err, "route", routeOf(r))
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return

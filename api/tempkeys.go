@@ -81,22 +81,10 @@ func (s *server) ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId)
 		s.fail(w, r, err)
 		return
 	}
-	answer := TempKeyList{TempKeys: make([]TempKey, len(list.TempKeys))}
-	base := s.link(r, "")
-	for i := range list.TempKeys {
-		k := &list.TempKeys[i]
-		users := make([]string, len(k.AllowedUserIDs))
-		for j, u := range k.AllowedUserIDs {
-			users[j] = string(u)
-		}
-		answer.TempKeys[i] = TempKey{
-			Uuid: string(k.UUID), LockId: int64(list.ID), LockUuid: string(list.UUID), AccessMode: k.AccessMode, AllowedUserIds: users,
-			ValidFrom: lock.Instant(k.ValidFrom), ValidUntil: lock.Instant(k.ValidUntil), MaxUses: k.MaxUses, UsedCount: k.UsedCount,
-			Description: k.Description, CreatedAt: lock.Instant(k.CreatedAt), CreatedBy: k.CreatedBy, Status: k.Status,
-			Url: base + string(k.UUID),
-		}
-	}
-	s.write(w, r, http.StatusOK, &answer)
+	b := newBuffer()
+	writeTempKeys(b, list, s.link(r, ""))
+	writeBytes(w, http.StatusOK, mediaJSON, b.Bytes())
+	recycle(b)
 }
 
 func userIDs(users []string) []lock.UserID {

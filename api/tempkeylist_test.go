@@ -1,0 +1,76 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/api"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// listing answers every command with one list.
+type listing struct {
+	*kernel
+	list *lock.TempKeyList
+}
+
+func (l listing) Do(context.Context, lock.ID, lock.Command) (lock.Reply, error) { return l.list, nil }
+
+// listOf gets a list over the API, and returns it with what encoding/json makes of the same.
+func listOf(t *testing.T, list *lock.TempKeyList) (got, want string) {
+	t.Helper()
+	s := newServer(t, func(o *api.Options) { o.Locks, o.PublicURL = listing{list: list}, "https://keys.example" })
+	expected := api.TempKeyList{TempKeys: []api.TempKey{}}
+	for _, k := range list.TempKeys {
+		users := []string{}
+		for _, u := range k.AllowedUserIDs {
+			users = append(users, string(u))
+		}
+		expected.TempKeys = append(expected.TempKeys, api.TempKey{
+			Uuid: string(k.UUID), LockId: int64(list.ID), LockUuid: string(list.UUID), AccessMode: k.AccessMode, AllowedUserIds: users,
+			ValidFrom: lock.Instant(k.ValidFrom), ValidUntil: lock.Instant(k.ValidUntil), MaxUses: k.MaxUses, UsedCount: k.UsedCount,
+			Description: k.Description, CreatedAt: lock.Instant(k.CreatedAt), CreatedBy: k.CreatedBy, Status: k.Status,
+			Url: "https://keys.example/temp-keys/" + string(k.UUID),
+		})
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	require.NoError(t, e.Encode(&expected))
+	a := s.super("GET", "/locks/42/temp-keys", "")
+	require.Equal(t, http.StatusOK, a.status)
+	return a.body, b.String()
+}
+
+func TestListsAreWhatTheDocumentSays(t *testing.T) {
+	t.Parallel()
+	five := int64(5)
+	list := &lock.TempKeyList{ID: 9007199254740991, UUID: deviceUUID}
+	got, want := listOf(t, list)
+	require.Equal(t, want, got)
+
+	at := time.Date(2026, 5, 1, 23, 59, 59, 999_999_999, time.FixedZone("", -9*3600-1800))
+	for i, text := range []string{
+		"", "plain <b>&", `quote " and \ backslash`, "tab\tline\n\x00\x1f\x7f", "Müller, \u4e2d\u6587 \U0001f511", "bad \xff utf-8 \xc3", "line\u2028separator",
+	} {
+		k := lock.TempKeyView{Status: lock.StatusUsedUp, TempKey: lock.TempKey{
+			UUID: keyUUID, AccessMode: lock.UserWhitelist, ValidFrom: at.AddDate(i, 0, i), ValidUntil: at.Add(time.Duration(i*i*i) * 37 * time.Millisecond),
+			CreatedAt: time.Date(1, 1, 1, 0, 0, i, i*1_234_567, time.UTC), CreatedBy: text, Description: text, UsedCount: int64(i),
+		}}
+		for range i {
+			k.AllowedUserIDs = append(k.AllowedUserIDs, lock.UserID(text))
+		}
+		if i%2 == 0 {
+			k.MaxUses = &five
+		}
+		list.TempKeys = append(list.TempKeys, k)
+	}
+	got, want = listOf(t, list)
+	require.Equal(t, want, got)
+}
