@@ -1,14 +1,15 @@
-// Command journalbench prints the figures that the SQLite engine of the journal is held to, beside what it must reach.
+// Command journalbench prints the figures that the engines of the journal are held to, beside what they must reach.
 // Everything is measured in one run on one disk, each figure next to what it is compared with, in rounds that take
-// turns. A disk whose fsync takes 1 ms is made by delaying the sync of everybody alike: of SQLite (in its VFS), of the
-// bare log and of the probe that measures F.
+// turns. A disk whose fsync takes 1 ms is made by delaying everybody alike: the sync of SQLite (in its VFS), of the bare
+// log and of the probe that measures F; and the commit of each transaction of PostgreSQL (by a trigger).
 //
 //	F     the p50 of fdatasync after a small write to a file that is laid out
 //	W     a log with the same group commit and fdatasync, but without any index
-//	CRUD  a row that is locked and counted up by UPDATE ... RETURNING through database/sql, at its best pool size
+//	CRUD  a row that is locked and counted up by UPDATE ... RETURNING, at the pool size that is best for it
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -33,6 +34,7 @@ func main() {
 	flag.DurationVar(&o.round, "round", time.Second, "length of one round")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds of each measurement; their median counts")
 	flag.IntVar(&o.records, "records", 200_000, "records in the journal that is opened after a kill -9")
+	engine := flag.String("engine", "all", "sqlite, postgres (which needs its server's programs on this machine) or all")
 	child := flag.String("fill", "", "for the benchmark's own use: fill the journal at this path until killed")
 	flag.Parse()
 	slog.SetLogLoggerLevel(slog.LevelWarn)
@@ -46,7 +48,7 @@ func main() {
 		return
 	}
 	o.dir = dir
-	err = run(o)
+	err = run(o, *engine)
 	if removed := os.RemoveAll(dir); err == nil {
 		err = removed
 	}
@@ -60,10 +62,22 @@ func exit(err error) {
 	}
 }
 
-func run(o options) error {
-	diskfault.Install()
+func run(o options, engine string) error {
 	t := &table{tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)}
 	defer t.Flush()
+	var errs []error
+	if engine != "postgres" {
+		errs = append(errs, runSQLite(o, t))
+	}
+	if engine != "sqlite" {
+		errs = append(errs, runPostgres(o, t))
+	}
+	return errors.Join(errs...)
+}
+
+// runSQLite prints the figures of the SQLite engine.
+func runSQLite(o options, t *table) error {
+	diskfault.Install()
 	t.row("SQLite journal", "fast disk", "1 ms fsync", "require", "")
 	t.row("--------------", "---------", "----------", "-------", "")
 	for _, measure := range []func(options, *table) error{
