@@ -56,6 +56,8 @@ func (d *discard) Header() http.Header         { return d.h }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d *discard) WriteHeader(status int)      { d.status = status }
 
+func (d *discard) SetReadDeadline(time.Time) error { return nil }
+
 func benchmark(b *testing.B, method, path, body string, want int) {
 	s := newServer(b, func(o *api.Options) { o.Locks = newPrompt() })
 	template, err := http.NewRequestWithContext(b.Context(), method, "http://localhost"+path, strings.NewReader(body))

@@ -89,6 +89,9 @@ func mediaType(r *http.Request) string {
 	if len(r.Header["Content-Type"]) != 1 {
 		return ""
 	}
+	if t := r.Header["Content-Type"][0]; t == "application/json" || t == "application/x-www-form-urlencoded" {
+		return t // as nearly all callers write it
+	}
 	t, params, err := mime.ParseMediaType(r.Header["Content-Type"][0])
 	if err != nil || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
 		return ""

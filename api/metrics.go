@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,10 +12,24 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+
+	mu    sync.RWMutex
+	known map[labels]series // guarded by mu; the vectors would look up every label of every request
+}
+
+type labels struct {
+	operation
+	class int // of status
+}
+
+type series struct {
+	requests prometheus.Counter
+	seconds  prometheus.Observer
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
+		known: make(map[labels]series),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "latchkey_api_requests_total", Help: "Requests by route template, method and class of status.",
 		}, []string{"route", "method", "status"}),
@@ -33,9 +48,21 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 
 // observe counts a request that was answered.
 func (m *metrics) observe(r *http.Request, status int, took time.Duration) {
-	route, method := routeOf(r), methodOf(r)
-	m.requests.WithLabelValues(route, method, statusClass(status)).Inc()
-	m.seconds.WithLabelValues(route, method).Observe(took.Seconds())
+	l := labels{operation{methodOf(r), routeOf(r)}, max(status, http.StatusOK) / 100} // 0: the answer is left to net/http
+	m.mu.RLock()
+	of, ok := m.known[l]
+	m.mu.RUnlock()
+	if !ok {
+		of = series{
+			m.requests.WithLabelValues(l.route, l.method, strconv.Itoa(l.class)+"xx"),
+			m.seconds.WithLabelValues(l.route, l.method),
+		}
+		m.mu.Lock()
+		m.known[l] = of
+		m.mu.Unlock()
+	}
+	of.requests.Inc()
+	of.seconds.Observe(took.Seconds())
 }
 
 // methodOf keeps the label to the methods that HTTP knows: a caller may send any word.
@@ -45,11 +72,4 @@ func methodOf(r *http.Request) string {
 		return r.Method
 	}
 	return "other"
-}
-
-func statusClass(status int) string {
-	if status == 0 {
-		status = http.StatusOK
-	}
-	return strconv.Itoa(status/100) + "xx"
 }
