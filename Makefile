@@ -45,7 +45,12 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	@scripts/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## all Go benchmarks, with allocations
+bench: build ## the product's figures, each beside its baseline in the same run: the server (latchkey bench) and the journal
+	./$(BIN) bench
+	$(GO) run ./journal/journalbench
+
+.PHONY: microbench
+microbench: ## all Go benchmarks, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
 
 .PHONY: generate
