@@ -71,6 +71,7 @@ func newMembership(o Options, metrics *metrics) *membership {
 	}
 	if m.alone {
 		m.ttl = max(m.ttl, aloneTTL)
+		m.patience = m.ttl // it renews seldom, which is no silence of etcd
 	}
 	m.self.Kinds = slices.Sorted(maps.Keys(o.Kinds))
 	return m
