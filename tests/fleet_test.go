@@ -21,7 +21,7 @@ const (
 	fleetGuests = 16
 	fleetGap    = 3 * time.Second // mean time between two troubles of the server
 	fleetFloor  = 20              // answers a second before the first of them; with fewer the test shows nothing
-	zombieSleep = 7 * time.Second // longer than a member's lease
+	zombieSleep = 7 * time.Second // longer than an open lives
 )
 
 // trouble gives a device faults of its own.
@@ -51,7 +51,7 @@ var serverTroubles = []struct {
 	happen func(*testing.T, *server)
 }{
 	{"kill -9", func(t *testing.T, s *server) { s.restart(t) }},
-	{"frozen until its lease is over", func(t *testing.T, s *server) {
+	{"frozen", func(t *testing.T, s *server) {
 		s.signal(t, syscall.SIGSTOP)
 		pause(t.Context(), zombieSleep)
 		s.signal(t, syscall.SIGCONT)
