@@ -2,7 +2,8 @@
 //
 // A stream is a gapless sequence of versions, starting at 1, that belongs to one grain. Every record also has a
 // position, which is gapless over all streams in the order of the commits. The engines are journal/sqlite
-// (embedded) and journal/memory (tests); journal/journaltest is the suite that each of them passes.
+// (embedded), journal/postgres (shared by a cluster) and journal/memory (tests); journal/journaltest is the suite that
+// each of them passes.
 package journal
 
 import (
@@ -41,6 +42,13 @@ type Journal interface {
 	SaveSnapshot(ctx context.Context, s Snapshot) error
 	// LoadSnapshot returns the snapshot of a stream; ok is false when there is none.
 	LoadSnapshot(ctx context.Context, stream string) (s Snapshot, ok bool, err error)
+
+	// Streams, Index and Snapshots return the rows of the whole journal, up to limit of them that come after `after`: for
+	// those that verify it. Streams and snapshots are in the byte order of the streams' names, index rows in that of their
+	// kinds, keys and refs.
+	Streams(ctx context.Context, after string, limit int) ([]Stream, error)
+	Index(ctx context.Context, after IndexRow, limit int) ([]IndexRow, error)
+	Snapshots(ctx context.Context, after string, limit int) ([]Snapshot, error)
 
 	// Healthy returns nil while the journal accepts appends, and otherwise why it does not.
 	Healthy(ctx context.Context) error
@@ -144,6 +152,21 @@ type IndexChange struct {
 type Entry struct {
 	Ref    string
 	Stream string
+}
+
+// IndexRow is a claim, whose Ref is empty, or an entry.
+type IndexRow struct {
+	Kind   string
+	Key    string
+	Ref    string
+	Stream string
+}
+
+// Stream is the head of a stream.
+type Stream struct {
+	Name     string
+	Version  uint64
+	AppendID string // of its last append
 }
 
 // Snapshot is a disposable copy of a stream's state at a version.

@@ -40,6 +40,7 @@ func Run(t *testing.T, open Open) {
 		"a missing stream is empty, not an error":             (*suite).missing,
 		"reads come in pages":                                 (*suite).pages,
 		"the newest snapshot is kept":                         (*suite).snapshots,
+		"the rows of the whole journal come in pages":         (*suite).whole,
 		"what was answered is there after a restart":          (*suite).restart,
 		"a reader of all positions misses nothing":            (*suite).readAllRace,
 		"racing writers of many streams leave no gap":         (*suite).racingWriters,

@@ -180,6 +180,9 @@ func (s *suite) closed() {
 		"ReadAll":      func(ctx context.Context) error { _, err := s.ReadAll(ctx, 0, 1); return err },
 		"Claimed":      func(ctx context.Context) error { _, err := s.Claimed(ctx, "k", "k"); return err },
 		"Entries":      func(ctx context.Context) error { _, err := s.Entries(ctx, "k", "k", "", 1); return err },
+		"Streams":      func(ctx context.Context) error { _, err := s.Streams(ctx, "", 1); return err },
+		"Index":        func(ctx context.Context) error { _, err := s.Index(ctx, journal.IndexRow{}, 1); return err },
+		"Snapshots":    func(ctx context.Context) error { _, err := s.Snapshots(ctx, "", 1); return err },
 		"SaveSnapshot": func(ctx context.Context) error { return s.SaveSnapshot(ctx, journal.Snapshot{Stream: "a", Version: 1}) },
 		"LoadSnapshot": func(ctx context.Context) error { _, _, err := s.LoadSnapshot(ctx, "a"); return err },
 	} {

@@ -1,6 +1,7 @@
 package journaltest
 
 import (
+	"context"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -91,6 +92,51 @@ func (s *suite) snapshots() {
 	_, ok, err := s.LoadSnapshot(s.ctx(), "nobody")
 	require.NoError(s, err)
 	require.False(s, ok)
+}
+
+// paged asks for pages of two until there are no more.
+func paged[T any](s *suite, page func(ctx context.Context, after T, limit int) ([]T, error)) (all []T) {
+	s.Helper()
+	var after T
+	for {
+		some, err := page(s.ctx(), after, 2)
+		require.NoError(s, err)
+		if len(some) == 0 {
+			return all
+		}
+		require.LessOrEqual(s, len(some), 2)
+		all, after = append(all, some...), some[len(some)-1]
+	}
+}
+
+func (s *suite) whole() {
+	s.add(event("b", 0, 3))
+	s.add(indexed("a", 0, claim("k", "x"), claim("j", "y"), claim("k", "z"), put("k", "x", "r2")))
+	s.add(indexed("c", 0, put("k", "x", "r1"), put("i", "x", "r1"), put("k", "x", "gone")))
+	s.add(indexed("c", 1, remove("k", "x", "gone")))
+	for _, stream := range []string{"c", "a", "b"} {
+		require.NoError(s, s.SaveSnapshot(s.ctx(), journal.Snapshot{Stream: stream, Version: 1, Codec: "v1", Data: []byte(stream)}))
+	}
+	require.Eventually(s, func() bool {
+		saved, err := s.Snapshots(s.ctx(), "", 10)
+		return err == nil && len(saved) == 3
+	}, patience, time.Millisecond)
+
+	require.Equal(s, []journal.Stream{
+		{Name: "a", Version: 1, AppendID: "a@0"}, {Name: "b", Version: 3, AppendID: "b@0"}, {Name: "c", Version: 2, AppendID: "c@1"},
+	}, paged(s, func(ctx context.Context, after journal.Stream, limit int) ([]journal.Stream, error) {
+		return s.Streams(ctx, after.Name, limit)
+	}))
+	require.Equal(s, []journal.IndexRow{
+		{Kind: "i", Key: "x", Ref: "r1", Stream: "c"}, {Kind: "j", Key: "y", Stream: "a"}, {Kind: "k", Key: "x", Stream: "a"},
+		{Kind: "k", Key: "x", Ref: "r1", Stream: "c"}, {Kind: "k", Key: "x", Ref: "r2", Stream: "a"}, {Kind: "k", Key: "z", Stream: "a"},
+	}, paged(s, s.Index))
+	require.Equal(s, []journal.Snapshot{
+		{Stream: "a", Version: 1, Codec: "v1", Data: []byte("a")}, {Stream: "b", Version: 1, Codec: "v1", Data: []byte("b")},
+		{Stream: "c", Version: 1, Codec: "v1", Data: []byte("c")},
+	}, paged(s, func(ctx context.Context, after journal.Snapshot, limit int) ([]journal.Snapshot, error) {
+		return s.Snapshots(ctx, after.Stream, limit)
+	}))
 }
 
 func (s *suite) restart() {

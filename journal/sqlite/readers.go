@@ -23,6 +23,7 @@ const (
 type reader struct {
 	conn                                          *sqlite.Conn
 	head, stream, all, claimed, entries, snapshot *sqlite.Stmt
+	streams, index, snapshots                     *sqlite.Stmt
 }
 
 // readers are the connections for reading. free has those that nobody is using, and is closed when none may be used.
@@ -67,6 +68,17 @@ func openReader(path string) (*reader, error) {
 			WHERE e.kind = ? AND e.key = ? AND e.ref > ? ORDER BY e.ref LIMIT ?`,
 		&r.snapshot: `SELECT version, codec, data FROM snapshots
 			WHERE stream = (SELECT id FROM streams WHERE name = ?)`,
+		&r.streams: `SELECT s.name, r.version, r.append_id FROM streams s LEFT JOIN records r ON r.stream = s.id
+				AND r.version = (SELECT max(version) FROM records WHERE stream = s.id)
+			WHERE s.name > ? ORDER BY s.name LIMIT ?`,
+		// Rows of streams that do not exist are shown too, to those that look for what is wrong.
+		&r.index: `SELECT i.kind, i.key, i.ref, coalesce(s.name, 'stream number ' || i.stream) FROM (
+				SELECT * FROM (SELECT kind, key, '' AS ref, stream FROM claims WHERE (kind, key) > (?1, ?2) ORDER BY kind, key LIMIT ?4)
+				UNION ALL
+				SELECT * FROM (SELECT kind, key, ref, stream FROM entries WHERE (kind, key, ref) > (?1, ?2, ?3) ORDER BY kind, key, ref LIMIT ?4)
+			) i LEFT JOIN streams s ON s.id = i.stream ORDER BY i.kind, i.key, i.ref LIMIT ?4`,
+		&r.snapshots: `SELECT s.name, x.version, x.codec, x.data FROM streams s JOIN snapshots x ON x.stream = s.id
+			WHERE s.name > ? ORDER BY s.name LIMIT ?`,
 	} {
 		if *statement, err = conn.Prepare(query); err != nil {
 			return nil, closeAfter(conn, err)
