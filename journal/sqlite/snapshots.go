@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"slices"
-	"sync"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -11,65 +9,13 @@ import (
 	"github.com/latchkey/latchkey/journal"
 )
 
-const (
-	// maxPending snapshots, or maxPendingBytes of them, wait for the writer. One more is left out.
-	maxPending      = 4096
-	maxPendingBytes = 32 << 20
-	// After a batch the writer saves at most maxSaved snapshots, or as many as it takes to reach maxSavedBytes.
-	maxSaved      = 16
-	maxSavedBytes = 64 << 10
-)
-
-// snapshots wait here until the writer has answered a batch, or is idle.
-type snapshots struct {
-	mu      sync.Mutex
-	pending map[string]journal.Snapshot
-	bytes   int
-}
-
-func newSnapshots() *snapshots { return &snapshots{pending: make(map[string]journal.Snapshot)} }
-
-// put keeps a snapshot for the writer. It returns false when there is no room.
-func (s *snapshots) put(snapshot journal.Snapshot) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old, waits := s.pending[snapshot.Stream]
-	if waits && old.Version >= snapshot.Version {
-		return true
-	}
-	grown := s.bytes + len(snapshot.Data) - len(old.Data)
-	if grown > maxPendingBytes || !waits && len(s.pending) >= maxPending {
-		return false
-	}
-	snapshot.Data = slices.Clone(snapshot.Data)
-	s.pending[snapshot.Stream], s.bytes = snapshot, grown
-	return true
-}
-
-// take returns some of the snapshots.
-func (s *snapshots) take() (some []journal.Snapshot, more bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	size := 0
-	for stream, snapshot := range s.pending {
-		if len(some) == maxSaved || size >= maxSavedBytes {
-			break
-		}
-		size += len(snapshot.Data)
-		some = append(some, snapshot)
-		delete(s.pending, stream)
-	}
-	s.bytes -= size
-	return some, len(s.pending) > 0
-}
-
 // SaveSnapshot implements journal.Journal.
 func (j *Journal) SaveSnapshot(ctx context.Context, s journal.Snapshot) error {
 	if err := j.usable(ctx); err != nil {
 		return err
 	}
-	if !j.snapshots.put(s) {
-		j.metrics.snapshotsLeftOut.Inc()
+	if !j.snapshots.Put(s) {
+		j.metrics.SnapshotsLeftOut.Inc()
 		return nil
 	}
 	j.nudge()
@@ -80,7 +26,7 @@ func (j *Journal) SaveSnapshot(ctx context.Context, s journal.Snapshot) error {
 // ends before it, which costs snapshots only, because the next append's fsync covers everything before that append.
 // It returns whether more are waiting.
 func (j *Journal) saveSnapshots() (more bool) {
-	some, more := j.snapshots.take()
+	some, more := j.snapshots.Take()
 	if len(some) == 0 || j.failure.Load() != nil {
 		return false
 	}

@@ -68,7 +68,7 @@ type Journal struct {
 	lock      *fileLock
 
 	queue      *batch.Queue
-	snapshots  *snapshots
+	snapshots  *batch.Snapshots
 	readers    *readers
 	writer     *writer
 	checkpoint *checkpointer
@@ -88,7 +88,7 @@ func Open(o Options) (_ *Journal, err error) {
 	}
 	j := &Journal{
 		log: o.Logger, onFailure: o.OnFailure, lock: lock,
-		queue: batch.New(), snapshots: newSnapshots(), wake: make(chan struct{}, 1),
+		queue: batch.New(), snapshots: batch.NewSnapshots(), wake: make(chan struct{}, 1),
 	}
 	defer func() {
 		if err != nil {
@@ -109,7 +109,7 @@ func Open(o Options) (_ *Journal, err error) {
 	if j.readers, err = openReaders(o.Path); err != nil {
 		return nil, err
 	}
-	if j.metrics, err = newMetrics(o.Registerer, j.queue.Depth); err != nil {
+	if j.metrics, err = newMetrics(o.Registerer, j.queue); err != nil {
 		return nil, err
 	}
 	go j.checkpointBeside()
@@ -173,7 +173,7 @@ func (j *Journal) Close() error {
 	j.queue.Wait()
 	<-j.writer.stopped
 	<-j.checkpoint.stopped
-	j.metrics.unregister()
+	j.metrics.Unregister()
 	j.readers.drain()
 	if failure := j.failure.Load(); failure != nil {
 		return *failure

@@ -223,7 +223,7 @@ func TestMetrics(t *testing.T) {
 		errs := together(t, j, []journal.Append{happened("a", version, 1), happened("a", version, 1)})
 		require.NoError(t, errs[0])
 		require.Error(t, errs[1])
-		require.Equal(t, map[string]float64{"claimed": 0, "conflict": 1, "deadline": 0, "durable": 1}, appends(t, registry))
+		require.Equal(t, map[string]float64{"claimed": 0, "conflict": 1, "deadline": 0, "durable": 1, "failed": 0, "invalid": 0, "unknown": 0}, appends(t, registry))
 		require.NoError(t, j.Close())
 	}
 	families, err := registry.Gather()

@@ -80,6 +80,7 @@ func (j *Journal) write() {
 		}
 		if len(items) > 0 {
 			j.commit(items, time.Now())
+			j.metrics.Answers(items)
 		}
 		j.queue.Answer(items)
 		j.saveSnapshots()
@@ -102,8 +103,9 @@ func (j *Journal) commit(items []batch.Item, now time.Time) {
 	staged, err := j.writer.transact(items, now)
 	j.committing.Store(nil)
 	switch {
-	case err == nil:
-		j.metrics.observe(items, staged, time.Since(start))
+	case err == nil && staged > 0:
+		j.metrics.Commit(staged, time.Since(start))
+	case err == nil: // all were refused
 	case !refused(err):
 		failure := j.fail(err)
 		if !errors.Is(err, errBeforeCommit) {
