@@ -69,5 +69,5 @@ func TestWhoMayOpen(t *testing.T) {
 	require.Len(t, d.Movements(), 3, "the guest, the owner and the platform")
 	s.must(t, 400, get, "/locks/1/details", nil, "X-Org-Id", "hotel")
 	s.must(t, 404, get, "/locks/1/temp-keys", nil, "X-API-Key", hostel)
-	require.Equal(t, 3, count(s.conclude(t), string((&lock.LockOpened{}).EventType())))
+	require.Equal(t, 3, count(s.conclude(t), (&lock.LockOpened{}).EventType()))
 }
