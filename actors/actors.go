@@ -49,7 +49,7 @@ const (
 
 	loadTimeout   = 10 * time.Second       // after which a load is given up, and its callers try again
 	appendTimeout = 10 * time.Second       // of an append that no caller's deadline bounds
-	replyMargin   = 100 * time.Millisecond // what an answer may take to its caller
+	replyMargin   = 100 * time.Millisecond // what an answer may take to its caller, or a tenth of the time that this one has
 )
 
 // Options describes the locks of one node. The zero value of a field takes its default.

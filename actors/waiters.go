@@ -30,7 +30,8 @@ func (g *grain) await(o *op) {
 	}
 	wait := g.OpenWait
 	if !o.req.Deadline.IsZero() {
-		wait = min(wait, time.Until(o.req.Deadline)-replyMargin)
+		left := time.Until(o.req.Deadline)
+		wait = min(wait, left-max(replyMargin, left/10))
 	}
 	g.wait(o, wait)
 }
