@@ -16,9 +16,13 @@ import (
 
 const (
 	readHeaderTimeout = 5 * time.Second
-	writeTimeout      = 30 * time.Second // of a whole answer; WebSockets leave the HTTP server and keep their own time
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 16 << 10
+	// The body of a request that is refused unread is still awaited before the connection's next request, and only this ends
+	// that: without it, whoever sends half a body keeps a connection for ever. It is longer than any operation takes, since the
+	// server also reads to notice callers that leave; and WebSockets do not have it.
+	readTimeout    = 15 * time.Second
+	writeTimeout   = 30 * time.Second // of a whole answer; WebSockets leave the HTTP server and keep their own time
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
 )
 
 // withDevices puts the devices' address beside the API. A mux sees only paths that begin like it: a mux redirects paths
@@ -55,6 +59,7 @@ func serveHTTP(c config.Server, handler http.Handler, logger *slog.Logger, fail 
 	s.server = &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

@@ -38,7 +38,6 @@ var arrows = map[string][]string{
 	"internal/app":    {"actors", "api", "cluster", "internal/config", "internal/ops", "journal", "lock", "tenant", "transport"},
 	"internal/demo":   {"sim"},
 	"internal/arch":   {},
-	"internal/warm":   {},
 	"bench":           {"internal/app", "internal/config", "lock", "sim", "transport/wire"},
 	"cmd":             {"bench", "internal/app", "internal/config", "internal/demo", "sim"},
 	"tests":           {},
