@@ -231,7 +231,14 @@ func (s *State) rotateDeviceSecret(c *RotateDeviceSecret, now time.Time) (Decisi
 	if c.Grace < 0 || c.Grace > maxSecretGrace {
 		return Decision{}, invalid("graceSeconds", "grace-invalid", "graceSeconds must be from 0 to 604800 (7 days)")
 	}
-	return s.done(&DeviceSecretRotated{Stamp: s.stamp(c.By.Name(), now), Hash: c.Hash, GraceUntil: millis(now.Add(c.Grace))})
+	d, err := s.done(&DeviceSecretRotated{Stamp: s.stamp(c.By.Name(), now), Hash: c.Hash, GraceUntil: millis(now.Add(c.Grace))})
+	if c.Grace == 0 && s.Device.Connected {
+		// Nobody can have the new secret yet. Whoever is connected came with one that is worth nothing from now on.
+		session := s.Device.Session
+		d.Events = append(d.Events, &DeviceDisconnected{Stamp: s.stamp("", now), Session: session})
+		d.Effects = append(d.Effects, &CloseSession{Session: session, Cause: CauseCredentials})
+	}
+	return d, err
 }
 
 func (s *State) authenticateDevice(c *AuthenticateDevice, now time.Time) (Decision, error) {

@@ -107,7 +107,7 @@ type (
 		CallID  string
 		AckSeq  uint64
 	}
-	// CloseSession ends a session that is not the lock's newest any more, or that missed a deadline.
+	// CloseSession ends a session that is not the lock's newest any more, that missed a deadline, or whose secret was withdrawn.
 	CloseSession struct {
 		Session Session
 		Cause   CloseCause
@@ -121,6 +121,7 @@ type CloseCause uint8
 const (
 	CauseReplaced       CloseCause = iota + 1 // a newer socket of the same device took over
 	CauseMissedDeadline                       // an answer did not come in time: reset, so that its bytes die with it
+	CauseCredentials                          // the secret that it came with was withdrawn: reset, for nothing may reach whoever has it
 )
 
 // To names the session that the effect is for.

@@ -116,7 +116,7 @@ func describeEffect(e Effect) string {
 	case *AckEvents:
 		what = fmt.Sprintf("answer %s: ackSeq=%d", e.CallID, e.AckSeq)
 	case *CloseSession:
-		what = map[CloseCause]string{CauseReplaced: "close, it was replaced", CauseMissedDeadline: "reset, it missed a deadline"}[e.Cause]
+		what = map[CloseCause]string{CauseReplaced: "close, it was replaced", CauseMissedDeadline: "reset, it missed a deadline", CauseCredentials: "reset, its secret was withdrawn"}[e.Cause]
 	}
 	return "-> " + describeSession(e.To()) + ": " + what
 }

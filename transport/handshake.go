@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"math/rand/v2"
@@ -91,7 +90,7 @@ func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) *refusal {
 	default:
 		return refusedBusy
 	}
-	id, no := h.authenticate(r)
+	id, proof, no := h.authenticate(r)
 	if no != nil {
 		return no
 	}
@@ -101,45 +100,43 @@ func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) *refusal {
 	}
 	conn := ws.NetConn()
 	h.tune(conn)
-	if err := h.add(conn, id); err != nil {
+	if err := h.add(conn, id, proof); err != nil {
 		_ = conn.Close()
 		return refusedHandshake
 	}
 	return nil
 }
 
-// authenticate gives the lock whose device this is. An unknown device, wrong credentials and the credentials of another
+// authenticate gives the lock whose device this is, and by what. An unknown device, wrong credentials and the credentials of another
 // device get the same answer, so that nobody learns which devices there are.
-func (h *Hub) authenticate(r *http.Request) (lock.ID, *refusal) {
+func (h *Hub) authenticate(r *http.Request) (lock.ID, proof, *refusal) {
 	device, err := lock.ParseUUID(r.PathValue("lockUuid"))
 	if err != nil {
-		return 0, refusedCredentials
+		return 0, proof{}, refusedCredentials
 	}
-	certified := certifies(r, device)
-	secret := ""
-	if !certified {
+	shown := proof{certified: true}
+	if !certifies(r, device) {
 		user, password, ok := r.BasicAuth()
 		name, err := lock.ParseUUID(user)
 		if !ok || err != nil || name != device || password == "" || len(password) > maxSecret {
-			return 0, refusedCredentials
+			return 0, proof{}, refusedCredentials
 		}
-		secret = password
+		shown = proofBy(device, password)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.RequestTimeout)
 	defer cancel()
 	id, err := h.Grains.FindDevice(ctx, device)
-	if err == nil && !certified {
-		hash := sha256.Sum256([]byte(secret))
-		_, err = h.Grains.Do(ctx, id, &lock.AuthenticateDevice{UUID: device, Hash: hash[:]})
+	if err == nil {
+		err = h.check(ctx, id, &shown)
 	}
 	if err == nil {
-		return id, nil
+		return id, shown, nil
 	}
 	if unauthentic(err) {
-		return 0, refusedCredentials
+		return 0, proof{}, refusedCredentials
 	}
 	h.Logger.Debug("device cannot be authenticated", "device", device, "error", err)
-	return 0, refusedUnavailable
+	return 0, proof{}, refusedUnavailable
 }
 
 // unauthentic tells a device that may not connect from a lock that cannot be asked.

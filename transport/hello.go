@@ -55,11 +55,16 @@ func (s *session) connect(hello *wire.Hello, at time.Time) (*lock.Greeting, erro
 	ctx, cancel := context.WithTimeout(context.Background(), s.hub.RequestTimeout)
 	defer cancel()
 	reply, err := s.hub.Grains.Do(ctx, s.lock, &lock.ConnectDevice{Device: device})
+	if err == nil {
+		// Again, and now that the lock knows of the session: a secret that is withdrawn from here on closes it, and one that was
+		// withdrawn since the handshake is found out.
+		err = s.hub.check(ctx, s.lock, &s.proof)
+	}
 	if greeting, ok := reply.(*lock.Greeting); ok && err == nil {
 		return greeting, nil
 	}
 	if unauthentic(err) {
-		return nil, &closed{wire.CloseCredentials, "the device may not connect any more"}
+		return nil, errWithdrawn
 	}
 	s.hub.Logger.Debug("device cannot be greeted", "lock", s.lock, "error", err)
 	return nil, &closed{wire.CloseDraining, retryAfter(minRetry + rand.N(maxRetry-minRetry))}

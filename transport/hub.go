@@ -137,8 +137,8 @@ func (h *Hub) elapsed() time.Duration { return time.Since(h.started) }
 func (h *Hub) shard(id uint64) *shard { return &h.shards[id%shardCount] }
 
 // add makes a new socket a session and starts to read it.
-func (h *Hub) add(conn net.Conn, id lock.ID) error {
-	s := h.register(conn, id)
+func (h *Hub) add(conn net.Conn, id lock.ID, p proof) error {
+	s := h.register(conn, id, p)
 	if !h.spawn(s.run) {
 		h.remove(s)
 		return errors.New("transport: the hub is closed")
@@ -147,8 +147,8 @@ func (h *Hub) add(conn net.Conn, id lock.ID) error {
 }
 
 // register gives a new socket a session with a number of its own.
-func (h *Hub) register(conn net.Conn, id lock.ID) *session {
-	s := &session{hub: h, conn: conn, lock: id, raw: rawOf(conn)}
+func (h *Hub) register(conn net.Conn, id lock.ID, p proof) *session {
+	s := &session{hub: h, conn: conn, lock: id, proof: p, raw: rawOf(conn)}
 	s.reader.conn = conn
 	s.device.Session.Node = h.Node
 	now := h.elapsed()

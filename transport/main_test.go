@@ -51,6 +51,7 @@ type grains struct {
 	newest  lock.Session
 	connect func(*lock.ConnectDevice) (lock.Reply, error) // nil: greets
 	broken  error                                         // of every request
+	gone    bool                                          // the secret was withdrawn
 	hub     *transport.Hub
 }
 
@@ -67,7 +68,9 @@ func (g *grains) FindDevice(_ context.Context, u lock.UUID) (lock.ID, error) {
 func (g *grains) Do(_ context.Context, _ lock.ID, c lock.Command) (lock.Reply, error) {
 	switch c := c.(type) {
 	case *lock.AuthenticateDevice:
-		if want := sha256.Sum256([]byte(secret)); string(c.Hash) != string(want[:]) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if want := sha256.Sum256([]byte(secret)); string(c.Hash) != string(want[:]) || g.gone {
 			return nil, &lock.Error{Kind: lock.Unauthentic, Message: "wrong secret"}
 		}
 		return &lock.Done{}, nil
@@ -85,6 +88,13 @@ func (g *grains) Do(_ context.Context, _ lock.ID, c lock.Command) (lock.Reply, e
 		return &lock.Greeting{Epoch: 5, AckSeq: 9}, nil
 	}
 	return nil, &lock.Error{Kind: lock.Invalid, Message: "not expected"}
+}
+
+// withdraw makes the device's secret worth nothing.
+func (g *grains) withdraw() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gone = true
 }
 
 func (g *grains) Tell(_ lock.ID, c lock.Command) {

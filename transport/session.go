@@ -41,6 +41,8 @@ type session struct {
 	raw  syscall.RawConn // for writes that must not wait; nil: the socket has none, as under TLS
 	lock lock.ID
 
+	proof proof // of who the device is
+
 	heard  atomic.Int64  // Hub.elapsed when the last frame came in
 	keepAt time.Duration // Hub.elapsed when the grain is to be reminded; the sweeper's
 
@@ -174,7 +176,7 @@ func (s *session) close(code int, reason string, here bool) {
 	}
 }
 
-// closeFor ends the session as its grain wants it.
+// closeFor ends the session as its grain wants it. A device whose secret was withdrawn learns that when it comes back.
 func (s *session) closeFor(cause lock.CloseCause) {
 	if cause == lock.CauseReplaced {
 		s.close(wire.CloseReplaced, "a newer connection of this device took over", false)

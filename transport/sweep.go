@@ -37,7 +37,7 @@ func (h *Hub) sweep() {
 	}
 }
 
-// look is the sweeper's visit to one session.
+// look is the sweeper's visit to one session. Now and then the lock is asked whether the device may still be here.
 func (s *session) look(now time.Duration) {
 	if now-time.Duration(s.heard.Load()) > wire.MissesToClose*s.hub.HeartbeatEvery {
 		s.close(wire.CloseHeartbeat, "no heartbeat", false)
@@ -46,6 +46,7 @@ func (s *session) look(now time.Duration) {
 	if now >= s.keepAt {
 		s.keepAt = now + s.hub.nextKeep()
 		s.keep()
+		s.hub.spawn(s.verify)
 	}
 }
 
