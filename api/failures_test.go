@@ -83,6 +83,23 @@ func TestRequestIDs(t *testing.T) {
 	}
 }
 
+func TestNoAnswerIsStoredOrSniffed(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.withLock(superKey)
+	s.withKey(superKey, "")
+	for _, a := range []*answer{
+		s.super("GET", "/locks/42/details", ""), s.super("GET", "/locks/42/temp-keys", ""), s.call("GET", "/nowhere", ""),
+		s.call("GET", keyPath, ""), s.call("POST", keyPath+"/open", ""), s.call("HEAD", keyPath, ""), s.call("HEAD", "/locks/42/OpenLock", ""),
+	} {
+		require.Equal(t, "no-store", a.header.Get("Cache-Control"))
+		require.Equal(t, "nosniff", a.header.Get("X-Content-Type-Options"))
+		isPage := strings.HasPrefix(a.header.Get("Content-Type"), "text/html")
+		require.Equal(t, isPage, a.header.Get("Content-Security-Policy") != "")
+		require.Equal(t, isPage, a.header.Get("Referrer-Policy") == "same-origin")
+	}
+}
+
 // stuck never answers before its context ends.
 type stuck struct{ *kernel }
 
