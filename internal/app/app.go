@@ -23,16 +23,12 @@ import (
 	"github.com/latchkey/latchkey/internal/config"
 	"github.com/latchkey/latchkey/internal/ops"
 	"github.com/latchkey/latchkey/journal"
-	"github.com/latchkey/latchkey/journal/sqlite"
 	"github.com/latchkey/latchkey/tenant"
 	"github.com/latchkey/latchkey/transport"
 )
 
-// The files in the data folder, next to the hash of the super key.
-const (
-	journalFile = "journal.db"
-	etcdFolder  = "etcd"
-)
+// etcdFolder is in the data folder, next to the journal and the hash of the super key.
+const etcdFolder = "etcd"
 
 // drainSpread is how long the devices of a server that stops may stay away, each for its own while, so that they
 // do not all come to the next one at once.
@@ -113,7 +109,9 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.onStop(a.ops.Stop)
 
-	store, err := a.openJournal(c)
+	store, err := OpenJournal(ctx, JournalOptions{
+		URL: c.JournalURL, DataDir: c.DataDir, Logger: a.logger, Registerer: a.registry, OnFailure: a.fail,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -227,18 +225,6 @@ func (a *App) fail(err error) {
 	case a.failed <- err:
 	default:
 	}
-}
-
-// openJournal opens the journal. When it fails the process must end, and open it again clean.
-func (a *App) openJournal(c config.Server) (journal.Journal, error) {
-	path, err := c.JournalPath()
-	if err != nil {
-		return nil, err
-	}
-	if path == "" {
-		path = filepath.Join(c.DataDir, journalFile)
-	}
-	return sqlite.Open(sqlite.Options{Path: path, Logger: a.logger, Registerer: a.registry, OnFailure: a.fail})
 }
 
 // watchMembership shows the node's place in the cluster on /readyz. Without etcd the node serves on: the doors must not wait

@@ -38,8 +38,9 @@ var arrows = map[string][]string{
 	"internal/app":    {"actors", "api", "cluster", "internal/config", "internal/ops", "journal", "lock", "tenant", "transport"},
 	"internal/demo":   {"sim"},
 	"internal/arch":   {},
+	"internal/verify": {"journal", "lock"},
 	"bench":           {"internal/app", "internal/config", "lock", "sim", "transport/wire"},
-	"cmd":             {"bench", "internal/app", "internal/config", "internal/demo", "sim"},
+	"cmd":             {"bench", "internal/app", "internal/config", "internal/demo", "internal/verify", "sim"},
 	"tests":           {},
 }
 

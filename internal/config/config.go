@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -29,7 +30,7 @@ type Server struct {
 	Insecure  bool   `help:"Allow plain HTTP beyond this machine: only behind a proxy that terminates TLS, since device secrets and guest links travel."`
 
 	DataDir       string   `default:"./latchkey-data" placeholder:"DIR" help:"Folder of the journal, the embedded etcd and the super key's hash (${default})."`
-	JournalURL    string   `name:"journal-url" placeholder:"URL" help:"Where the journal is: sqlite:PATH (default: journal.db in the data folder)."`
+	JournalURL    string   `name:"journal-url" placeholder:"URL" help:"Where the journal is: sqlite:PATH (default: journal.db in the data folder), or postgres://USER@HOST/DATABASE, which several servers share. A password is better given in $$LATCHKEY_JOURNAL_URL or the file, since others can see flags."`
 	EtcdEndpoints []string `placeholder:"URL" help:"etcd servers of a cluster (default: an etcd of its own inside this process)."`
 	ClusterAddr   string   `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address at which other members reach this one; port 0 is any free one (${default})."`
 
@@ -76,7 +77,7 @@ func (s *Server) Validate() error {
 	if s.DataDir == "" {
 		complain("--data-dir must not be empty")
 	}
-	if _, err := s.JournalPath(); err != nil {
+	if _, _, err := JournalAt(s.JournalURL, s.DataDir); err != nil {
 		errs = append(errs, err)
 	}
 	for _, e := range s.EtcdEndpoints {
@@ -96,17 +97,22 @@ func (s *Server) Validate() error {
 // TLS tells whether the HTTP address speaks TLS.
 func (s *Server) TLS() bool { return s.TLSCert != "" && s.TLSKey != "" }
 
-// JournalPath is the file that --journal-url names; "" is the default in the data folder.
-func (s *Server) JournalPath() (string, error) {
-	if s.JournalURL == "" {
-		return "", nil
+// journalFile is the journal's name in the data folder.
+const journalFile = "journal.db"
+
+// JournalAt tells where --journal-url and --data-dir put the journal: in a PostgreSQL database, or else in an SQLite file.
+func JournalAt(journalURL, dataDir string) (postgresURL, sqlitePath string, err error) {
+	path, inFile := strings.CutPrefix(journalURL, "sqlite:")
+	switch {
+	case journalURL == "":
+		return "", filepath.Join(dataDir, journalFile), nil
+	case inFile && path != "":
+		return "", path, nil
+	case strings.HasPrefix(journalURL, "postgres://"), strings.HasPrefix(journalURL, "postgresql://"):
+		return journalURL, "", nil
 	}
-	path, ok := strings.CutPrefix(s.JournalURL, "sqlite:")
-	if !ok || path == "" {
-		return "", fmt.Errorf("--journal-url: this version keeps its journal in SQLite, as in sqlite:/var/lib/latchkey/journal.db, and cannot use %q",
-			redacted(s.JournalURL))
-	}
-	return path, nil
+	return "", "", fmt.Errorf("--journal-url is sqlite:PATH, as in sqlite:/var/lib/latchkey/journal.db, or postgres://USER@HOST/DATABASE, and not %q",
+		redacted(journalURL))
 }
 
 func webURL(raw string) bool {

@@ -105,7 +105,8 @@ func TestErrors(t *testing.T) {
 		"plain HTTP without host":  {[]string{"--http-addr", ":8080"}, []string{"plain HTTP"}},
 		"plain HTTP by name":       {[]string{"--http-addr", "door.example:80"}, []string{"plain HTTP"}},
 		"half of TLS":              {[]string{"--tls-cert", "cert.pem"}, []string{"--tls-cert and --tls-key belong together"}},
-		"another database":         {[]string{"--journal-url", "mysql://u:secret@h/x"}, []string{"--journal-url", "sqlite:"}},
+		"another database":         {[]string{"--journal-url", "mysql://u:secret@h/x"}, []string{"--journal-url", "sqlite:", "postgres://"}},
+		"a journal without a path": {[]string{"--journal-url", "sqlite:"}, []string{"--journal-url", "sqlite:PATH"}},
 		"two errors at once":       {[]string{"--http-addr", "x", "--drain-timeout", "1ms"}, []string{"--http-addr", "--drain-timeout"}},
 		"both kinds of token": {
 			[]string{"--jwt-jwks", "https://x/jwks", "--jwt-hs256-secret-file", "y"}, []string{"exclude each other"},
@@ -136,5 +137,20 @@ func TestPlainHTTPIsAllowed(t *testing.T) {
 	} {
 		_, err := parse(t, append([]string{"serve"}, args...)...)
 		require.NoError(t, err, args)
+	}
+}
+
+func TestJournalAt(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string][2]string{
+		"":                            {"", filepath.Join("data", "journal.db")},
+		"sqlite:/var/x.db":            {"", "/var/x.db"},
+		"sqlite:x.db":                 {"", "x.db"},
+		"postgres://u:p@h/d":          {"postgres://u:p@h/d", ""},
+		"postgresql:///d?host=/tmp/x": {"postgresql:///d?host=/tmp/x", ""},
+	} {
+		postgresURL, path, err := config.JournalAt(url, "data")
+		require.NoError(t, err)
+		require.Equal(t, want, [2]string{postgresURL, path}, url)
 	}
 }

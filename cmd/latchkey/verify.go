@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/latchkey/latchkey/internal/app"
+	"github.com/latchkey/latchkey/internal/config"
+	"github.com/latchkey/latchkey/internal/verify"
+)
+
+type verifyCommand struct {
+	DataDir    string `default:"./latchkey-data" placeholder:"DIR" help:"Folder of the journal (${default})."`
+	JournalURL string `name:"journal-url" placeholder:"URL" help:"Where the journal is, as the server has it: sqlite:PATH (default: journal.db in the data folder), or postgres://USER@HOST/DATABASE."`
+	Limit      int    `default:"1000" placeholder:"N" help:"Findings to print at most; all are counted (${default})."`
+
+	LogLevel  string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"Least level that is logged: ${enum} (${default})."`
+	LogFormat string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the log: ${enum} (${default})."`
+}
+
+// Help says what is checked, and when that can be done.
+func (*verifyCommand) Help() string {
+	return `Reads all records, checks that versions and positions have no gap, replays every lock, and compares the result with the heads, the claims, the entries and the snapshots that are kept beside the records. What is wrong is printed, and makes the command fail.
+
+A journal in PostgreSQL may be in use meanwhile. One in SQLite belongs to the server that runs: stop it first, or check a copy.`
+}
+
+// Run checks the journal.
+func (c *verifyCommand) Run(ctx context.Context, out terminal) (err error) {
+	_, path, err := config.JournalAt(c.JournalURL, c.DataDir)
+	if err != nil {
+		return err
+	}
+	if path != "" { // opening it would make a new one
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("there is no journal: %w", err)
+		}
+	}
+	j, err := app.OpenJournal(ctx, app.JournalOptions{
+		URL: c.JournalURL, DataDir: c.DataDir, Logger: newLogger(os.Stderr, c.LogLevel, c.LogFormat),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	printed := 0
+	summary, err := verify.Check(ctx, j, func(f verify.Finding) {
+		if printed++; printed <= c.Limit {
+			fmt.Fprintln(out, f)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if printed > c.Limit {
+		fmt.Fprintf(out, "... and %d more\n", printed-c.Limit)
+	}
+	if summary.Findings > 0 {
+		return fmt.Errorf("%d things are wrong in %s", summary.Findings, summary)
+	}
+	_, err = fmt.Fprintf(out, "All is well: %s.\n", summary)
+	return err
+}
