@@ -58,6 +58,46 @@ func (s *suite) readAllRace() {
 	require.Equal(s, uint64(writers*each), read)
 }
 
+func (s *suite) readRace() {
+	const streams, length = 8, 400
+	var wg sync.WaitGroup
+	for i := range streams {
+		stream := fmt.Sprint("stream ", i)
+		var answered atomic.Uint64
+		wg.Go(func() {
+			for version := uint64(0); version < length; version += 4 {
+				if _, err := journal.Do(s.ctx(), s.Journal, event(stream, version, 4)); err != nil {
+					s.Error(err)
+					return
+				}
+				answered.Store(version + 4)
+			}
+		})
+		wg.Go(func() {
+			for seen := uint64(0); seen < length && !s.Failed(); {
+				due := answered.Load()
+				version, _, err := s.Head(s.ctx(), stream)
+				if err != nil || version < due {
+					s.Errorf("the head of %s is %d, and %d was answered: %v", stream, version, due, err)
+					return
+				}
+				records, err := s.Read(s.ctx(), stream, seen, 1+rand.IntN(20))
+				if err != nil || len(records) == 0 && seen < version {
+					s.Errorf("%s is at %d, and nothing comes after %d: %v", stream, version, seen, err)
+					return
+				}
+				for _, r := range records {
+					if seen++; r.Version != seen {
+						s.Errorf("%s: want version %d, got %d", stream, seen, r.Version)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func (s *suite) racingWriters() {
 	const writers, streams, attempts = 16, 5, 60
 	var succeeded atomic.Int64

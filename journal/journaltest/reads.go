@@ -2,6 +2,8 @@ package journaltest
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -52,6 +54,30 @@ func (s *suite) pages() {
 	require.Len(s, records, 3)
 	require.Equal(s, []any{"a", uint64(5), "b", uint64(1), "b", uint64(2)},
 		[]any{records[0].Stream, records[0].Version, records[1].Stream, records[1].Version, records[2].Stream, records[2].Version})
+}
+
+func (s *suite) longStream() {
+	const length = 1400
+	var appends []journal.Append
+	for version := uint64(0); version < length; version += 7 {
+		appends = append(appends, event("long", version, 7), event(fmt.Sprint("other ", version), 0, 1))
+	}
+	for _, a := range s.submit(appends...) {
+		require.NoError(s, a.Err)
+	}
+	for round := range 100 {
+		if round == 50 {
+			s.restarted()
+		}
+		after, limit := rand.Uint64N(length+50), 1+rand.IntN(length/(1+round%20))
+		records, err := s.Read(s.ctx(), "long", after, limit)
+		require.NoError(s, err)
+		require.Len(s, records, max(0, min(limit, length-int(after))))
+		for i, r := range records {
+			require.Equal(s, after+1+uint64(i), r.Version)
+			require.Equal(s, fmt.Sprint("long#", r.Version), string(r.Data))
+		}
+	}
 }
 
 func (s *suite) snapshots() {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,6 +49,60 @@ func BenchmarkAppend(b *testing.B) {
 			require.NoError(b, j.Close())
 		})
 	}
+}
+
+// BenchmarkOpens makes what an open makes (an append of two records, and one of one), on 1,000 streams that have had 500
+// records each. It says what one takes of the CPU and of the disk.
+func BenchmarkOpens(b *testing.B) {
+	const streams, had = 1000, 500
+	for _, callers := range []int{64, 256} {
+		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "journal.db")
+			j := open(b, path)
+			names, versions := make([]string, streams), make([]uint64, streams)
+			for range had / 2 {
+				appends := make([]journal.Append, streams)
+				for s := range streams {
+					names[s] = fmt.Sprint("lock/", s+1)
+					appends[s] = benchmarked(names[s], "0191b0f0-7b5c-7000-8000-6f1e2d3c4b5a", versions[s], 2)
+					versions[s] += 2
+				}
+				for _, err := range together(b, j, appends) {
+					require.NoError(b, err)
+				}
+			}
+			var next atomic.Int64
+			var wg sync.WaitGroup
+			b.ResetTimer()
+			before := cpuTime(b)
+			for c := range callers {
+				wg.Go(func() {
+					answer := make(chan error, 1)
+					for s := c; next.Add(1) <= int64(b.N); s = c + (s-c+callers)%(streams/callers*callers) { // its own streams in turn
+						for _, n := range []int{2, 1} {
+							a := benchmarked(names[s], "0191b0f0-7b5c-7000-8000-6f1e2d3c4b5a", versions[s], n)
+							versions[s] += uint64(n)
+							j.Submit(a, func(r journal.Result) { answer <- r.Err })
+							if err := <-answer; err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
+			b.StopTimer()
+			require.NoError(b, j.Close())
+		})
+	}
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // BenchmarkHotStream pipelines appends to one stream.

@@ -86,6 +86,9 @@ func happened(stream string, expected uint64, n int) journal.Append {
 	return a
 }
 
+// recordsAtOnce is how many records an append of a stream has. They are many, so that heads are saved between the kills.
+func recordsAtOnce(stream int) int { return 1 + 8*(stream%3) }
+
 // writeForEver pipelines appends to many streams, and says which were acknowledged.
 func writeForEver(path string) error {
 	j, err := sqlite.Open(sqlite.Options{Path: path})
@@ -103,7 +106,7 @@ func writeForEver(path string) error {
 			window := make(chan struct{}, 1+w%4)
 			for {
 				window <- struct{}{}
-				a := happened(stream, version, 1+w%3)
+				a := happened(stream, version, recordsAtOnce(w))
 				version += uint64(len(a.Records))
 				j.Submit(a, func(r journal.Result) {
 					if r.Err != nil {

@@ -56,7 +56,7 @@ func check(t *testing.T, path string, acknowledged []string) {
 		require.NoError(t, err)
 		listed += len(entries)
 		for _, e := range entries {
-			if there[e.Ref] != 1+w%3 {
+			if there[e.Ref] != recordsAtOnce(w) {
 				t.Fatalf("append %s has %d records", e.Ref, there[e.Ref])
 			}
 		}

@@ -21,9 +21,11 @@ const (
 
 // reader is a connection for reading with its statements. It sees what is durable, and nothing that is staged.
 type reader struct {
-	conn                                          *sqlite.Conn
-	head, stream, all, claimed, entries, snapshot *sqlite.Stmt
-	streams, index, snapshots                     *sqlite.Stmt
+	conn                            *sqlite.Conn
+	begin, commit, rollback         *sqlite.Stmt
+	end, link, record               *sqlite.Stmt
+	all, claimed, entries, snapshot *sqlite.Stmt
+	streams, index, snapshots       *sqlite.Stmt
 }
 
 // readers are the connections for reading. free has those that nobody is using, and is closed when none may be used.
@@ -56,10 +58,13 @@ func openReader(path string) (*reader, error) {
 	r := &reader{conn: conn}
 	const fields = "r.version, r.position, r.type, r.time, r.append_id, r.data"
 	for statement, query := range map[**sqlite.Stmt]string{
-		&r.head: `SELECT version, append_id FROM records
-			WHERE stream = (SELECT id FROM streams WHERE name = ?) ORDER BY version DESC LIMIT 1`,
-		&r.stream: "SELECT " + fields + ` FROM records r
-			WHERE r.stream = (SELECT id FROM streams WHERE name = ?) AND r.version > ? ORDER BY r.version LIMIT ?`,
+		&r.begin:    "BEGIN",
+		&r.commit:   "COMMIT",
+		&r.rollback: "ROLLBACK",
+		&r.end: "SELECT s.id, " + linkFields + `, r.append_id FROM streams s LEFT JOIN records r ON r.position = coalesce(
+			(SELECT max(n.position) FROM records n WHERE n.position > ?2 AND n.stream = s.id), ?3, s.head) WHERE s.name = ?1`,
+		&r.link:   "SELECT " + linkFields + " FROM records r WHERE r.position = ?",
+		&r.record: "SELECT " + fields + ", r.stream, r.previous FROM records r WHERE r.position = ?",
 		// CROSS JOIN keeps the order of the tables: along the positions, never along the streams.
 		&r.all: "SELECT " + fields + `, s.name FROM records r CROSS JOIN streams s ON s.id = r.stream
 			WHERE r.position > ? ORDER BY r.position LIMIT ?`,
@@ -68,9 +73,7 @@ func openReader(path string) (*reader, error) {
 			WHERE e.kind = ? AND e.key = ? AND e.ref > ? ORDER BY e.ref LIMIT ?`,
 		&r.snapshot: `SELECT version, codec, data FROM snapshots
 			WHERE stream = (SELECT id FROM streams WHERE name = ?)`,
-		&r.streams: `SELECT s.name, r.version, r.append_id FROM streams s LEFT JOIN records r ON r.stream = s.id
-				AND r.version = (SELECT max(version) FROM records WHERE stream = s.id)
-			WHERE s.name > ? ORDER BY s.name LIMIT ?`,
+		&r.streams: "SELECT name FROM streams WHERE name > ? ORDER BY name LIMIT ?",
 		// Rows of streams that do not exist are shown too, to those that look for what is wrong.
 		&r.index: `SELECT i.kind, i.key, i.ref, coalesce(s.name, 'stream number ' || i.stream) FROM (
 				SELECT * FROM (SELECT kind, key, '' AS ref, stream FROM claims WHERE (kind, key) > (?1, ?2) ORDER BY kind, key LIMIT ?4)
@@ -104,9 +107,9 @@ func (rs *readers) close() error {
 	return errors.Join(errs...)
 }
 
-// read runs a query on a free connection. Queries run to their end even if ctx is done: they are bounded and on an
-// index, and an interrupt would cost each of them a goroutine.
-func (j *Journal) read(ctx context.Context, query func(*reader) *sqlite.Stmt, row func(*sqlite.Stmt)) error {
+// borrow lets use have a free connection. Queries run to their end even if ctx is done: they are bounded and need no
+// scan, and an interrupt would cost each of them a goroutine.
+func (j *Journal) borrow(ctx context.Context, use func(*reader) error) error {
 	if err := j.usable(ctx); err != nil {
 		return err
 	}
@@ -118,11 +121,16 @@ func (j *Journal) read(ctx context.Context, query func(*reader) *sqlite.Stmt, ro
 			return journal.ErrClosed
 		}
 		defer func() { j.readers.free <- r }()
-		if err := rows(query(r), row); err != nil {
+		if err := use(r); err != nil {
 			return j.readFailed(err)
 		}
 		return nil
 	}
+}
+
+// read runs a query on a free connection.
+func (j *Journal) read(ctx context.Context, query func(*reader) *sqlite.Stmt, row func(*sqlite.Stmt)) error {
+	return j.borrow(ctx, func(r *reader) error { return rows(query(r), row) })
 }
 
 func rows(stmt *sqlite.Stmt, row func(*sqlite.Stmt)) error {
@@ -150,21 +158,21 @@ func (j *Journal) readFailed(err error) error {
 
 // Head implements journal.Journal.
 func (j *Journal) Head(ctx context.Context, stream string) (version uint64, lastAppendID string, err error) {
-	err = j.read(ctx, func(r *reader) *sqlite.Stmt {
-		r.head.BindText(1, stream)
-		return r.head
-	}, func(row *sqlite.Stmt) { version, lastAppendID = uint64(row.ColumnInt64(0)), row.ColumnText(1) })
+	err = j.borrow(ctx, func(r *reader) error {
+		var head link
+		head, lastAppendID, err = r.head(stream, j.writer.tail)
+		version = head.version
+		return err
+	})
 	return version, lastAppendID, err
 }
 
 // Read implements journal.Journal.
 func (j *Journal) Read(ctx context.Context, stream string, after uint64, limit int) (records []journal.Record, err error) {
-	err = j.read(ctx, func(r *reader) *sqlite.Stmt {
-		r.stream.BindText(1, stream)
-		r.stream.BindInt64(2, bounded(after))
-		r.stream.BindInt64(3, int64(max(limit, 0)))
-		return r.stream
-	}, func(row *sqlite.Stmt) { records = append(records, record(row, stream)) })
+	err = j.borrow(ctx, func(r *reader) error {
+		records, err = r.page(stream, j.writer.tail, after, limit)
+		return err
+	})
 	return records, err
 }
 

@@ -19,8 +19,10 @@ var oldestSQLite = []int{3, 51, 3}
 // migrations bring an empty file to the newest schema, one step a version. PRAGMA user_version counts the steps that a
 // file has. A few tables in one file that one process owns need no migration tool.
 //
-// Records lie in the order of their positions, so that a batch fills pages one after the other, and a small index finds
-// a stream's. Streams have short numbers of their own because each record carries its stream twice.
+// Records lie in the order of their positions, so that a batch fills pages one after the other. No index finds those of
+// a stream: with many streams each append would write a leaf of it anew. Each record names the stream's record before
+// it instead, see chain.go. streams.head is the position of a stream's last record as of heads_known.position, see
+// tail.go. Streams have short numbers of their own because each record carries its stream.
 var migrations = []string{
 	`CREATE TABLE streams (
 		id   INTEGER PRIMARY KEY,
@@ -56,6 +58,35 @@ var migrations = []string{
 		data    BLOB    NOT NULL
 	) STRICT;
 	-- For people who look at the journal with the sqlite3 shell.
+	CREATE VIEW log AS
+		SELECT r.position, s.name AS stream, r.version, r.type,
+			strftime('%Y-%m-%dT%H:%M:%fZ', r.time / 1000.0, 'unixepoch') AS time,
+			r.append_id, CAST(r.data AS TEXT) AS data
+		FROM records r JOIN streams s ON s.id = r.stream;`,
+	// The small columns come before the data, which may lie on pages of its own that a walk along a stream need not read.
+	`CREATE TABLE chained (
+		position  INTEGER PRIMARY KEY,
+		stream    INTEGER NOT NULL,
+		version   INTEGER NOT NULL,
+		previous  INTEGER NOT NULL, -- position of the stream's record before, or 0
+		milestone INTEGER NOT NULL, -- position of the last one before whose version is a multiple of 256, or 0
+		type      TEXT    NOT NULL,
+		time      INTEGER NOT NULL, -- Unix milliseconds
+		append_id TEXT    NOT NULL,
+		data      BLOB    NOT NULL
+	) STRICT;
+	INSERT INTO chained SELECT r.position, r.stream, r.version,
+		coalesce((SELECT p.position FROM records p WHERE p.stream = r.stream AND p.version = r.version - 1), 0),
+		coalesce((SELECT m.position FROM records m WHERE m.stream = r.stream AND m.version = (r.version - 1) / 256 * 256), 0),
+		r.type, r.time, r.append_id, r.data
+		FROM records r ORDER BY r.position;
+	ALTER TABLE streams ADD COLUMN head INTEGER NOT NULL DEFAULT 0;
+	UPDATE streams SET head = (SELECT r.position FROM records r WHERE r.stream = id ORDER BY r.version DESC LIMIT 1);
+	CREATE TABLE heads_known (position INTEGER NOT NULL) STRICT;
+	INSERT INTO heads_known SELECT coalesce(max(position), 0) FROM records;
+	DROP VIEW log;
+	DROP TABLE records;
+	ALTER TABLE chained RENAME TO records;
 	CREATE VIEW log AS
 		SELECT r.position, s.name AS stream, r.version, r.type,
 			strftime('%Y-%m-%dT%H:%M:%fZ', r.time / 1000.0, 'unixepoch') AS time,

@@ -65,7 +65,7 @@ func (w *writer) saveOne(s *journal.Snapshot) error {
 		return err // a state that the stream has not reached, or that no crash would leave it in
 	}
 	save := w.statements.saveSnapshot
-	save.BindInt64(1, h.id)
+	save.BindInt64(1, h.stream)
 	save.BindInt64(2, int64(s.Version))
 	save.BindText(3, s.Codec)
 	save.BindBytes(4, s.Data)

@@ -5,6 +5,10 @@
 // INSERTs and one fsync. A commit that fails on I/O is never tried again, since the kernel may have dropped the pages
 // and called them clean: the journal fails stop, and the next process recovers from what the disk really holds.
 //
+// A file is written fast from one end to the other, and slowly here and there. So records are only ever added to the end
+// of one table; chain.go tells how those of one stream are found without an index, and tail.go how the ends of the
+// streams get into the file.
+//
 // Goroutines: the writer owns the write connection and the stream heads; the queue calls the callers back; the
 // checkpointer moves pages out of the WAL beside the writer; readers borrow a connection each.
 package sqlite

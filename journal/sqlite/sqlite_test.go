@@ -96,7 +96,7 @@ func TestRecordsFromBehindAreAConflict(t *testing.T) {
 		_, err := journal.Do(t.Context(), j, happened(stream, 0, 1))
 		require.NoError(t, err)
 	}
-	behind(t, path, "INSERT INTO records SELECT 3, stream, 2, type, time, 'from behind', data FROM records WHERE position = 1")
+	behind(t, path, "INSERT INTO records SELECT 3, stream, 2, position, 0, type, time, 'from behind', data FROM records WHERE position = 1")
 	errs := together(t, j, []journal.Append{happened("a", 1, 1), happened("b", 1, 1), happened("c", 0, 1)})
 	require.ErrorIs(t, errs[0], journal.ErrConflict)
 	require.NoError(t, errs[1])

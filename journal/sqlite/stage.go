@@ -15,6 +15,8 @@ type writerStatements struct {
 	begin, commit, rollback *sqlite.Stmt
 	findStream, addStream   *sqlite.Stmt
 	addRecord               *sqlite.Stmt
+	findTail                *sqlite.Stmt
+	saveHead, saveKnown     *sqlite.Stmt
 	findClaim, addClaim     *sqlite.Stmt
 	putEntry, removeEntry   *sqlite.Stmt
 	saveSnapshot            *sqlite.Stmt
@@ -26,10 +28,15 @@ func (s *writerStatements) prepare(conn *sqlite.Conn) (err error) {
 		&s.begin:    "BEGIN IMMEDIATE",
 		&s.commit:   "COMMIT",
 		&s.rollback: "ROLLBACK",
-		&s.findStream: `SELECT s.id, (SELECT max(r.version) FROM records r WHERE r.stream = s.id)
-			FROM streams s WHERE s.name = ?`,
-		&s.addStream:   "INSERT INTO streams (id, name) VALUES (?, ?)",
-		&s.addRecord:   "INSERT INTO records (position, stream, version, type, time, append_id, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		&s.findStream: "SELECT s.id, " + linkFields + `
+			FROM streams s LEFT JOIN records r ON r.position = s.head WHERE s.name = ?`,
+		&s.addStream: "INSERT INTO streams (id, name) VALUES (?, ?)",
+		&s.addRecord: `INSERT INTO records (position, stream, version, previous, milestone, type, time, append_id, data)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		&s.findTail: "SELECT s.name, s.head, " + linkFields + `
+			FROM records r CROSS JOIN streams s ON s.id = r.stream WHERE r.position > ? ORDER BY r.position`,
+		&s.saveHead:    "UPDATE streams SET head = ? WHERE id = ?",
+		&s.saveKnown:   "UPDATE heads_known SET position = ?",
 		&s.findClaim:   "SELECT c.stream, s.name FROM claims c JOIN streams s ON s.id = c.stream WHERE c.kind = ? AND c.key = ?",
 		&s.addClaim:    "INSERT OR IGNORE INTO claims (kind, key, stream) VALUES (?, ?, ?)",
 		&s.putEntry:    "INSERT OR REPLACE INTO entries (kind, key, ref, stream) VALUES (?, ?, ?, ?)",
@@ -75,11 +82,11 @@ func (w *writer) stage(a *journal.Append, now time.Time) (journal.Result, error)
 		switch holder, name, err := w.holder(&a.Index[i]); {
 		case err != nil:
 			return journal.Result{}, err
-		case holder != 0 && holder != h.id:
+		case holder != 0 && holder != h.stream:
 			return journal.Result{Err: &journal.ClaimError{Kind: a.Index[i].Kind, Key: a.Index[i].Key, Stream: name}}, nil
 		}
 	}
-	if h.id == 0 {
+	if h.stream == 0 {
 		if err := w.addStream(a.Stream, h); err != nil {
 			return journal.Result{}, err
 		}
@@ -94,29 +101,37 @@ func (w *writer) stage(a *journal.Append, now time.Time) (journal.Result, error)
 			return journal.Result{}, err
 		}
 	}
+	w.staged = append(w.staged, staged{a.Stream, h})
 	return journal.Result{Version: h.version, Position: uint64(w.position)}, nil
 }
 
 // head returns the head of a stream, which the writer changes in place as it stages.
-func (w *writer) head(stream string) (*head, error) {
+func (w *writer) head(stream string) (*link, error) {
 	if h, ok := w.heads.Get(stream); ok {
 		return h, nil
 	}
-	h := new(head)
-	find := w.statements.findStream
-	find.BindText(1, stream)
-	found, err := find.Step()
-	if err != nil {
-		return nil, err
-	}
-	if found {
-		h.id, h.version = find.ColumnInt64(0), uint64(find.ColumnInt64(1))
-	}
-	if err := find.Reset(); err != nil {
-		return nil, err
+	h := new(link)
+	var ok bool
+	if *h, ok = w.tail.heads[stream]; !ok { // which only the writer changes
+		var err error
+		if *h, err = w.findHead(stream); err != nil {
+			return nil, err
+		}
 	}
 	w.heads.Add(stream, h)
 	return h, nil
+}
+
+// findHead looks up the head of a stream that the tail does not know.
+func (w *writer) findHead(stream string) (h link, err error) {
+	find := w.statements.findStream
+	find.BindText(1, stream)
+	var id int64
+	err = rows(find, func(row *sqlite.Stmt) { id, h = row.ColumnInt64(0), linkIn(row, 1) })
+	if err == nil && h.stream != id {
+		err = corrupt("the head of %s is lost", stream)
+	}
+	return h, err
 }
 
 // holder returns the stream that holds a claim, or 0.
@@ -134,35 +149,37 @@ func (w *writer) holder(c *journal.IndexChange) (id int64, name string, err erro
 	return id, name, find.Reset()
 }
 
-func (w *writer) addStream(name string, h *head) error {
+func (w *writer) addStream(name string, h *link) error {
 	w.stream++
-	h.id = w.stream
+	h.stream = w.stream
 	add := w.statements.addStream
-	add.BindInt64(1, h.id)
+	add.BindInt64(1, h.stream)
 	add.BindText(2, name)
 	return run(add)
 }
 
-func (w *writer) addRecord(h *head, appendID string, r *journal.NewRecord) error {
+func (w *writer) addRecord(h *link, appendID string, r *journal.NewRecord) error {
 	w.position++
-	h.version++
+	h.advance(w.position)
 	add := w.statements.addRecord
 	add.BindInt64(1, w.position)
-	add.BindInt64(2, h.id)
+	add.BindInt64(2, h.stream)
 	add.BindInt64(3, int64(h.version))
-	add.BindText(4, r.Type)
-	add.BindInt64(5, r.Time.UnixMilli())
-	add.BindText(6, appendID)
-	add.BindBytes(7, r.Data)
+	add.BindInt64(4, h.previous)
+	add.BindInt64(5, h.milestone)
+	add.BindText(6, r.Type)
+	add.BindInt64(7, r.Time.UnixMilli())
+	add.BindText(8, appendID)
+	add.BindBytes(9, r.Data)
 	return run(add)
 }
 
-func (w *writer) index(h *head, c *journal.IndexChange) error {
+func (w *writer) index(h *link, c *journal.IndexChange) error {
 	var change *sqlite.Stmt
 	switch c.Op {
 	case journal.Claim:
 		change = w.statements.addClaim
-		change.BindInt64(3, h.id)
+		change.BindInt64(3, h.stream)
 	case journal.Put:
 		change = w.statements.putEntry
 	case journal.Remove:
@@ -170,7 +187,7 @@ func (w *writer) index(h *head, c *journal.IndexChange) error {
 	}
 	if c.Op != journal.Claim {
 		change.BindText(3, c.Ref)
-		change.BindInt64(4, h.id)
+		change.BindInt64(4, h.stream)
 	}
 	change.BindText(1, c.Kind)
 	change.BindText(2, c.Key)

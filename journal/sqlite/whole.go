@@ -8,14 +8,25 @@ import (
 	"github.com/latchkey/latchkey/journal"
 )
 
-// Streams implements journal.Journal.
+// Streams implements journal.Journal. There is no transaction around it, because a head must be looked for in the tail
+// before the file is looked at.
 func (j *Journal) Streams(ctx context.Context, after string, limit int) (streams []journal.Stream, err error) {
-	err = j.read(ctx, func(r *reader) *sqlite.Stmt {
+	err = j.borrow(ctx, func(r *reader) error {
 		r.streams.BindText(1, after)
 		r.streams.BindInt64(2, int64(max(limit, 0)))
-		return r.streams
-	}, func(row *sqlite.Stmt) {
-		streams = append(streams, journal.Stream{Name: row.ColumnText(0), Version: uint64(row.ColumnInt64(1)), AppendID: row.ColumnText(2)})
+		if err := rows(r.streams, func(row *sqlite.Stmt) {
+			streams = append(streams, journal.Stream{Name: row.ColumnText(0)})
+		}); err != nil {
+			return err
+		}
+		for i := range streams {
+			head, appendID, err := r.head(streams[i].Name, j.writer.tail)
+			if err != nil {
+				return err
+			}
+			streams[i].Version, streams[i].AppendID = head.version, appendID
+		}
+		return nil
 	})
 	return streams, err
 }

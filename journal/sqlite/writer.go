@@ -23,17 +23,14 @@ const (
 	busyTimeout = 5 * time.Second
 )
 
-// head is the end of a stream as of the last staged append. A stream without records has id 0.
-type head struct {
-	id      int64
-	version uint64
-}
-
 // writer is what the writing goroutine owns.
 type writer struct {
 	conn       *sqlite.Conn
 	statements writerStatements
-	heads      *lru.Cache[string, *head]
+	heads      *lru.Cache[string, *link] // as of the last staged append
+	staged     []staged                  // by the open transaction
+	tail       *tail
+	flush      flush
 	position   int64 // of the last record
 	stream     int64 // the highest stream number
 	walPages   int   // at most so many pages are in the WAL
@@ -48,7 +45,7 @@ func openWriter(path string) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, stopped: make(chan struct{})}
+	w := &writer{conn: conn, tail: newTail(), stopped: make(chan struct{})}
 	if err := prepareFile(conn); err != nil {
 		return nil, closeAfter(conn, err)
 	}
@@ -57,10 +54,13 @@ func openWriter(path string) (*writer, error) {
 	if _, err := queryText(conn, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
 		return nil, closeAfter(conn, err)
 	}
-	if w.heads, err = lru.New[string, *head](maxHeads); err != nil {
+	if w.heads, err = lru.New[string, *link](maxHeads); err != nil {
 		return nil, closeAfter(conn, err)
 	}
 	if err := w.statements.prepare(conn); err != nil {
+		return nil, closeAfter(conn, err)
+	}
+	if err := w.openTail(); err != nil {
 		return nil, closeAfter(conn, err)
 	}
 	if err := w.reload(); err != nil {
@@ -140,21 +140,29 @@ func (w *writer) transact(items []batch.Item, now time.Time) (staged int, err er
 	if err := run(w.statements.begin); err != nil {
 		return 0, fmt.Errorf("%w: %w", errBeforeCommit, err)
 	}
+	w.staged = w.staged[:0]
 	for i := range items {
 		items[i].Result, err = w.stage(&items[i].Append, now)
 		if err != nil {
 			return 0, w.rollback(err)
 		}
 		if items[i].Result.Err == nil {
-			staged++
 			w.walPages += pagesOf(&items[i].Append)
 		}
 	}
-	if staged == 0 {
+	if len(w.staged) == 0 {
 		return 0, run(w.statements.rollback)
 	}
-	w.walPages += pagesOfCommit
-	return staged, run(w.statements.commit)
+	saved, err := w.saveHeads()
+	if err != nil {
+		return 0, w.rollback(err)
+	}
+	w.walPages += pagesOfCommit + len(saved)
+	if err := run(w.statements.commit); err != nil {
+		return 0, err
+	}
+	w.committed(saved)
+	return len(w.staged), nil
 }
 
 // rollback undoes a transaction that met err before its commit. What is known of the streams is read anew, because
@@ -169,10 +177,10 @@ func (w *writer) rollback(err error) error {
 	return err
 }
 
-// reload reads the counters from the file and forgets the heads.
+// reload reads the counters and the tail from the file, and forgets the heads.
 func (w *writer) reload() (err error) {
 	w.heads.Purge()
-	if w.position, err = queryNumber(w.conn, "SELECT coalesce(max(position), 0) FROM records"); err != nil {
+	if w.position, err = w.catchUp(); err != nil {
 		return err
 	}
 	w.stream, err = queryNumber(w.conn, "SELECT coalesce(max(id), 0) FROM streams")
