@@ -182,7 +182,7 @@ func (r *Reported) note(e DeviceEvent) {
 	case "door":
 		r.Door = e.Value
 	case "battery":
-		if n, err := strconv.Atoi(e.Value); err == nil {
+		if n, err := strconv.Atoi(e.Value); err == nil && 0 <= n && n <= 100 {
 			r.Battery = n
 		}
 	}
