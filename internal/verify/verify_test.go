@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"github.com/latchkey/latchkey/internal/verify"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/journal/memory"
 	"github.com/latchkey/latchkey/journal/postgres"
@@ -128,8 +130,8 @@ func requireFound(t *testing.T, want, found []string) {
 	require.Len(t, found, len(want), all)
 }
 
-// damages are done to the tables of lock/1, lock/2 and org/acme. The streams have numbers in SQLite and no heads of
-// their own.
+// damages are done to the tables of lock/1, lock/2 and org/acme. The streams have numbers in SQLite, whose engine refuses
+// to read what makes no sense to it.
 var damages = map[string]struct {
 	sqlite, postgres string
 	want             []string // if empty: something
@@ -215,7 +217,10 @@ var damages = map[string]struct {
 		"", "DELETE FROM streams WHERE name = 'org/acme'", nil,
 	},
 	"a head without records": {
-		"INSERT INTO streams (name) VALUES ('lock/3')", "INSERT INTO streams VALUES (4, 'lock/3', 'x')", []string{"lock/3: the head is at version"},
+		"", "INSERT INTO streams VALUES (4, 'lock/3', 'x')", []string{"lock/3: the head is at version"},
+	},
+	"a stream without records": {
+		"INSERT INTO streams (name) VALUES ('lock/3')", "", nil,
 	},
 	"the name of a stream is gone": {
 		"DELETE FROM streams WHERE name = 'org/acme'", "", nil,
@@ -242,7 +247,14 @@ func TestDamagedSQLite(t *testing.T) {
 			require.NoError(t, sqlitex.ExecuteTransient(conn, d.sqlite, nil))
 			require.Positive(t, conn.Changes(), "the damage is none")
 			require.NoError(t, conn.Close())
-			damaged(t, inSQLite(t, path), d.want)
+			j, err = sqlitejournal.Open(sqlitejournal.Options{Path: path, Logger: slog.New(slog.DiscardHandler)})
+			if err == nil {
+				t.Cleanup(func() { _ = j.Close() })
+				damaged(t, j, d.want)
+				return
+			}
+			require.ErrorContains(t, err, "malformed")
+			require.Nil(t, d.want)
 		})
 	}
 }
@@ -266,10 +278,16 @@ func TestDamagedPostgres(t *testing.T) {
 
 func damaged(t *testing.T, j journal.Journal, want []string) {
 	t.Helper()
-	found, _ := check(t, j)
-	require.NotEmpty(t, found)
+	var found []string
+	_, err := verify.Check(t.Context(), j, func(f verify.Finding) { found = append(found, f.String()) })
 	if want != nil {
+		require.NoError(t, err)
 		requireFound(t, want, found)
+		return
+	}
+	require.True(t, len(found) > 0 || err != nil)
+	if err != nil {
+		require.ErrorContains(t, err, "malformed")
 	}
 }
 

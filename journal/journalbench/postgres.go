@@ -13,13 +13,12 @@ import (
 	"github.com/latchkey/latchkey/journal/postgres/pgtest"
 )
 
-// slowDisk makes every commit that changes a row of the table take 1 ms longer. It sleeps as the last thing before the
-// commit, while the transaction has its locks, as it would if the disk under the write-ahead log were slow. Transactions
-// that do not wait for each other sleep side by side, which is at least as good as sharing one flush.
+// slowDisk makes every statement that writes to the table take 1 ms longer: the last thing before its commit, while the
+// transaction has its locks, as it would if the disk under the write-ahead log were slow. Transactions that do not wait
+// for each other sleep side by side, which is at least as good for them as sharing one flush.
 const slowDisk = `CREATE FUNCTION slow_disk() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_sleep(0.001); RETURN NULL; END $$;
-CREATE CONSTRAINT TRIGGER slow_disk AFTER UPDATE ON %s
-	DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow_disk()`
+CREATE TRIGGER slow_disk AFTER INSERT OR UPDATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION slow_disk()`
 
 // cluster is a PostgreSQL of our own, with a new database for each thing that is measured.
 type cluster struct {
@@ -49,7 +48,7 @@ func (c *cluster) journals(n int) (name string, all []*postgres.Journal, err err
 		all = append(all, j)
 	}
 	if c.slow {
-		err = c.Exec(background, name, fmt.Sprintf(slowDisk, "counter"))
+		err = c.Exec(background, name, fmt.Sprintf(slowDisk, "records"))
 	}
 	return name, all, err
 }
@@ -108,7 +107,7 @@ const manyCallers = 256
 // transactions appends one by one, each append in a transaction of its own, as one would without group commit. Its
 // positions come from a sequence, so that transactions need not wait for each other (but readers lose records).
 func (c *cluster) transactions(connections int) (_ *pgxpool.Pool, one func(caller int) error, err error) {
-	pool, err := c.rival(connections, "heads",
+	pool, err := c.rival(connections, "records",
 		"CREATE TABLE heads (name text PRIMARY KEY, version bigint NOT NULL, append_id text NOT NULL) WITH (fillfactor = 80)",
 		"INSERT INTO heads SELECT 'lock/' || n, 0, '' FROM generate_series(1, 256) n",
 		`CREATE TABLE records (position bigserial PRIMARY KEY, version bigint NOT NULL, time timestamptz NOT NULL, stream text NOT NULL,
@@ -219,7 +218,7 @@ func (c *cluster) row(connections int) (_ *pgxpool.Pool, one func(int) error, er
 	}, err
 }
 
-// rival makes a database and a pool of connections to it. Every transaction of the rival changes one row of the table.
+// rival makes a database and a pool of connections to it. Every transaction of the rival writes to the table.
 func (c *cluster) rival(connections int, table string, statements ...string) (*pgxpool.Pool, error) {
 	name, err := c.newDatabase()
 	if err != nil {

@@ -1,9 +1,9 @@
 // Package postgres is the engine of the journal that a cluster shares: a PostgreSQL database, written by every node.
 //
 // Each node has one writer, which stores a batch with one autocommit statement: it moves the heads of the streams that
-// are where the appends expect them, locks the counter of positions, and inserts the records of just those streams. The
-// rest of the batch was in conflict, and nobody else in the batch notices. The counter's row stays locked until the
-// commit, so positions come in the order of the commits, without gaps, whoever writes.
+// are where the appends expect them, locks the positions, and inserts the records of just those streams. The rest of the
+// batch was in conflict, and nobody else in the batch notices. The lock is held until the commit, so positions come in
+// the order of the commits, without gaps, whoever writes.
 //
 // A statement whose answer was lost is run again. It may have happened, may be happening, or may happen yet, in the hands
 // of a server process that has not noticed that we are gone; but of two statements that want to move a head from the

@@ -8,9 +8,8 @@ import (
 )
 
 // The statement that stores a batch, as it is without index changes. The parts wait for each other through the data that
-// they read: the heads move, in the order of the names; then the counter is locked, and with it everybody else who has
-// records to commit; then the rest is written. `IS TRUE` keeps the planner from making a join of what is a look-up in a
-// hash table.
+// they read: the heads move, in the order of the names; then the positions are locked for everybody else who has records
+// to commit; then the rest is written. `IS TRUE` keeps the planner from making a join of what is a look-up in a hash table.
 const (
 	heads = `
 WITH chain AS MATERIALIZED (
@@ -30,9 +29,8 @@ made AS (
 	FROM unnest($5::text[], $6::bigint[], $7::timestamptz[], $8::text[], $9::text[], $10::bytea[])
 		WITH ORDINALITY AS r(stream, version, time, type, append_id, data, number)
 	WHERE (stream IN (SELECT name FROM accepted)) IS TRUE
-), counted AS (
-	UPDATE counter SET position = position + (SELECT count(*) FROM staged) WHERE EXISTS (SELECT FROM staged)
-	RETURNING position - (SELECT count(*) FROM staged) AS before
+), counted AS MATERIALIZED (
+	SELECT last_position() AS before WHERE EXISTS (SELECT FROM staged)
 ), written AS (
 	INSERT INTO records (position, version, time, stream, type, append_id, data)
 	SELECT before + place, version, time, stream, type, append_id, data FROM counted, staged
@@ -73,8 +71,11 @@ WITH wanted AS MATERIALIZED (
 
 // arguments are the arrays of a plan.
 func (p *plan) arguments() (statement string, args []any) {
-	var h headColumns
-	var r recordColumns
+	records := 0
+	for _, c := range p.chains {
+		records += int(c.version - c.links[0].Expected)
+	}
+	h, r := newHeadColumns(len(p.chains)), newRecordColumns(records)
 	for _, c := range p.chains {
 		h.add(c)
 		for _, a := range c.links {
@@ -107,6 +108,12 @@ type headColumns struct {
 	expected, version []int64
 }
 
+func newHeadColumns(n int) headColumns {
+	return headColumns{
+		stream: make([]string, 0, n), appendID: make([]string, 0, n), expected: make([]int64, 0, n), version: make([]int64, 0, n),
+	}
+}
+
 func (h *headColumns) add(c *chain) {
 	h.stream, h.appendID = append(h.stream, c.stream), append(h.appendID, c.links[len(c.links)-1].ID)
 	h.expected, h.version = append(h.expected, int64(c.links[0].Expected)), append(h.version, int64(c.version))
@@ -117,6 +124,13 @@ type recordColumns struct {
 	version               []int64
 	time                  []time.Time
 	data                  [][]byte
+}
+
+func newRecordColumns(n int) recordColumns {
+	return recordColumns{
+		stream: make([]string, 0, n), typ: make([]string, 0, n), appendID: make([]string, 0, n),
+		version: make([]int64, 0, n), time: make([]time.Time, 0, n), data: make([][]byte, 0, n),
+	}
 }
 
 func (r *recordColumns) add(a *pending) {
