@@ -53,7 +53,7 @@ func TestStartIsRefused(t *testing.T) {
 	}{
 		{[]string{"--http-addr", "0.0.0.0:0"}, "--insecure"},
 		{[]string{"--super-key-file", "/dev/null"}, "needs at least 32"},
-		{[]string{"--journal-url", "postgres://somewhere/x"}, "sqlite:"},
+		{[]string{"--journal-url", "mysql://somewhere/x"}, "sqlite:"},
 		{[]string{"--tls-cert", "none.pem", "--tls-key", "none.pem"}, "none.pem"},
 		{[]string{"--colour", "red"}, "unknown flag --colour"},
 	} {

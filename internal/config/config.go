@@ -71,6 +71,10 @@ func (s *Server) Validate() error {
 		complain("--http-addr %s can be reached from other machines, where device secrets and guest links would travel in plain HTTP: "+
 			"give --tls-cert and --tls-key, or --insecure if a proxy in front of it terminates TLS", s.HTTPAddr)
 	}
+	if len(s.EtcdEndpoints) > 0 && !s.Insecure && !loopback(s.ClusterAddr) {
+		complain("--cluster-addr %s can be reached from other machines, and members do not ask each other for credentials yet: "+
+			"keep it on loopback, or give --insecure if nobody but the members can reach it", s.ClusterAddr)
+	}
 	if s.PublicURL != "" && !webURL(s.PublicURL) {
 		complain("--public-url: %q is no http:// or https:// URL", s.PublicURL)
 	}

@@ -104,6 +104,9 @@ func TestErrors(t *testing.T) {
 		"plain HTTP for everybody": {[]string{"--http-addr", "0.0.0.0:8080"}, []string{"--tls-cert", "--insecure", "plain HTTP"}},
 		"plain HTTP without host":  {[]string{"--http-addr", ":8080"}, []string{"plain HTTP"}},
 		"plain HTTP by name":       {[]string{"--http-addr", "door.example:80"}, []string{"plain HTTP"}},
+		"a cluster port for everybody": {
+			[]string{"--etcd-endpoints", "http://127.0.0.1:2379", "--cluster-addr", "0.0.0.0:9000"}, []string{"--cluster-addr", "--insecure"},
+		},
 		"half of TLS":              {[]string{"--tls-cert", "cert.pem"}, []string{"--tls-cert and --tls-key belong together"}},
 		"another database":         {[]string{"--journal-url", "mysql://u:secret@h/x"}, []string{"--journal-url", "sqlite:", "postgres://"}},
 		"a journal without a path": {[]string{"--journal-url", "sqlite:"}, []string{"--journal-url", "sqlite:PATH"}},

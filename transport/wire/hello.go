@@ -65,11 +65,7 @@ func (p *Reported) read(r *reader) {
 		case "door":
 			p.Door = r.text(MaxName)
 		case "battery":
-			n := r.uint()
-			if n > 100 {
-				r.fail("battery is over 100 per cent")
-			}
-			p.Battery = int(n)
+			p.Battery = int(min(r.uint(), 100)) // a gauge that is wrong is no reason to keep a door offline
 		case "config":
 			p.Config = r.uint()
 		default:

@@ -82,7 +82,6 @@ func TestPayloadsThatAreRefused(t *testing.T) {
 		{new(wire.Hello), `{"mono":1}`, "bootId is missing"},
 		{new(wire.Hello), `{"bootId":"","mono":1}`, "empty string"},
 		{new(wire.Hello), `{"bootId":"b"}`, "mono is missing"},
-		{new(wire.Hello), `{"bootId":"b","mono":1,"reported":{"battery":101}}`, "battery"},
 		{new(wire.Hello), `{"bootId":"` + strings.Repeat("b", 65) + `","mono":1}`, "too long"},
 		{new(wire.Hello), `{"bootId":"b","mono":1,"caps":{}}`, "expected '['"},
 		{new(wire.HelloResult), `{"session":"s1","heartbeatMs":0}`, "heartbeatMs"},
