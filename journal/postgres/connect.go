@@ -18,9 +18,11 @@ import (
 
 const (
 	connectTimeout = 5 * time.Second
-	// The server gives a statement up after statementTimeout. An answer that has not come a while after that never will.
-	statementTimeout = 5 * time.Second
-	answerTimeout    = statementTimeout + 3*time.Second
+	// The server gives a statement of the writer up after writeTimeout. An answer that has not come a while after that
+	// never will. Who reads may ask for a lot, over a slow network.
+	writeTimeout  = 3 * time.Second
+	answerTimeout = writeTimeout + 2*time.Second
+	readTimeout   = 30 * time.Second
 	// deadPeer is after what time of silence either side gives a connection up.
 	deadPeer = 10 * time.Second
 	// Between attempts to reach the server it waits up to firstDelay, then twice that, and so on up to maxDelay.
@@ -50,12 +52,12 @@ func parse(o Options) (*pgxpool.Config, error) {
 	c := config.ConnConfig
 	c.ConnectTimeout = connectTimeout
 	c.ValidateConnect = onlyPrimary
-	c.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+	c.DialFunc = (&net.Dialer{Timeout: connectTimeout, KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: deadPeer / 2, Interval: deadPeer / 5, Count: 3,
 	}}).DialContext
 	for name, value := range map[string]string{
 		"application_name":    "latchkey",
-		"statement_timeout":   milliseconds(statementTimeout),
+		"statement_timeout":   milliseconds(readTimeout),
 		"tcp_user_timeout":    milliseconds(deadPeer),
 		"tcp_keepalives_idle": strconv.Itoa(int(deadPeer.Seconds() / 2)),
 		"jit":                 "off", // no statement here is worth a compiler
@@ -73,6 +75,7 @@ func parse(o Options) (*pgxpool.Config, error) {
 func writing(c *pgx.ConnConfig) *pgx.ConnConfig {
 	c = c.Copy()
 	maps.Copy(c.RuntimeParams, map[string]string{
+		"statement_timeout": milliseconds(writeTimeout),
 		"plan_cache_mode":   "force_generic_plan",
 		"enable_seqscan":    "off",
 		"enable_bitmapscan": "off",

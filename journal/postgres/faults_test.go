@@ -132,6 +132,20 @@ func TestEveryLostCommitIsResolved(t *testing.T) {
 	require.GreaterOrEqual(t, counted(t, registry, "latchkey_journal_reconnects_total"), float64(lost))
 }
 
+// TestSilentConnection has a connection go silent, as when a network is cut in two: nobody ends it.
+func TestSilentConnection(t *testing.T) {
+	t.Parallel()
+	database, server := pgtest.Database(t), pgtest.Shared(t)
+	p := newProxy(t, server.Addr())
+	j, registry := openURL(t, server.TCP(p.Addr().String(), database))
+	p.arm("silent", silence)
+	r, err := journal.Do(t.Context(), j, appended("a", 0, "silent"))
+	require.NoError(t, err)
+	require.Equal(t, journal.Result{Version: 1, Position: 1}, r)
+	require.Equal(t, 1.0, counted(t, registry, "latchkey_journal_unknown_commits_total"))
+	require.Len(t, journaltest.Whole(t, j), 1)
+}
+
 // TestLostCommitOfAConflict cuts the connection while somebody else moves the stream: it must not be taken for ours.
 func TestLostCommitOfAConflict(t *testing.T) {
 	t.Parallel()

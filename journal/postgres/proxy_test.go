@@ -17,6 +17,8 @@ const (
 	afterSend              // PostgreSQL has the statement, or is about to have it
 	inMidSend              // PostgreSQL has half of it
 	cuts
+
+	silence // PostgreSQL has answered, but nothing comes, not even an end of the connection
 )
 
 // proxy stands between a journal and PostgreSQL, and cuts the connection on which it sees a certain text.
@@ -84,14 +86,14 @@ func (p *proxy) accept() {
 		p.mu.Lock()
 		p.conns[client], p.conns[server] = true, true
 		p.mu.Unlock()
-		mute := make(chan struct{}) // closed when the next answer must not pass
+		mute := make(chan cut, 1) // how the next answer is kept from passing
 		p.wg.Go(func() { p.forward(client, server, mute) })
 		p.wg.Go(func() { p.back(client, server, mute) })
 	}
 }
 
 // forward carries what the client says, until it is cut.
-func (p *proxy) forward(client, server net.Conn, mute chan struct{}) {
+func (p *proxy) forward(client, server net.Conn, mute chan cut) {
 	buffer := make([]byte, 1<<20)
 	for {
 		n, err := client.Read(buffer)
@@ -103,10 +105,11 @@ func (p *proxy) forward(client, server net.Conn, mute chan struct{}) {
 		if fires && when == inMidSend {
 			data = data[:n/2]
 		}
-		if fires && when == afterAnswer {
-			close(mute)
+		loses := fires && (when == afterAnswer || when == silence)
+		if loses {
+			mute <- when
 		}
-		if _, err := server.Write(data); err != nil || fires && when != afterAnswer {
+		if _, err := server.Write(data); err != nil || fires && !loses {
 			break
 		}
 	}
@@ -114,18 +117,24 @@ func (p *proxy) forward(client, server net.Conn, mute chan struct{}) {
 }
 
 // back carries what the server says.
-func (p *proxy) back(client, server net.Conn, mute chan struct{}) {
+func (p *proxy) back(client, server net.Conn, mute chan cut) {
 	buffer := make([]byte, 64<<10)
+	silent := false
 	for {
 		n, err := server.Read(buffer)
 		if err != nil {
 			break
 		}
 		select {
-		case <-mute:
-			p.drop(client, server)
-			return
+		case when := <-mute:
+			if silent = when == silence; !silent {
+				p.drop(client, server)
+				return
+			}
 		default:
+		}
+		if silent {
+			continue
 		}
 		if _, err := client.Write(buffer[:n]); err != nil {
 			break

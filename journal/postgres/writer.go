@@ -140,6 +140,7 @@ func (w *writer) store(p *plan, known *knowledge) error {
 	}
 	if stored := size(p.chains) - size(refused); stored > 0 {
 		w.metrics.Commit(stored, time.Since(start))
+		w.countDoubts(p.chains)
 	}
 	if len(refused) == 0 {
 		return nil
@@ -148,6 +149,17 @@ func (w *writer) store(p *plan, known *knowledge) error {
 		return &notSent{err} // these questions change nothing
 	}
 	return nil
+}
+
+// countDoubts counts the appends in doubt that had not happened, and have now.
+func (w *writer) countDoubts(chains []*chain) {
+	for _, c := range chains {
+		for _, a := range c.links {
+			if a.doubt && a.answered {
+				w.metrics.resolved.WithLabelValues("stored").Inc()
+			}
+		}
+	}
 }
 
 // notSent is an error that came before anything was asked of the database that could change it.
@@ -173,7 +185,7 @@ func (w *writer) connect() error {
 	return nil
 }
 
-// disconnect gives the connection up. The server may not have noticed yet.
+// disconnect gives the connection up, and does not wait for a server that does not answer.
 func (w *writer) disconnect() {
 	if w.conn == nil {
 		return
@@ -181,7 +193,6 @@ func (w *writer) disconnect() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = w.conn.Close(ctx) // it is of no use, whatever it says
-	<-w.conn.PgConn().CleanupDone()
 	w.conn = nil
 }
 
