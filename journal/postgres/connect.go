@@ -102,19 +102,3 @@ func (b *backoff) next() time.Duration {
 	b.limit = min(max(2*b.limit, firstDelay), maxDelay)
 	return rand.N(b.limit)
 }
-
-// disconnected tells whether a connection is of no use after an error: it is broken, or leads to the wrong server, or
-// does not have our prepared statements any more.
-func disconnected(err error) bool {
-	var answer *pgconn.PgError
-	if !errors.As(err, &answer) || answer.SeverityUnlocalized != "ERROR" {
-		return true
-	}
-	switch answer.Code {
-	case "25006", // read_only_sql_transaction
-		"26000", "42P05", // an invalid or duplicate name of a prepared statement: a pooler is in between
-		"0A000": // a cached plan that does not fit the tables any more
-		return true
-	}
-	return false
-}

@@ -73,7 +73,7 @@ type Journal struct {
 
 	ctx     context.Context // of the queries; ends when the journal is closed
 	cancel  context.CancelFunc
-	trouble atomic.Pointer[error] // why the writer cannot write at the moment; nil while it can
+	trouble atomic.Pointer[error] // why appends wait, or nil while they do not
 	reading sync.WaitGroup        // added to under mu, while not closed
 	mu      sync.Mutex
 	closed  bool

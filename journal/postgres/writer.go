@@ -1,14 +1,13 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/latchkey/latchkey/journal"
 )
@@ -24,6 +23,9 @@ const (
 	maxClaimRaces = 3
 )
 
+// errLost is why an append is in doubt when the statement after it did not fail.
+var errLost = errors.New("the answer was lost")
+
 // writer is what the writing goroutine owns.
 type writer struct {
 	*Journal
@@ -33,6 +35,7 @@ type writer struct {
 	delay   backoff
 	closing chan struct{}
 	giveUp  time.Time // when the patience of Close ends; zero while nobody has closed the journal
+	failing error     // why the last statement failed; nil after one that did not
 	stopped chan struct{}
 }
 
@@ -58,6 +61,7 @@ func (w *writer) run() {
 			left = append(left, &all[i])
 		}
 		w.settle(left)
+		w.trouble.Store(nil) // nothing is waiting; whether the next one would get through Healthy finds out
 		w.metrics.Answers(items)
 		w.queue.Answer(items)
 	}
@@ -108,13 +112,13 @@ func (w *writer) unanswered(all []*pending, since time.Time) (left []*pending) {
 		case a.answered:
 		case a.doubt && (givenUp || late || now.Sub(since) > resolveFor):
 			w.metrics.resolved.WithLabelValues("unknown").Inc()
-			a.fail(fmt.Errorf("%w: %w", journal.ErrUnknown, w.cause()))
+			a.fail(fmt.Errorf("%w: %w", journal.ErrUnknown, cmp.Or(w.failing, errLost)))
 		case a.doubt:
 			left = append(left, a)
 		case late:
 			a.fail(journal.ErrDeadline)
 		case givenUp:
-			a.fail(fmt.Errorf("%w: %w", journal.ErrClosed, w.cause()))
+			a.fail(fmt.Errorf("%w: %w", journal.ErrClosed, w.failing))
 		default:
 			left = append(left, a)
 		}
@@ -135,7 +139,9 @@ func (w *writer) store(p *plan, known *knowledge) error {
 		return err
 	}
 	w.used = time.Now()
-	if w.trouble.Swap(nil) != nil {
+	if w.failing != nil {
+		w.failing = nil
+		w.trouble.Store(nil)
 		w.log.Info("PostgreSQL takes appends again")
 	}
 	if stored := size(p.chains) - size(refused); stored > 0 {
@@ -161,11 +167,6 @@ func (w *writer) countDoubts(chains []*chain) {
 		}
 	}
 }
-
-// notSent is an error that came before anything was asked of the database that could change it.
-type notSent struct{ error }
-
-func (e *notSent) Unwrap() error { return e.error }
 
 // connect makes sure that there is a connection. One that nobody has used for a while is tried before anything is
 // entrusted to it: it may have broken long ago.
@@ -205,9 +206,11 @@ func (w *writer) again(err error, p *plan) {
 			}
 		}
 	}
-	if before := w.trouble.Swap(&err); before == nil {
+	if w.failing == nil {
 		w.log.Warn("PostgreSQL does not take appends, trying again", "err", err)
 	}
+	w.failing = err
+	w.trouble.Store(&err)
 	w.metrics.retries.Inc()
 	if disconnected(err) {
 		w.disconnect()
@@ -225,42 +228,5 @@ func (w *writer) givenUp(now time.Time) bool {
 	if w.giveUp.IsZero() {
 		w.giveUp = now.Add(closeGrace)
 	}
-	return w.trouble.Load() != nil && now.After(w.giveUp)
-}
-
-// cause is why the writer cannot write.
-func (w *writer) cause() error {
-	if err := w.trouble.Load(); err != nil {
-		return *err
-	}
-	return errors.New("the answer was lost")
-}
-
-// harmless tells whether a statement that failed has certainly not happened.
-func harmless(err error) bool {
-	var before *notSent
-	if errors.As(err, &before) || pgconn.SafeToRetry(err) {
-		return true
-	}
-	var answer *pgconn.PgError
-	return errors.As(err, &answer) && answer.SeverityUnlocalized == "ERROR"
-}
-
-// poisoned tells whether PostgreSQL objects to what is in a statement: bad data, a constraint, a row too large.
-func poisoned(err error) bool {
-	var answer *pgconn.PgError
-	if !errors.As(err, &answer) || answer.SeverityUnlocalized != "ERROR" {
-		return false
-	}
-	switch answer.Code[:2] {
-	case "22", "23", "54":
-		return true
-	}
-	return false
-}
-
-// claimed tells whether another node has made a claim while the statement was on its way.
-func claimed(err error) bool {
-	var answer *pgconn.PgError
-	return errors.As(err, &answer) && answer.Code == "23505" && strings.HasPrefix(answer.ConstraintName, "claims")
+	return w.failing != nil && now.After(w.giveUp)
 }
