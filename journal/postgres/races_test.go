@@ -60,8 +60,10 @@ func TestNodesRace(t *testing.T) {
 	database := pgtest.Database(t)
 	var wrote sync.WaitGroup
 	var won, lost atomic.Int64
+	var registries [nodes]*prometheus.Registry
 	for n := range nodes {
-		j := open(t, database)
+		j, registry := openURL(t, pgtest.Shared(t).URL(database))
+		registries[n] = registry
 		for c := range callers {
 			wrote.Go(func() {
 				own := fmt.Sprintf("own/%d/%d", n, c)
@@ -99,6 +101,9 @@ func TestNodesRace(t *testing.T) {
 	require.Equal(t, total, <-seen)
 	require.Len(t, journaltest.Whole(t, open(t, database)), int(total))
 	require.Positive(t, lost.Load(), "they raced")
+	for _, registry := range registries {
+		require.Zero(t, counted(t, registry, "latchkey_journal_retries_total"), "a deadlock, or something else that should not happen")
+	}
 	t.Logf("%d records, %d conflicts", total, lost.Load())
 }
 
