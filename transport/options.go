@@ -22,6 +22,9 @@ type Grains interface {
 	Tell(id lock.ID, c lock.Command)
 }
 
+// DefaultMaxSessions is how many devices a node takes when nothing else limits it.
+const DefaultMaxSessions = 250_000
+
 // Options of a Hub. Zero fields have defaults, except Grains and Node.
 type Options struct {
 	Grains     Grains
@@ -53,7 +56,7 @@ func (o *Options) validate() error {
 			*n = otherwise
 		}
 	}
-	number(&o.MaxSessions, 250_000)
+	number(&o.MaxSessions, DefaultMaxSessions)
 	number(&o.MaxHandshakes, 512)
 	duration := func(d *time.Duration, otherwise time.Duration) {
 		if *d <= 0 {

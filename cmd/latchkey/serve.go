@@ -20,7 +20,7 @@ func (c *serveCommand) Run(ctx context.Context, out terminal) error {
 		Config: c.Server, SuperKey: os.Getenv(superKeyVariable), Version: buildVersion(), Logger: logger,
 		Started: func(a *app.App) {
 			if err := a.TellSuperKey(out); err != nil {
-				logger.Error("the super key could not be shown; remove its hash from the data folder, and the next start makes another", "error", err)
+				logger.Error("nobody may know the super key; the next start makes another", "error", err)
 			}
 		},
 	})

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -48,7 +47,7 @@ type Options struct {
 type App struct {
 	options Options
 	logger  *slog.Logger
-	madeKey string // the super key, when this start made it
+	madeKey string // the super key, when this start made it and nobody has seen it yet
 
 	registry *prometheus.Registry
 	ops      *ops.Server
@@ -103,9 +102,9 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	}
 
 	// The operator's address comes first and goes last, so that a slow start and a drain can be watched.
-	a.ops, err = ops.Start(ops.Options{Addr: c.OpsAddr, Gatherer: a.registry, Logger: a.logger})
+	a.ops, err = ops.Start(ops.Options{Addr: c.OpsAddr, Registry: a.registry, Logger: a.logger})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--ops-addr: %w", err)
 	}
 	a.onStop(a.ops.Stop)
 
@@ -145,8 +144,12 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	a.onStop(a.node.Drain)
 	a.watchMembership()
 
+	devices := maxSessions(openFiles())
+	if devices < transport.DefaultMaxSessions {
+		a.logger.Info("the limit of open files leaves room for so many devices", "devices", devices, "open_files", openFiles())
+	}
 	hub, err := transport.New(transport.Options{
-		Grains: locks, Node: a.node.System().ID, Logger: a.logger, Registerer: a.registry,
+		Grains: locks, Node: a.node.System().ID, MaxSessions: devices, Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {
 		return nil, err
@@ -245,16 +248,6 @@ func (a *App) watchMembership() {
 // URL is the base of the API as it is reached from this machine, OpsURL that of metrics and health.
 func (a *App) URL() string    { return a.http.url() }
 func (a *App) OpsURL() string { return "http://" + reachable(a.ops.Addr()) }
-
-// TellSuperKey writes the super key, if this start made one: the only time that anybody sees it.
-func (a *App) TellSuperKey(w io.Writer) error {
-	if a.madeKey == "" {
-		return nil
-	}
-	_, err := fmt.Fprintf(w, "This server's super key, which is shown only now (its SHA-256 is in %s):\n\n  %s\n\n",
-		filepath.Join(a.options.Config.DataDir, superKeyHashFile), a.madeKey)
-	return err
-}
 
 // tokenOptions reads what verifies users' tokens.
 func tokenOptions(c config.Server) (api.TokenOptions, error) {

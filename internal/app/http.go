@@ -63,7 +63,7 @@ func serveHTTP(c config.Server, handler http.Handler, logger *slog.Logger, fail 
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // what clients do wrong
+		ErrorLog:          errorLog(logger),
 	}
 	if s.secure {
 		certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)

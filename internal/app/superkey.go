@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,8 +21,8 @@ const (
 )
 
 // superKey finds the SHA-256 of the operator's super key. A key that is given (as a file, else as a value) wins and is
-// not stored. Without one the hash of the key that the first start made is read; if there is none yet, a key is made,
-// its hash is stored, and the key itself is returned to be shown this once.
+// not stored. Without one the hash of the key that an earlier start made is read; if there is none yet, a key is made and
+// returned, to be shown this once and stored then.
 func superKey(dataDir, file, value string) (hash []byte, made string, err error) {
 	given, source := value, "LATCHKEY_SUPER_KEY"
 	if file != "" {
@@ -53,11 +54,24 @@ func superKey(dataDir, file, value string) (hash []byte, made string, err error)
 		return nil, "", fmt.Errorf("super key: %w", err)
 	}
 	made = rand.Text() + rand.Text()
-	hash = hashKey(made)
-	if err := writeDurably(path, []byte(hex.EncodeToString(hash)+"\n")); err != nil {
-		return nil, "", fmt.Errorf("super key: %w", err)
+	return hashKey(made), made, nil
+}
+
+// TellSuperKey writes the super key, if this start made one, and then stores its hash: a key that was stored and never shown,
+// because the start failed or was killed, would lock the operator out.
+func (a *App) TellSuperKey(w io.Writer) error {
+	if a.madeKey == "" {
+		return nil
 	}
-	return hash, made, nil
+	path := filepath.Join(a.options.Config.DataDir, superKeyHashFile)
+	if _, err := fmt.Fprintf(w, "This server's super key, which is shown only now (its SHA-256 is in %s):\n\n  %s\n\n", path, a.madeKey); err != nil {
+		return fmt.Errorf("show the super key: %w", err)
+	}
+	if err := writeDurably(path, []byte(hex.EncodeToString(hashKey(a.madeKey))+"\n")); err != nil {
+		return fmt.Errorf("store the super key: %w", err)
+	}
+	a.madeKey = ""
+	return nil
 }
 
 func hashKey(key string) []byte {

@@ -3,12 +3,15 @@ package app
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/internal/config"
 )
 
 const goodKey = "0123456789abcdef0123456789abcdef"
@@ -21,7 +24,15 @@ func TestFirstStartMakesASuperKey(t *testing.T) {
 	require.GreaterOrEqual(t, len(made), superKeyMinLength)
 	sum := sha256.Sum256([]byte(made))
 	require.Equal(t, sum[:], hash)
+	require.Empty(t, entries(t, dir), "what nobody has seen is not stored: this start may still fail")
 
+	a := &App{options: Options{Config: config.Server{DataDir: dir}}, madeKey: made}
+	require.ErrorContains(t, a.TellSuperKey(closedPipe(t)), "show the super key")
+	require.Empty(t, entries(t, dir))
+
+	var shown strings.Builder
+	require.NoError(t, a.TellSuperKey(&shown))
+	require.Contains(t, shown.String(), made)
 	path := filepath.Join(dir, superKeyHashFile)
 	stored, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -31,17 +42,30 @@ func TestFirstStartMakesASuperKey(t *testing.T) {
 	require.Equal(t, os.FileMode(privateFile), info.Mode())
 	require.Len(t, entries(t, dir), 1, "no temporary file is left")
 
+	shown.Reset()
+	require.NoError(t, a.TellSuperKey(&shown))
+	require.Empty(t, shown.String(), "it is shown once")
 	again, madeAgain, err := superKey(dir, "", "")
 	require.NoError(t, err)
 	require.Equal(t, hash, again)
-	require.Empty(t, madeAgain, "it is shown once")
+	require.Empty(t, madeAgain)
+}
+
+// closedPipe is a terminal that went away.
+func closedPipe(t *testing.T) io.Writer {
+	t.Helper()
+	r, w := io.Pipe()
+	require.NoError(t, r.Close())
+	return w
 }
 
 func TestGivenSuperKeyWins(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	_, _, err := superKey(dir, "", "") // one is there already
+	_, made, err := superKey(dir, "", "")
 	require.NoError(t, err)
+	a := &App{options: Options{Config: config.Server{DataDir: dir}}, madeKey: made}
+	require.NoError(t, a.TellSuperKey(io.Discard)) // one is there already
 	file := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(file, []byte(goodKey+"\n"), privateFile))
 	want := sha256.Sum256([]byte(goodKey))

@@ -46,13 +46,13 @@ type Check struct {
 // Options are what a Server needs.
 type Options struct {
 	Addr     string
-	Gatherer prometheus.Gatherer
+	Registry *prometheus.Registry
 	Logger   *slog.Logger
 }
 
 func (o Options) validate() error {
-	if o.Addr == "" || o.Gatherer == nil || o.Logger == nil {
-		return errors.New("ops: Addr, Gatherer and Logger are needed")
+	if o.Addr == "" || o.Registry == nil || o.Logger == nil {
+		return errors.New("ops: Addr, Registry and Logger are needed")
 	}
 	return nil
 }
@@ -83,9 +83,12 @@ func Start(o Options) (*Server, error) {
 	}
 	listener, err := net.Listen("tcp", o.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("ops: %w", err)
+		return nil, err
 	}
 	s := &Server{options: o, listener: listener, served: make(chan struct{})}
+	if err := o.Registry.Register(health{s}); err != nil {
+		return nil, errors.Join(fmt.Errorf("ops: %w", err), listener.Close())
+	}
 	s.http = &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -129,7 +132,7 @@ func (s *Server) Stop(ctx context.Context) error {
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.options.Registry, promhttp.HandlerOpts{
 		MaxRequestsInFlight: maxScrapes,
 		EnableOpenMetrics:   true,
 		ErrorLog:            slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelError),
@@ -160,6 +163,9 @@ type readiness struct {
 	Dependencies map[string]dependency `json:"dependencies"`
 }
 
+// ready tells whether the server should get traffic.
+func (r readiness) ready() bool { return r.Status == stateReady || r.Status == stateDegraded }
+
 type dependency struct {
 	Status   string `json:"status"`
 	Optional bool   `json:"optional,omitempty"`
@@ -170,7 +176,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	found := s.probe(r.Context())
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	if found.Status != stateReady && found.Status != stateDegraded {
+	if !found.ready() {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	// A client that went away is the only way in which this fails.

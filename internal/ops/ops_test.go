@@ -22,7 +22,7 @@ func start(t *testing.T) *ops.Server {
 	t.Helper()
 	s, err := ops.Start(ops.Options{
 		Addr:     "127.0.0.1:0",
-		Gatherer: ops.NewRegistry("v1.2.3"),
+		Registry: ops.NewRegistry("v1.2.3"),
 		Logger:   slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
@@ -70,7 +70,16 @@ func TestReadyz(t *testing.T) {
 		return answer.Dependencies
 	}
 
+	metrics := func(lines ...string) {
+		t.Helper()
+		_, body := get(t, s, "/metrics")
+		for _, line := range lines {
+			require.Contains(t, body, "\n"+line+"\n")
+		}
+	}
+
 	expect(http.StatusServiceUnavailable, "starting")
+	metrics("latchkey_ops_ready 0")
 	s.Ready()
 	require.Equal(t, map[string]any{
 		"journal": map[string]any{"status": "up"},
@@ -80,7 +89,10 @@ func TestReadyz(t *testing.T) {
 	limping.Store(true)
 	require.Equal(t, map[string]any{"status": "down", "optional": true, "error": "no answer"}, expect(http.StatusOK, "degraded")["etcd"])
 
+	metrics("latchkey_ops_ready 1", `latchkey_ops_dependency_up{dependency="etcd"} 0`, `latchkey_ops_dependency_up{dependency="journal"} 1`)
+
 	broken.Store(true)
+	metrics("latchkey_ops_ready 0", `latchkey_ops_dependency_up{dependency="journal"} 0`)
 	require.Equal(t, map[string]any{"status": "down", "error": "disk full"}, expect(http.StatusServiceUnavailable, "unready")["journal"])
 
 	broken.Store(false)
@@ -108,6 +120,6 @@ func TestMetricsAndProfiles(t *testing.T) {
 func TestAddressInUse(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	_, err := ops.Start(ops.Options{Addr: s.Addr(), Gatherer: ops.NewRegistry("x"), Logger: slog.New(slog.DiscardHandler)})
+	_, err := ops.Start(ops.Options{Addr: s.Addr(), Registry: ops.NewRegistry("x"), Logger: slog.New(slog.DiscardHandler)})
 	require.ErrorContains(t, err, "address already in use")
 }
