@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -60,8 +61,12 @@ func (s *Server) Validate() error {
 	for _, a := range []struct{ flag, addr string }{
 		{"http-addr", s.HTTPAddr}, {"ops-addr", s.OpsAddr}, {"cluster-addr", s.ClusterAddr},
 	} {
-		if _, _, err := net.SplitHostPort(a.addr); err != nil {
-			complain("--%s: %q is no HOST:PORT", a.flag, a.addr)
+		_, port, err := net.SplitHostPort(a.addr)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
+			complain("--%s: %q is no HOST:PORT with a port from 0 to 65535", a.flag, a.addr)
 		}
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {

@@ -107,6 +107,8 @@ func TestErrors(t *testing.T) {
 		"a cluster port for everybody": {
 			[]string{"--etcd-endpoints", "http://127.0.0.1:2379", "--cluster-addr", "0.0.0.0:9000"}, []string{"--cluster-addr", "--insecure"},
 		},
+		"a port that is none":      {[]string{"--ops-addr", "127.0.0.1:99999"}, []string{"--ops-addr", "127.0.0.1:99999", "65535"}},
+		"a port by name":           {[]string{"--cluster-addr", "127.0.0.1:http"}, []string{"--cluster-addr", "HOST:PORT"}},
 		"half of TLS":              {[]string{"--tls-cert", "cert.pem"}, []string{"--tls-cert and --tls-key belong together"}},
 		"another database":         {[]string{"--journal-url", "mysql://u:secret@h/x"}, []string{"--journal-url", "sqlite:", "postgres://"}},
 		"a journal without a path": {[]string{"--journal-url", "sqlite:"}, []string{"--journal-url", "sqlite:PATH"}},
