@@ -55,7 +55,7 @@ func (o *Options) validate() error {
 	case len(o.Servers) == 0:
 		return errors.New("sim: name a server, such as http://127.0.0.1:8080")
 	case o.SuperKey == "" && o.Credentials == "":
-		return errors.New("sim: give the super key, so that locks can be made, or a file of credentials")
+		return errors.New("sim: give the super key, so that locks can be made, or a file of credentials: --super-key-file, LATCHKEY_SUPER_KEY or --credentials")
 	case o.SuperKey != "" && o.Credentials != "":
 		return errors.New("sim: give either the super key or a file of credentials")
 	case o.Locks < 0 || o.Locks == 0 && o.Credentials == "":

@@ -30,7 +30,7 @@ func TestSimulatedLocks(t *testing.T) {
 	require.Equal(t, 0, locks.exit(t))
 	require.Regexp(t, `summary: 3 locks, .*opens 1,`, locks.stdout())
 
-	again := launch(t, "sim", "--server", url, "--locks", "0", "--credentials", credentials, "--progress", "100ms")
+	again := launch(t, "sim", "--server", url, "--credentials", credentials, "--progress", "100ms")
 	again.waitFor(t, "the locks are connected again", connected)
 	again.signal(t, syscall.SIGTERM)
 	require.Equal(t, 0, again.exit(t))

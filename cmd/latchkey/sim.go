@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -10,15 +11,18 @@ import (
 	"github.com/latchkey/latchkey/sim"
 )
 
+// defaultLocks is how many locks are made when nobody says how many.
+const defaultLocks = 10
+
 type simCommand struct {
 	Servers []string `name:"server" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The nodes' base URLs (${default}). The first one is also asked to make the locks."`
 	TLSCA   string   `name:"tls-ca" placeholder:"FILE" help:"Certificates (PEM) to trust besides the system's."`
 
 	SuperKeyFile     string `placeholder:"FILE" help:"File with the server's super key, with which the locks are made; or $$LATCHKEY_SUPER_KEY."`
-	Locks            int    `default:"10" placeholder:"N" help:"How many locks (${default})."`
+	Locks            int    `placeholder:"N" help:"How many locks (10, or all of --credentials)."`
 	FirstID          int64  `name:"first-id" default:"1" placeholder:"ID" help:"ID of the first lock; the others follow (${default})."`
 	Org              string `placeholder:"ORG" help:"Organisation that the locks are given to."`
-	Credentials      string `placeholder:"FILE" help:"Connect locks that exist: file of their credentials. No super key is needed."`
+	Credentials      string `placeholder:"FILE" help:"Connect locks that exist, without a super key. The file has a JSON object a line, with lockId, lockUuid and the secret that RotateDeviceSecret gave."`
 	WriteCredentials string `placeholder:"FILE" help:"Write the credentials of the locks to this file."`
 
 	TempKeys       bool          `help:"Make a public temporary key for each lock, and print its link."`
@@ -89,9 +93,12 @@ func (c *simCommand) Run(ctx context.Context, out terminal) error {
 	if c.Credentials == "" {
 		key, err := readSuperKey(c.SuperKeyFile)
 		if err != nil {
-			return err
+			return fmt.Errorf("--super-key-file: %w", err)
 		}
 		o.SuperKey = key
+		if o.Locks == 0 {
+			o.Locks = defaultLocks
+		}
 	}
 	return sim.Run(ctx, o)
 }
