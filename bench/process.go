@@ -39,7 +39,7 @@ func start(ctx context.Context, url, ops, ready string, args ...string) (*proces
 	}
 	p := &process{cmd: exec.CommandContext(ctx, self, args...), log: new(bytes.Buffer), url: url, ops: ops, done: make(chan error, 1)}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd.SysProcAttr = withParent()
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
