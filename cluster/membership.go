@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,7 +104,7 @@ func (m *membership) start(ctx context.Context) error {
 	defer cancel()
 	revision, err := m.register(ctx)
 	if err != nil {
-		return fmt.Errorf("cluster: register in etcd: %w", err)
+		return fmt.Errorf("cluster: register in etcd at %s: %w", strings.Join(m.client.Endpoints(), ", "), err)
 	}
 	ctx, m.stop = context.WithCancel(context.Background())
 	m.done.Go(func() { m.keepAlive(ctx) })

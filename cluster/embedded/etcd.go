@@ -16,6 +16,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap/zapcore"
 )
 
@@ -30,9 +31,15 @@ const (
 	// etcd warns about every default, and calls a new directory an error. What fails is returned to its caller anyway.
 	logLevel = zapcore.DPanicLevel
 
+	// etcd allocates its log in pieces of this size, two at a time: a list of members does not need 64 MB each.
+	logPiece = 2 << 20
+
 	// The peer address is only a name here: raft needs one for its only member, and nobody listens on it.
 	peerName = "http://127.0.0.1:1"
 )
+
+// init is the only place where no server runs yet: etcd keeps the size in a variable.
+func init() { wal.SegmentSizeBytes = logPiece }
 
 // Options says where the server keeps its data and whether other processes may call it.
 type Options struct {
@@ -71,6 +78,11 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	started := make(chan result, 1)
 	go func() { // StartEtcd takes no context, and waits for ever for the lock of its files
+		defer func() {
+			if reason := recover(); reason != nil { // what it dies of, such as a full disk, it has logged
+				started <- result{nil, fmt.Errorf("it gave up: %v", reason)}
+			}
+		}()
 		etcd, err := embed.StartEtcd(config(o))
 		started <- result{etcd, err}
 	}()

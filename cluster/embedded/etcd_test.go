@@ -3,6 +3,8 @@ package embedded_test
 import (
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -60,4 +62,21 @@ func TestOptionsAreChecked(t *testing.T) {
 	require.Error(t, err)
 	_, err = open(t.Context(), "/dev/null/nowhere")
 	require.Error(t, err)
+}
+
+// A node of its own runs on small machines too: its list of members must not take a hundred megabytes.
+func TestNeedsLittleDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	server, err := open(t.Context(), dir)
+	require.NoError(t, err)
+	defer server.Close()
+	logs, err := filepath.Glob(filepath.Join(dir, "member", "wal", "*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, logs)
+	for _, name := range logs {
+		info, err := os.Stat(name)
+		require.NoError(t, err)
+		require.LessOrEqual(t, info.Size(), int64(4<<20), name)
+	}
 }
