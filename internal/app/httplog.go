@@ -22,6 +22,6 @@ func (c complaints) Write(line []byte) (int, error) {
 	case bytes.HasPrefix(line, []byte("http: Accept error")): // such as too many open files
 		level = slog.LevelWarn
 	}
-	c.logger.Log(context.Background(), level, string(bytes.TrimSpace(line)))
+	c.logger.Log(context.Background(), level, "the HTTP server complains", "about", string(bytes.TrimSpace(line)))
 	return len(line), nil
 }
