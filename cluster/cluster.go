@@ -10,7 +10,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -206,7 +205,9 @@ func (n *Node) Ready() error {
 func (n *Node) Drain(ctx context.Context) error {
 	n.drain.Do(func() {
 		close(n.draining)
-		n.drained = errors.Join(n.leave(ctx), n.awaitGrains(ctx), n.settle(ctx))
+		n.leave(ctx)
+		n.drained = n.awaitGrains(ctx)
+		n.settle(ctx)
 		n.close()
 	})
 	return n.drained

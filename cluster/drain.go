@@ -15,14 +15,14 @@ const (
 	settleTime   = 250 * time.Millisecond // for answers that are on their way, and for the others' requests to turn away
 )
 
-// leave takes this node out of everybody's view; the change of its own view stops its grains.
-func (n *Node) leave(ctx context.Context) error {
+// leave takes this node out of everybody's view; the change of its own view stops its grains. It is no failure of the drain when
+// etcd does not answer: nothing is lost, only the others wait for the end of the lease.
+func (n *Node) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
 	if err := n.membership.leave(ctx); err != nil {
-		return fmt.Errorf("cluster: leave: %w", err)
+		n.logger.Warn("etcd does not answer, so the lease of this node will run out", slog.Any("error", err))
 	}
-	return nil
 }
 
 // awaitGrains waits until every grain has stopped.
@@ -46,9 +46,9 @@ func (n *Node) awaitGrains(ctx context.Context) error {
 }
 
 // settle gives the other nodes a moment. Alone there is nobody to wait for.
-func (n *Node) settle(ctx context.Context) error {
+func (n *Node) settle(ctx context.Context) {
 	if len(n.Members()) == 0 {
-		return nil
+		return
 	}
 	t := time.NewTimer(settleTime)
 	defer t.Stop()
@@ -56,7 +56,6 @@ func (n *Node) settle(ctx context.Context) error {
 	case <-t.C:
 	case <-ctx.Done():
 	}
-	return nil
 }
 
 // close ends what has been started, in the reverse order. It is also the way out of a start that failed, so every part may

@@ -62,7 +62,7 @@ func (m *membership) keepAlive(ctx context.Context) {
 				return
 			}
 			m.metrics.unreachable.Inc()
-			m.logger.Warn("lease not renewed", slog.Any("error", err))
+			m.logger.Warn("etcd does not answer; this node serves on with the members that it knows", slog.Any("error", err))
 			wait(ctx, etcdPause)
 		}
 	}

@@ -141,13 +141,15 @@ func TestEtcdKilled(t *testing.T) {
 		require.Zero(t, r.Failed+r.Unknown, r.Errors)
 		require.Len(t, r.Owners, 2)
 	}
-	spawn(t, "etcd", setup{Dir: dir, Addr: etcd.hello.Addr})
+	etcd = spawn(t, "etcd", setup{Dir: dir, Addr: etcd.hello.Addr})
 	require.Eventually(t, func() bool { return a.state().Ready == "" && b.state().Ready == "" }, patient, 10*time.Millisecond)
 	c := spawn(t, "node", setup{Etcd: etcd.hello.Addr})
 	for _, n := range []*process{a, b, c} {
 		n.awaitMembers(3)
 		require.False(t, n.state().Lost)
 	}
+	etcd.kill()
+	require.Empty(t, c.tell(order{Op: "drain"}).Errors, "a node that cannot tell etcd that it leaves has stopped all the same")
 }
 
 // TestNodeAloneStartsAgainAfterKill has a node with its own etcd killed in the middle of its work.
