@@ -135,7 +135,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.onStop(func(context.Context) error { locks.Close(); return nil })
 	a.node, err = cluster.Start(ctx, cluster.Options{
-		Addr: c.ClusterAddr, EtcdEndpoints: c.EtcdEndpoints, EtcdDir: filepath.Join(c.DataDir, etcdFolder),
+		Addr: c.ClusterAddr, AdvertiseAddr: c.ClusterAdvertiseAddr, EtcdEndpoints: c.EtcdEndpoints, EtcdDir: filepath.Join(c.DataDir, etcdFolder),
 		Kinds: locks.Kinds(), Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {

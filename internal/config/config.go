@@ -6,6 +6,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -30,10 +31,11 @@ type Server struct {
 	TLSKey    string `name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert."`
 	Insecure  bool   `help:"Allow plain HTTP beyond this machine: only behind a proxy that terminates TLS, since device secrets and guest links travel."`
 
-	DataDir       string   `default:"./latchkey-data" placeholder:"DIR" help:"Folder of the journal, the embedded etcd and the super key's hash (${default})."`
-	JournalURL    string   `name:"journal-url" placeholder:"URL" help:"Where the journal is: sqlite:PATH (default: journal.db in the data folder), or postgres://USER@HOST/DATABASE, which several servers share. A password is better given in $$LATCHKEY_JOURNAL_URL or the file, since others can see flags."`
-	EtcdEndpoints []string `placeholder:"URL" help:"etcd servers of a cluster (default: an etcd of its own inside this process)."`
-	ClusterAddr   string   `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address at which other members reach this one; port 0 is any free one (${default})."`
+	DataDir              string   `default:"./latchkey-data" placeholder:"DIR" help:"Folder of the journal, the embedded etcd and the super key's hash (${default})."`
+	JournalURL           string   `name:"journal-url" placeholder:"URL" help:"Where the journal is: sqlite:PATH (default: journal.db in the data folder), or postgres://USER@HOST/DATABASE, which several servers share. A password is better given in $$LATCHKEY_JOURNAL_URL or the file, since others can see flags."`
+	EtcdEndpoints        []string `placeholder:"URL" help:"etcd servers of a cluster (default: an etcd of its own inside this process)."`
+	ClusterAddr          string   `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address at which other members reach this one; port 0 is any free one (${default})."`
+	ClusterAdvertiseAddr string   `placeholder:"HOST:PORT" help:"Address that the other members are told, when it is not that of --cluster-addr: behind a proxy, or in a container (default: --cluster-addr)."`
 
 	SuperKeyFile string `placeholder:"FILE" help:"File with the operator's super key, 32 characters or more; or $$LATCHKEY_SUPER_KEY. Without either the first start makes one and prints it once."`
 
@@ -60,6 +62,7 @@ func (s *Server) Validate() error {
 
 	for _, a := range []struct{ flag, addr string }{
 		{"http-addr", s.HTTPAddr}, {"ops-addr", s.OpsAddr}, {"cluster-addr", s.ClusterAddr},
+		{"cluster-advertise-addr", cmp.Or(s.ClusterAdvertiseAddr, s.ClusterAddr)},
 	} {
 		_, port, err := net.SplitHostPort(a.addr)
 		if err == nil {
