@@ -16,8 +16,9 @@ import (
 
 // Journal is a journal.Journal in memory.
 type Journal struct {
-	queue *batch.Queue
-	store *store
+	queue  *batch.Queue
+	store  *store
+	shared bool
 }
 
 // store is what survives Close. The writer goroutine changes it, readers look at it, both under mu.
@@ -43,10 +44,19 @@ func New() *Journal {
 	})
 }
 
+// NewShared returns an empty journal that does not take its callers for the only ones, as one that a cluster shares.
+func NewShared() *Journal {
+	j := New()
+	j.shared = true
+	return j
+}
+
 // Reopen returns a journal over the records of j, which must be closed.
 func (j *Journal) Reopen() *Journal {
 	j.queue.Wait()
-	return open(j.store)
+	next := open(j.store)
+	next.shared = j.shared
+	return next
 }
 
 func open(s *store) *Journal {
@@ -60,6 +70,21 @@ func (j *Journal) Submit(a journal.Append, done func(journal.Result)) { j.queue.
 
 // Hurry implements journal.Journal.
 func (j *Journal) Hurry() { j.queue.Hurry() }
+
+// Confirm implements journal.Journal.
+func (j *Journal) Confirm(stream string, version uint64, done func(error)) (own bool) {
+	if !j.shared {
+		return true
+	}
+	go func() {
+		at, _, err := j.Head(context.Background(), stream)
+		if err == nil && at != version {
+			err = fmt.Errorf("%w: %s is at %d, not at %d", journal.ErrConflict, stream, at, version)
+		}
+		done(err)
+	}()
+	return false
+}
 
 // Close implements journal.Journal.
 func (j *Journal) Close() error {

@@ -22,3 +22,14 @@ func TestJournal(t *testing.T) {
 		}
 	})
 }
+
+func TestSharedJournal(t *testing.T) {
+	t.Parallel()
+	journaltest.Run(t, func(*testing.T) (journal.Journal, func() journal.Journal) {
+		j := memory.NewShared()
+		return j, func() journal.Journal {
+			j = j.Reopen()
+			return j
+		}
+	})
+}

@@ -12,6 +12,7 @@ type metrics struct {
 	retries    prometheus.Counter
 	resolved   *prometheus.CounterVec
 	splits     prometheus.Counter
+	confirms   prometheus.Histogram
 }
 
 func newMetrics(registerer prometheus.Registerer, q *batch.Queue) (m *metrics, err error) {
@@ -30,6 +31,10 @@ func newMetrics(registerer prometheus.Registerer, q *batch.Queue) (m *metrics, e
 			Name: "latchkey_journal_split_batches_total", Help: "Batches that were split because PostgreSQL refused what is in one of them.",
 		}),
 	}
-	m.Metrics, err = batch.NewMetrics(registerer, q, m.reconnects, m.retries, m.resolved, m.splits)
+	m.confirms = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "latchkey_journal_confirm_seconds", Help: "How long it takes to look whether the streams of a batch of answers have moved.",
+		Buckets: prometheus.ExponentialBuckets(0.0001, 2, 15),
+	})
+	m.Metrics, err = batch.NewMetrics(registerer, q, m.reconnects, m.retries, m.resolved, m.splits, m.confirms)
 	return m, err
 }

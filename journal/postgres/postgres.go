@@ -11,7 +11,7 @@
 // it was the first one that moved the head.
 //
 // Goroutines: the writer owns a connection and stores the batches; the queue calls the callers back; the saver stores
-// snapshots; readers borrow a connection from a pool.
+// snapshots; readers borrow a connection from a pool, and so does the goroutine that looks whether heads have moved.
 package postgres
 
 import (
@@ -70,6 +70,8 @@ type Journal struct {
 	writer  *writer
 	pool    *pgxpool.Pool
 	saver   *saver
+
+	confirmer confirmer
 
 	ctx     context.Context // of the queries; ends when the journal is closed
 	cancel  context.CancelFunc
