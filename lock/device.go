@@ -151,7 +151,8 @@ func (s *State) answerStatus(c *AnswerStatus, now time.Time) (Decision, error) {
 	return d, nil
 }
 
-// reportEvents stores what is new, and acknowledges everything up to there once it is durable.
+// reportEvents stores what is new, and acknowledges everything up to there once it is durable. A number that is too far
+// ahead is wrong: if it counted, all that the device says after it would be taken for known, for ever.
 func (s *State) reportEvents(c *ReportEvents, now time.Time) (Decision, error) {
 	if !s.current(c.Session) {
 		return s.unchanged()
@@ -161,7 +162,7 @@ func (s *State) reportEvents(c *ReportEvents, now time.Time) (Decision, error) {
 	}
 	last, fresh := s.AckSeq, []DeviceEvent(nil)
 	for _, item := range c.Items {
-		if item.Seq > last {
+		if item.Seq > last && item.Seq-s.AckSeq <= maxSeqAhead {
 			item.Type, item.Value = clip(item.Type, maxDeviceText), clip(item.Value, maxDeviceText)
 			last, fresh = item.Seq, append(fresh, item)
 		}

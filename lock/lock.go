@@ -25,10 +25,11 @@ const (
 	maxUsers          = 1000   // on the whitelist of a key
 	maxKeys           = 10_000 // permanent keys of one lock
 	maxResidents      = 1000
-	maxReported       = 100 // events of a device in one frame
-	maxText           = 800 // bytes of names and serial numbers
-	maxToken          = 128 // of request IDs
-	maxDeviceText     = 500 // bytes of what a device says
+	maxReported       = 100       // events of a device in one frame
+	maxSeqAhead       = 1_000_000 // events that a device may have lost in a row, in decades
+	maxText           = 800       // bytes of names and serial numbers
+	maxToken          = 128       // of request IDs
+	maxDeviceText     = 500       // bytes of what a device says
 	maxDescription    = 2000
 	maxReason         = 500
 	maxSecretGrace    = 7 * 24 * time.Hour

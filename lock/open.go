@@ -24,8 +24,12 @@ func (s *State) openLock(c *OpenLock, now time.Time) (Decision, error) {
 		return Decision{}, invalid("reason", "reason-too-long", "reason may have up to 500 characters")
 	}
 	a := ask{by: c.By, request: c.RequestID, command: c.CommandID, why: c.Reason, lifetime: c.Lifetime}
-	if r, err := s.seen(a, ""); r != nil || err != nil {
-		return s.again(r, err)
+	r, err := s.seen(a, "")
+	if err != nil {
+		return Decision{}, err
+	}
+	if r != nil {
+		return s.again(r)
 	}
 	return s.open(a, now)
 }
@@ -35,15 +39,19 @@ func (s *State) openWithTempKey(c *OpenWithTempKey, now time.Time) (Decision, er
 		return Decision{}, err
 	}
 	a := ask{by: c.By, request: c.RequestID, command: c.CommandID, lifetime: c.Lifetime, hold: c.Hold}
-	if r, err := s.seen(a, c.TempKeyID); r != nil || err != nil {
-		return s.again(r, err)
-	}
 	k := s.TempKeys.find(c.TempKeyID)
-	if k == nil {
+	r, err := s.seen(a, c.TempKeyID)
+	switch {
+	case err != nil:
+		return Decision{}, err
+	case r != nil && r.UserID == c.By.UserID: // who made it is told the outcome even if the key is gone since
+		return s.again(r)
+	case k == nil:
 		return Decision{}, noTempKey()
-	}
-	if !k.mayUse(c.By.UserID) {
+	case !k.mayUse(c.By.UserID):
 		return Decision{}, reject(Forbidden, "temp-key-not-for-you", "This key is for certain users only. Open it from an account that it names.")
+	case r != nil:
+		return s.again(r)
 	}
 	switch k.Status(now) {
 	case StatusExpired:
@@ -72,10 +80,7 @@ func (s *State) seen(a ask, key TempKeyID) (*request, error) {
 	return r, nil
 }
 
-func (s *State) again(r *request, err error) (Decision, error) {
-	if err != nil {
-		return Decision{}, err
-	}
+func (s *State) again(r *request) (Decision, error) {
 	return Decision{Reply: s.openResult(r)}, nil
 }
 

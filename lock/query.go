@@ -1,6 +1,9 @@
 package lock
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 func (s *State) getLock(c *GetLock) (Decision, error) {
 	if err := s.see(c.By); err != nil {
@@ -14,7 +17,8 @@ func (s *State) getLock(c *GetLock) (Decision, error) {
 	}}, nil
 }
 
-// reported is what the device last told, by its newest Hello if it is connected.
+// reported is what the device last told, by its newest Hello if it is connected. The journal keeps its own words; guests
+// are shown those of the protocol only, or a device could put any text on their page.
 func (s *State) reported() Reported {
 	r := s.Reported
 	if s.Device.Connected {
@@ -29,7 +33,17 @@ func (s *State) reported() Reported {
 			r.Battery = live.Battery
 		}
 	}
+	r.Bolt = oneOf(r.Bolt, "locked", "unlocked", "jammed")
+	r.Door = oneOf(r.Door, "open", "closed")
 	return r
+}
+
+// oneOf is the word if it is one of those that are known, and otherwise none.
+func oneOf(word string, known ...string) string {
+	if slices.Contains(known, word) {
+		return word
+	}
+	return ""
 }
 
 func (s *State) listTempKeys(c *ListTempKeys, now time.Time) (Decision, error) {
