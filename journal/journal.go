@@ -24,11 +24,12 @@ type Journal interface {
 	// Hurry lets the appends go that linger: somebody waits for what comes after them.
 	Hurry()
 
-	// Confirm tells those who answer from memory whether a stream is still at a version. It reports true when only this
-	// process can append to the journal: then whoever has appended knows. Otherwise done is called exactly once, on a
-	// goroutine of the journal that must not be held up: with nil when the stream was at the version at a moment after
-	// the call, with ErrConflict when it was not, and with another error when that could not be found out.
-	Confirm(stream string, version uint64, done func(error)) (own bool)
+	// Shared tells whether other processes append to the journal, too. If not, whoever has appended knows all.
+	Shared() bool
+	// Confirm is for those who answer from memory what others may have changed: done is called exactly once, on a goroutine
+	// of the journal that must not be held up, with nil when the stream was at the version at a moment after the call, with
+	// ErrConflict when it was not, and with another error when that could not be found out.
+	Confirm(stream string, version uint64, done func(error))
 
 	// Head returns the version of a stream (0: it does not exist) and the ID of its last append.
 	Head(ctx context.Context, stream string) (version uint64, lastAppendID string, err error)

@@ -38,7 +38,7 @@ func Run(t *testing.T, open Open) {
 		"an invalid append is refused alone":                  (*suite).invalid,
 		"a huge record is kept":                               (*suite).huge,
 		"a missing stream is empty, not an error":             (*suite).missing,
-		"a head is confirmed, unless nobody else can move it": (*suite).confirm,
+		"a head is confirmed where it is, and nowhere else":   (*suite).confirm,
 		"reads come in pages":                                 (*suite).pages,
 		"a long stream is read from anywhere":                 (*suite).longStream,
 		"the newest snapshot is kept":                         (*suite).snapshots,

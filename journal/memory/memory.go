@@ -71,11 +71,11 @@ func (j *Journal) Submit(a journal.Append, done func(journal.Result)) { j.queue.
 // Hurry implements journal.Journal.
 func (j *Journal) Hurry() { j.queue.Hurry() }
 
+// Shared implements journal.Journal.
+func (j *Journal) Shared() bool { return j.shared }
+
 // Confirm implements journal.Journal.
-func (j *Journal) Confirm(stream string, version uint64, done func(error)) (own bool) {
-	if !j.shared {
-		return true
-	}
+func (j *Journal) Confirm(stream string, version uint64, done func(error)) {
 	go func() {
 		at, _, err := j.Head(context.Background(), stream)
 		if err == nil && at != version {
@@ -83,7 +83,6 @@ func (j *Journal) Confirm(stream string, version uint64, done func(error)) (own 
 		}
 		done(err)
 	}()
-	return false
 }
 
 // Close implements journal.Journal.

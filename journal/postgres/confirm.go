@@ -31,12 +31,15 @@ type question struct {
 	done    func(error)
 }
 
-// Confirm implements journal.Journal: other nodes append too. A question that comes while others are under way is asked
+// Shared implements journal.Journal: other nodes append too.
+func (j *Journal) Shared() bool { return true }
+
+// Confirm implements journal.Journal. A question that comes while others are under way is asked
 // after them, because what they find may be older than it is.
-func (j *Journal) Confirm(stream string, version uint64, done func(error)) (own bool) {
+func (j *Journal) Confirm(stream string, version uint64, done func(error)) {
 	if err := j.use(j.ctx); err != nil {
 		go done(err)
-		return false
+		return
 	}
 	c := &j.confirmer
 	c.mu.Lock()
@@ -46,7 +49,7 @@ func (j *Journal) Confirm(stream string, version uint64, done func(error)) (own 
 	c.mu.Unlock()
 	if !start {
 		j.reading.Done() // the goroutine that asks keeps the pool open
-		return false
+		return
 	}
 	go func() {
 		defer j.reading.Done()
@@ -54,7 +57,6 @@ func (j *Journal) Confirm(stream string, version uint64, done func(error)) (own 
 			j.confirm(some)
 		}
 	}()
-	return false
 }
 
 // take gives up to maxConfirms questions, none when there are none: then the next one starts another goroutine.

@@ -167,6 +167,17 @@ func (j *Journal) Head(ctx context.Context, stream string) (version uint64, last
 	return version, lastAppendID, err
 }
 
+// Confirm implements journal.Journal.
+func (j *Journal) Confirm(stream string, version uint64, done func(error)) {
+	go func() {
+		at, _, err := j.Head(context.Background(), stream)
+		if err == nil && at != version {
+			err = fmt.Errorf("%w: %s is at %d, not at %d", journal.ErrConflict, stream, at, version)
+		}
+		done(err)
+	}()
+}
+
 // Read implements journal.Journal.
 func (j *Journal) Read(ctx context.Context, stream string, after uint64, limit int) (records []journal.Record, err error) {
 	err = j.borrow(ctx, func(r *reader) error {

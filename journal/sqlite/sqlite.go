@@ -127,8 +127,8 @@ func (j *Journal) Submit(a journal.Append, done func(journal.Result)) { j.queue.
 // Hurry implements journal.Journal.
 func (j *Journal) Hurry() { j.queue.Hurry() }
 
-// Confirm implements journal.Journal. The file is locked: nobody else appends to it.
-func (j *Journal) Confirm(string, uint64, func(error)) (own bool) { return true }
+// Shared implements journal.Journal: the file is locked, so nobody else appends to it.
+func (j *Journal) Shared() bool { return false }
 
 // Healthy implements journal.Journal. A disk that hangs does not return errors, but it does not take appends either.
 func (j *Journal) Healthy(ctx context.Context) error {
