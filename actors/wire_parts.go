@@ -10,11 +10,13 @@ import (
 )
 
 func callerToPB(c lock.Caller) *pb.Caller {
-	return &pb.Caller{Super: c.Super, OrgId: string(c.OrgID), UserId: string(c.UserID)}
+	return &pb.Caller{Super: c.Super, OrgId: string(c.OrgID), UserId: string(c.UserID), Key: c.Key, Addr: c.Addr}
 }
 
 func callerOf(x *pb.Caller) lock.Caller {
-	return lock.Caller{Super: x.GetSuper(), OrgID: lock.OrgID(x.GetOrgId()), UserID: lock.UserID(x.GetUserId())}
+	return lock.Caller{
+		Super: x.GetSuper(), OrgID: lock.OrgID(x.GetOrgId()), UserID: lock.UserID(x.GetUserId()), Key: x.GetKey(), Addr: x.GetAddr(),
+	}
 }
 
 func keyToPB(k lock.Key) *pb.Key {

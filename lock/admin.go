@@ -25,7 +25,7 @@ func (s *State) createLock(c *CreateLock, now time.Time) (Decision, error) {
 		return Decision{}, reject(Conflict, "lock-exists", "A lock with this ID exists already, and it is not as this request describes it. Choose another ID, or change the lock.")
 	}
 	return s.done(&LockCreated{
-		Stamp:  Stamp{At: millis(now), LockUUID: uuid, OrgID: c.By.OrgID, By: c.By.Name()},
+		Stamp:  Stamp{At: millis(now), LockUUID: uuid, OrgID: c.By.OrgID, By: c.By.Name(), Via: c.By.Key, From: c.By.Addr},
 		LockID: c.ID, Index: c.Index, SerialNumber: c.SerialNumber, VendorName: c.VendorName,
 		OwnerID: c.OwnerID, Keys: c.Keys,
 	})
@@ -104,7 +104,7 @@ func (s *State) setOwner(c *SetOwner, now time.Time) (Decision, error) {
 	if s.OwnerID == c.UserID {
 		return s.unchanged()
 	}
-	return s.done(&OwnerSet{Stamp: s.stamp(c.By.Name(), now), UserID: c.UserID})
+	return s.done(&OwnerSet{Stamp: s.stampBy(c.By, now), UserID: c.UserID})
 }
 
 func (s *State) setOrganization(c *SetOrganization, now time.Time) (Decision, error) {
@@ -120,7 +120,7 @@ func (s *State) setOrganization(c *SetOrganization, now time.Time) (Decision, er
 	if s.OrgID == c.OrgID {
 		return s.unchanged()
 	}
-	e := &OrganizationSet{Stamp: s.stamp(c.By.Name(), now), NewOrgID: c.OrgID}
+	e := &OrganizationSet{Stamp: s.stampBy(c.By, now), NewOrgID: c.OrgID}
 	e.OrgID = c.OrgID
 	return s.done(e)
 }
@@ -162,7 +162,7 @@ func (s *State) addKey(c *AddKey, now time.Time) (Decision, error) {
 	if len(s.Keys) >= maxKeys {
 		return Decision{}, reject(Conflict, "too-many-keys", "The lock has 10000 keys, the most that it takes. Remove some first.")
 	}
-	return s.done(&KeyAdded{Stamp: s.stamp(c.By.Name(), now), Key: c.Key})
+	return s.done(&KeyAdded{Stamp: s.stampBy(c.By, now), Key: c.Key})
 }
 
 func (s *State) removeKey(c *RemoveKey, now time.Time) (Decision, error) {
@@ -176,7 +176,7 @@ func (s *State) removeKey(c *RemoveKey, now time.Time) (Decision, error) {
 		byUUID := c.KeyUUID == "" || k.UUID == c.KeyUUID
 		byIndex := c.IndexNumber == nil || equal(k.IndexNumber, c.IndexNumber)
 		if byUUID && byIndex {
-			return s.done(&KeyRemoved{Stamp: s.stamp(c.By.Name(), now), Key: k})
+			return s.done(&KeyRemoved{Stamp: s.stampBy(c.By, now), Key: k})
 		}
 	}
 	return Decision{}, reject(NotFound, "key-not-found", "The lock has no such key.")
@@ -203,7 +203,7 @@ func (s *State) addResident(c *AddResident, now time.Time) (Decision, error) {
 	if !known && len(s.Residents) >= maxResidents {
 		return Decision{}, reject(Conflict, "too-many-residents", "The lock has 1000 residents, the most that it takes. Remove some first.")
 	}
-	return s.done(&ResidentAdded{Stamp: s.stamp(c.By.Name(), now), Resident: r})
+	return s.done(&ResidentAdded{Stamp: s.stampBy(c.By, now), Resident: r})
 }
 
 func (s *State) removeResident(c *RemoveResident, now time.Time) (Decision, error) {
@@ -215,7 +215,7 @@ func (s *State) removeResident(c *RemoveResident, now time.Time) (Decision, erro
 	}
 	for _, r := range s.Residents {
 		if (c.UserID == "" || r.UserID == c.UserID) && (c.Email == "" || r.Email == c.Email) {
-			return s.done(&ResidentRemoved{Stamp: s.stamp(c.By.Name(), now), Resident: r})
+			return s.done(&ResidentRemoved{Stamp: s.stampBy(c.By, now), Resident: r})
 		}
 	}
 	return Decision{}, reject(NotFound, "resident-not-found", "The lock has no such resident.")
@@ -231,7 +231,7 @@ func (s *State) rotateDeviceSecret(c *RotateDeviceSecret, now time.Time) (Decisi
 	if c.Grace < 0 || c.Grace > maxSecretGrace {
 		return Decision{}, invalid("graceSeconds", "grace-invalid", "graceSeconds must be from 0 to 604800 (7 days)")
 	}
-	d, err := s.done(&DeviceSecretRotated{Stamp: s.stamp(c.By.Name(), now), Hash: c.Hash, GraceUntil: millis(now.Add(c.Grace))})
+	d, err := s.done(&DeviceSecretRotated{Stamp: s.stampBy(c.By, now), Hash: c.Hash, GraceUntil: millis(now.Add(c.Grace))})
 	if c.Grace == 0 && s.Device.Connected {
 		// Nobody can have the new secret yet. Whoever is connected came with one that is worth nothing from now on.
 		session := s.Device.Session

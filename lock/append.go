@@ -62,7 +62,9 @@ func (s *Stamp) appendStamp(dst []byte) ([]byte, error) {
 	dst, err := appendTime(append(dst, `{"at":`...), s.At)
 	dst = appendField(dst, `,"lockUuid":`, s.LockUUID)
 	dst = appendOptional(dst, `,"orgId":`, s.OrgID)
-	return appendOptional(dst, `,"by":`, s.By), err
+	dst = appendOptional(dst, `,"by":`, s.By)
+	dst = appendOptional(dst, `,"via":`, s.Via)
+	return appendOptional(dst, `,"from":`, s.From), err
 }
 
 func appendTime(dst []byte, t time.Time) ([]byte, error) {

@@ -10,6 +10,10 @@ type Caller struct {
 	Super  bool   // the operator's super key
 	OrgID  OrgID  // an organisation's API key
 	UserID UserID // the subject of a token
+
+	// What the events keep of where the call came from. No rule looks at it.
+	Key  string // the first characters of the API key
+	Addr string // the network address; empty for guests, of whom none is kept
 }
 
 // Name is how the caller appears in createdBy and the like: the user, else the organisation, else "super" or "guest".

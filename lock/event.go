@@ -13,6 +13,8 @@ type Stamp struct {
 	LockUUID UUID      `json:"lockUuid"`
 	OrgID    OrgID     `json:"orgId,omitempty"`
 	By       string    `json:"by,omitempty"`
+	Via      string    `json:"via,omitempty"`  // the first characters of the API key that was shown
+	From     string    `json:"from,omitempty"` // the address that the call came from
 }
 
 // EventStamp gives the stamp of an event.

@@ -125,6 +125,13 @@ func (s *State) stamp(by string, now time.Time) Stamp {
 	return Stamp{At: millis(now), LockUUID: s.UUID, OrgID: s.OrgID, By: by}
 }
 
+// stampBy is the stamp of what a caller wanted, with all that the audit asks for: who, when, and from where.
+func (s *State) stampBy(by Caller, now time.Time) Stamp {
+	stamp := s.stamp("", now)
+	stamp.By, stamp.Via, stamp.From = by.Name(), by.Key, by.Addr
+	return stamp
+}
+
 // done is the decision of a command that made one event.
 func (s *State) done(e Event) (Decision, error) {
 	return Decision{Events: []Event{e}, Reply: &Done{Version: s.Version + 1, Event: e}}, nil

@@ -108,7 +108,7 @@ func (s *State) open(a ask, now time.Time) (Decision, error) {
 	var d Decision
 	cmd := s.joinable(a, wait, now)
 	event := &LockOpenRequested{
-		Stamp: s.stamp(a.by.Name(), now), RequestID: a.request, CommandID: a.command, UserID: a.by.UserID,
+		Stamp: s.stampBy(a.by, now), RequestID: a.request, CommandID: a.command, UserID: a.by.UserID,
 		Reason: a.why, Held: !online, Deadline: deadline(now, wait),
 	}
 	if err := s.makeRoom(&d, cmd != nil, now); err != nil {

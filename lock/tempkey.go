@@ -82,7 +82,7 @@ func (s *State) createTempKey(c *CreateTempKey, now time.Time) (Decision, error)
 	if len(s.TempKeys.list) >= maxTempKeys {
 		return Decision{}, reject(Conflict, "too-many-temp-keys", "The lock has 10000 temporary keys, the most that it takes. Delete expired ones first.")
 	}
-	return s.done(&TempKeyCreated{Stamp: s.stamp(c.By.Name(), now), Key: k})
+	return s.done(&TempKeyCreated{Stamp: s.stampBy(c.By, now), Key: k})
 }
 
 // check tells what is wrong with the terms of a key.
@@ -151,7 +151,7 @@ func (s *State) updateTempKey(c *UpdateTempKey, now time.Time) (Decision, error)
 		s.waitOut(&d, &next, now)
 		return d, err
 	}
-	d, err := s.done(&TempKeyUpdated{Stamp: s.stamp(c.By.Name(), now), TempKeyID: old.UUID, Changes: changes})
+	d, err := s.done(&TempKeyUpdated{Stamp: s.stampBy(c.By, now), TempKeyID: old.UUID, Changes: changes})
 	s.withdraw(&d, &next, false, now)
 	s.waitOut(&d, &next, now)
 	return d, err
@@ -204,7 +204,7 @@ func (s *State) deleteTempKey(c *DeleteTempKey, now time.Time) (Decision, error)
 		}
 		return d, err
 	}
-	d, err := s.done(&TempKeyDeleted{Stamp: s.stamp(c.By.Name(), now), TempKeyID: c.TempKeyID})
+	d, err := s.done(&TempKeyDeleted{Stamp: s.stampBy(c.By, now), TempKeyID: c.TempKeyID})
 	s.withdraw(&d, &gone, true, now)
 	s.waitOut(&d, &gone, now)
 	return d, err

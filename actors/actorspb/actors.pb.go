@@ -765,6 +765,8 @@ type Caller struct {
 	Super         bool                   `protobuf:"varint,1,opt,name=super,proto3" json:"super,omitempty"`
 	OrgId         string                 `protobuf:"bytes,2,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
 	UserId        string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Key           string                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
+	Addr          string                 `protobuf:"bytes,5,opt,name=addr,proto3" json:"addr,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -816,6 +818,20 @@ func (x *Caller) GetOrgId() string {
 func (x *Caller) GetUserId() string {
 	if x != nil {
 		return x.UserId
+	}
+	return ""
+}
+
+func (x *Caller) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Caller) GetAddr() string {
+	if x != nil {
+		return x.Addr
 	}
 	return ""
 }
@@ -3593,11 +3609,13 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x05field\x18\x04 \x01(\tR\x05field\"/\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"N\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"t\n" +
 	"\x06Caller\x12\x14\n" +
 	"\x05super\x18\x01 \x01(\bR\x05super\x12\x15\n" +
 	"\x06org_id\x18\x02 \x01(\tR\x05orgId\x12\x17\n" +
-	"\auser_id\x18\x03 \x01(\tR\x06userId\"k\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x10\n" +
+	"\x03key\x18\x04 \x01(\tR\x03key\x12\x12\n" +
+	"\x04addr\x18\x05 \x01(\tR\x04addr\"k\n" +
 	"\x03Key\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12&\n" +
 	"\findex_number\x18\x02 \x01(\x03H\x00R\vindexNumber\x88\x01\x01\x12\x17\n" +

@@ -1,0 +1,58 @@
+package lock
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestEventsSayWhoAndFromWhere(t *testing.T) {
+	t.Parallel()
+	by := Caller{OrgID: "acme", UserID: "ann", Key: "lk_abcdef", Addr: "203.0.113.7"}
+	s := new(State)
+	d, err := Decide(s, &CreateLock{By: by, ID: 5, UUID: deviceUUID("u1"), Index: 1}, noon)
+	require.NoError(t, err)
+	stamp := Stamp{At: noon, LockUUID: deviceUUID("u1"), OrgID: "acme", By: "ann", Via: "lk_abcdef", From: "203.0.113.7"}
+	require.Equal(t, stamp, d.Events[0].(*LockCreated).Stamp)
+	Evolve(s, d.Events[0])
+	d, err = Decide(s, &CreateTempKey{By: by, UUID: name(1), AccessMode: Public, ValidFrom: noon, ValidUntil: noon.Add(time.Hour)}, noon)
+	require.NoError(t, err)
+	require.Equal(t, stamp, d.Events[0].(*TempKeyCreated).Stamp)
+	Evolve(s, d.Events[0])
+	d, err = Decide(s, &OpenWithTempKey{TempKeyID: name(1), RequestID: "r", CommandID: "c", Lifetime: time.Second, Hold: time.Minute}, noon)
+	require.NoError(t, err)
+	require.Equal(t, Stamp{At: noon, LockUUID: deviceUUID("u1"), OrgID: "acme", By: "guest"}, d.Events[0].(*TempKeyUsed).Stamp)
+}
+
+// Older journals do not have where a call came from, and newer ones leave it out where there is nothing to tell.
+func TestStampsOfOlderJournalsAreRead(t *testing.T) {
+	t.Parallel()
+	e, err := UnmarshalEvent("OwnerSet", []byte(`{"at":"2026-05-01T10:00:00Z","lockUuid":"u","by":"ann","userId":"bob"}`))
+	require.NoError(t, err)
+	_, data, err := MarshalEvent(e)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"at":"2026-05-01T10:00:00Z","lockUuid":"u","by":"ann","userId":"bob"}`, string(data))
+}
+
+// Whatever a caller wanted is stamped with the whole of the caller: the name alone is not enough for an audit.
+func TestCallersAreStampedWhole(t *testing.T) {
+	t.Parallel()
+	named := regexp.MustCompile(`s\.stamp\([^")].*`)
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, f := range files {
+		if strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		code, err := os.ReadFile(f)
+		require.NoError(t, err)
+		if found := named.Find(code); found != nil {
+			t.Errorf("%s: %s: use stampBy", f, found)
+		}
+	}
+}
