@@ -33,6 +33,7 @@ type Node struct {
 	client      *clientv3.Client
 	system      *actor.ActorSystem
 	remote      *remote.Remote // nil when there is nobody to talk to
+	credentials *nodeCredentials
 	cluster     *pcluster.Cluster
 	lookup      *lookup
 	membership  *membership
@@ -96,7 +97,11 @@ func (n *Node) startSystem(context.Context) error {
 // startRemote listens for other nodes. A node that has its etcd to itself will never see one, so it opens no port. The
 // remote comes before the client of etcd because it exchanges the logger of gRPC while nobody may use that.
 func (n *Node) startRemote(context.Context) error {
-	config, err := remoteConfig(n.options)
+	var err error
+	if n.credentials, err = newNodeCredentials(n.options); err != nil {
+		return err
+	}
+	config, err := remoteConfig(n.options, n.credentials)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,12 @@ type Options struct {
 	// EtcdDir holds the data of the node's own etcd.
 	EtcdDir string
 
+	// TLS authenticates and encrypts the connections to other nodes. Without it they are plain, and whoever reaches the port can
+	// act as a node.
+	TLS TLSFiles
+	// NodeName is the DNS name that the certificate of every node bears.
+	NodeName string
+
 	// ClusterName keeps the members of several clusters in one etcd apart.
 	ClusterName string
 	// LeaseTTL is how long the others wait for a node that has died.
@@ -70,6 +76,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ClusterName == "" {
 		o.ClusterName = DefaultName
+	}
+	if o.NodeName == "" {
+		o.NodeName = DefaultNodeName
 	}
 	if o.LeaseTTL == 0 {
 		o.LeaseTTL = DefaultLeaseTTL
@@ -110,6 +119,9 @@ func (o Options) validate() error {
 	}
 	if o.alone() && o.EtcdDir == "" {
 		invalid("neither the endpoints of an etcd nor a directory for an own one")
+	}
+	if o.TLS.given() && (o.TLS.CA == "" || o.TLS.Cert == "" || o.TLS.Key == "") {
+		invalid("TLS between nodes needs a CA, a certificate and its key")
 	}
 	if strings.Contains(o.ClusterName, "/") {
 		invalid("the cluster's name %q contains a slash", o.ClusterName)

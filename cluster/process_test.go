@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/latchkey/latchkey/cluster"
 )
 
 // Several nodes are several processes: gRPC and protoactor have state that is the process's. A child is this test binary
@@ -34,6 +36,7 @@ type setup struct {
 	Etcd      string // endpoint for a node
 	LeaseTTL  time.Duration
 	Delay     time.Duration // of the watch
+	TLS       cluster.TLSFiles
 }
 
 type order struct {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 )
@@ -22,14 +22,16 @@ const (
 	maxBatchBytes   = 64 << 20 // a batch of the largest messages
 	writerQueue     = 1024     // where the queue to a node begins; it grows
 	connectTries    = 1        // before the requests to a node are given up; each is followed by a pause of 2 s
+	connectTimeout  = 3 * time.Second
 	probeAfter      = 5 * time.Second
 	probeTimeout    = 3 * time.Second
 	minProbeAllowed = 2 * time.Second
+	maxStreams      = 8 // on one connection; a node needs one
 )
 
 // remoteConfig sets the limits of the connections between nodes. A message that protoactor cannot handle (an unknown type,
 // a call that it has not implemented) panics in its reader: the interceptors turn that into the end of one connection.
-func remoteConfig(o Options) (*remote.Config, error) {
+func remoteConfig(o Options, credentials *nodeCredentials) (*remote.Config, error) {
 	host, digits, err := net.SplitHostPort(o.Addr)
 	if err != nil {
 		return nil, err
@@ -38,23 +40,26 @@ func remoteConfig(o Options) (*remote.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("port of %q: %w", o.Addr, err)
 	}
+	serverSecurity, clientSecurity := credentials.security()
 	guard := guard{o.Logger}
 	return remote.Configure(host, port,
 		remote.WithAdvertisedHost(o.AdvertiseAddr),
 		remote.WithEndpointWriterBatchSize(maxBatch),
 		remote.WithEndpointWriterQueueSize(writerQueue),
-		remote.WithServerOptions(
+		remote.WithServerOptions(append(serverSecurity,
+			grpc.ConnectionTimeout(strangerTimeout),
+			grpc.MaxConcurrentStreams(maxStreams),
 			grpc.MaxRecvMsgSize(maxBatchBytes),
 			grpc.KeepaliveParams(keepalive.ServerParameters{Time: probeAfter, Timeout: probeTimeout}),
 			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minProbeAllowed, PermitWithoutStream: true}),
 			grpc.UnaryInterceptor(guard.unary),
 			grpc.StreamInterceptor(guard.stream),
-		),
-		remote.WithDialOptions(
-			grpc.WithTransportCredentials(insecure.NewCredentials()),
+		)...),
+		remote.WithDialOptions(append(clientSecurity,
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectTimeout}),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxBatchBytes), grpc.MaxCallSendMsgSize(maxBatchBytes)),
 			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: probeAfter, Timeout: probeTimeout, PermitWithoutStream: true}),
-		),
+		)...),
 		func(c *remote.Config) { c.MaxRetryCount = connectTries },
 	), nil
 }
