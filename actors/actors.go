@@ -6,7 +6,8 @@
 // be it a reply, a rejection or the answer to a query, waits until all that was staged before it is durable. At most one
 // append of a grain is in flight: what is decided meanwhile rides in the next one. So an append is only ever
 // submitted on a state that is known to be in the journal, and the version that it expects is a fence against any other
-// writer. No rule of the domain lives here.
+// writer. Where nodes share a journal, an answer that stores nothing is fenced too: the journal confirms that the state
+// it was taken from is the newest. No rule of the domain lives here.
 package actors
 
 import (
@@ -113,6 +114,7 @@ type shell struct {
 	Options
 	metrics *metrics
 	start   time.Time     // the grains count their time from here
+	shared  bool          // others append to the journal
 	loads   chan struct{} // a place for each grain that loads
 
 	ctx    context.Context // ends with Close
@@ -135,7 +137,7 @@ func newShell(o Options) (*shell, error) {
 		return nil, err
 	}
 	s := &shell{
-		Options: o, start: time.Now(), loads: make(chan struct{}, maxLoads),
+		Options: o, start: time.Now(), shared: o.Journal.Shared(), loads: make(chan struct{}, maxLoads),
 		joined: make(chan struct{}), grains: make(map[*grain]struct{}),
 	}
 	var err error

@@ -36,7 +36,7 @@ func (g *grain) load(ctx actor.Context) {
 	g.phase = loading
 	var doubt string
 	if len(g.unknown) > 0 {
-		doubt = g.appendID(&g.unknown[0], g.expected)
+		doubt = g.appendID(&g.unknown[firstStored(g.unknown)], g.expected)
 	}
 	stream, expected := g.stream(), g.expected
 	if !g.background(func() {

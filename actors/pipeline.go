@@ -14,9 +14,10 @@ import (
 	"github.com/latchkey/latchkey/lock"
 )
 
-// stage puts a decided command behind those before it. With none before it, and nothing to store, it is done at once.
+// stage puts a decided command behind those before it. With none before it, and nothing to store, it is done at once,
+// unless what it says has to be confirmed.
 func (g *grain) stage(o op) {
-	if len(g.queue) == 0 && o.records == nil {
+	if len(g.queue) == 0 && o.records == nil && (!g.shared || o.silent()) {
 		g.finish(&o)
 		return
 	}
@@ -43,22 +44,42 @@ func (o *op) lazy() bool {
 	return false
 }
 
-// submit finishes what has nothing to store, up to the first command that has, and starts the append that stores it with
-// all that follow it. A claim may fail, so that a command with one goes alone.
+// silent tells whether nobody hears of the command.
+func (o *op) silent() bool {
+	return o.from == nil && len(o.others) == 0 && len(o.effects) == 0 && len(o.ended) == 0
+}
+
+// firstStored finds the first command that has something to store, -1 when none has.
+func firstStored(ops []op) int {
+	return slices.IndexFunc(ops, func(o op) bool { return o.records != nil })
+}
+
+// submit starts the append that stores the first command that has something to store, with all that follow it. A claim may
+// fail, so that a command with one goes alone. What comes before it has nothing to store: it can be finished when the
+// journal is this process's own. Otherwise another activation may have written since, and it waits for the append, which
+// succeeds on the newest state only, or is confirmed.
 func (g *grain) submit() {
-	for len(g.queue) > 0 && g.queue[0].records == nil {
+	for !g.shared && len(g.queue) > 0 && g.queue[0].records == nil {
 		g.finish(&g.queue[0])
 		g.pop(1)
 	}
 	if len(g.queue) == 0 {
 		return
 	}
-	first := &g.queue[0]
+	at := firstStored(g.queue)
+	if at < 0 {
+		g.confirm()
+		return
+	}
+	first := &g.queue[at]
 	a := journal.Append{
 		Stream: g.stream(), Deadline: first.until(), Lazy: first.lazy(),
 		Records: slices.Clip(first.records), Index: slices.Clip(first.index), // they are the command's own
 	}
-	last, size := 1, bytesOf(first.records)
+	for i := range at {
+		a.Lazy = a.Lazy && g.queue[i].lazy()
+	}
+	last, size := at+1, bytesOf(first.records)
 	for ; !claims(first) && last < len(g.queue) && last < maxBatch && size < batchBytes; last++ {
 		o := &g.queue[last]
 		if claims(o) {
@@ -82,11 +103,21 @@ func (g *grain) submit() {
 	a.ID = g.appendID(first, a.Expected)
 	g.covered, g.expected, g.lingers = last, a.Expected, a.Lazy
 	g.lean.Store(false)
-	g.Journal.Submit(a, func(r journal.Result) {
-		g.answer = r
-		g.settled.Store(true)
-		g.system.Root.Send(g.pid, wake{})
-	})
+	g.Journal.Submit(a, g.journalAnswers)
+}
+
+// confirm asks the journal whether the state that all in the queue was decided on is the newest.
+func (g *grain) confirm() {
+	g.covered, g.expected, g.lingers = len(g.queue), g.state.Version, false
+	g.lean.Store(false)
+	g.Journal.Confirm(g.stream(), g.expected, func(err error) { g.journalAnswers(journal.Result{Err: err}) })
+}
+
+// journalAnswers is called by the journal.
+func (g *grain) journalAnswers(r journal.Result) {
+	g.answer = r
+	g.settled.Store(true)
+	g.system.Root.Send(g.pid, wake{})
 }
 
 // until is when an append of the command makes no sense any more.
@@ -183,6 +214,10 @@ func (o *op) say(g *grain, answer any) {
 func (g *grain) failed(ctx actor.Context, err error) {
 	g.metrics.failures(err)
 	batch, later := g.queue[:g.covered], g.queue[g.covered:]
+	if firstStored(batch) < 0 && !errors.Is(err, journal.ErrConflict) {
+		g.unconfirmed(batch)
+		return
+	}
 	var claim *journal.ClaimError
 	var answer any
 	switch {
@@ -214,6 +249,16 @@ func (g *grain) failed(ctx actor.Context, err error) {
 	g.metrics.staged.Sub(float64(len(g.queue)))
 	g.queue, g.covered = nil, 0
 	g.reload(ctx)
+}
+
+// unconfirmed answers those to whom nothing can be said, since it may be out of date. The state has lost nothing by it.
+func (g *grain) unconfirmed(batch []op) {
+	for i := range batch {
+		batch[i].say(g, cluster.Busy)
+	}
+	g.pop(g.covered)
+	g.covered = 0
+	g.submit()
 }
 
 // again keeps a command that was decided on a state that never was, to be decided anew.
