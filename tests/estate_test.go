@@ -24,6 +24,7 @@ const (
 // estate is what platforms and guests do to the locks of a fleet: whatever they like, at random, at the same time.
 type estate struct {
 	s      *server
+	locks  int64 // of the fleet, numbered from 1
 	failed atomic.Pointer[error]
 
 	mu   sync.Mutex
@@ -35,7 +36,7 @@ func (e *estate) fail(err error) { e.failed.CompareAndSwap(nil, &err) }
 func (e *estate) someKey(random *rand.Rand) (guestKey, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	keys := e.keys[1+random.Int64N(fleetLocks)]
+	keys := e.keys[1+random.Int64N(e.locks)]
 	if len(keys) == 0 {
 		return guestKey{}, false
 	}
@@ -132,7 +133,7 @@ func (e *estate) settle(t *testing.T) {
 		return true
 	}, patience, pollEvery, "requests on their way")
 	require.Eventually(t, func() bool {
-		for id := range int64(fleetLocks) {
+		for id := range e.locks {
 			if e.s.unresolved(t, id+1) {
 				return false
 			}

@@ -75,7 +75,7 @@ func TestFleetKeepsTheInvariants(t *testing.T) {
 	fork := func() *rand.Rand { return rand.New(rand.NewPCG(seed, random.Uint64())) }
 
 	s := newServer(t)
-	e := &estate{s: s, keys: make(map[int64][]guestKey)}
+	e := &estate{s: s, locks: fleetLocks, keys: make(map[int64][]guestKey)}
 	creds := s.provision(t, fleetLocks)
 	devices := make([]*sim.Device, fleetLocks)
 	for i, c := range creds {

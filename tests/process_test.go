@@ -28,7 +28,13 @@ const pollEvery = 50 * time.Millisecond
 // ends it with a code of its own, which no test takes for a good one.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) == etcdChild {
+		runEtcd()
+		return
+	}
+	os.Exit(buildAndRun(m))
+}
 
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "latchkey-tests-")
@@ -62,7 +68,13 @@ type process struct {
 // launch starts the program. It is killed when the test ends, unless it has ended by itself.
 func launch(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(binary, args...), exited: make(chan struct{}), wrote: make(chan struct{})}
+	return run(t, exec.Command(binary, args...))
+}
+
+// run starts a command in the same way.
+func run(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, exited: make(chan struct{}), wrote: make(chan struct{})}
 	p.cmd.Dir = t.TempDir()
 	stdout, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -80,7 +92,7 @@ func launch(t *testing.T, args ...string) *process {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("%v\nstdout:\n%s\nstderr:\n%s", args, p.stdout(), p.stderr())
+			t.Logf("%v\nstdout:\n%s\nstderr:\n%s", cmd.Args, p.stdout(), p.stderr())
 		}
 	})
 	return p

@@ -40,22 +40,31 @@ var servingPattern = regexp.MustCompile(`(?m)msg=serving http=\S+ ops=(http\S+)`
 // newServer starts a server in a new folder.
 func newServer(t *testing.T, args ...string) *server {
 	t.Helper()
-	s := &server{
-		superKey: rand.Text() + rand.Text(), dir: filepath.Join(t.TempDir(), "data"),
-		ledger: newLedger(), motors: sim.NewRecorder(nil),
-	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 256}
+	t.Cleanup(transport.CloseIdleConnections)
+	clients := &server{superKey: rand.Text() + rand.Text(), ledger: newLedger(), motors: sim.NewRecorder(nil), web: newClient(transport)}
+	s := clients.beside(t, args...)
+	s.start(t)
+	return s
+}
+
+func newClient(transport http.RoundTripper) *http.Client {
+	return &http.Client{Transport: transport, Timeout: 20 * time.Second, CheckRedirect: browser.CheckRedirect}
+}
+
+// beside makes a server in a new folder and on a new address, with the same super key, clients and motors. It is not running yet.
+func (s *server) beside(t *testing.T, args ...string) *server {
+	t.Helper()
+	n := *s
+	n.dir = filepath.Join(t.TempDir(), "data")
 	keyFile := filepath.Join(t.TempDir(), "super-key")
 	require.NoError(t, os.WriteFile(keyFile, []byte(s.superKey), 0o600))
 	addr := quietAddr(t)
-	s.url = "http://" + addr
-	s.args = append([]string{
-		"serve", "--data-dir", s.dir, "--http-addr", addr, "--ops-addr", "127.0.0.1:0", "--super-key-file", keyFile,
+	n.url = "http://" + addr
+	n.args = append([]string{
+		"serve", "--data-dir", n.dir, "--http-addr", addr, "--ops-addr", "127.0.0.1:0", "--super-key-file", keyFile,
 	}, args...)
-	transport := &http.Transport{MaxIdleConnsPerHost: 256}
-	t.Cleanup(transport.CloseIdleConnections)
-	s.web = &http.Client{Transport: transport, Timeout: 20 * time.Second, CheckRedirect: browser.CheckRedirect}
-	s.start(t)
-	return s
+	return &n
 }
 
 // start starts the program, again after a kill.
@@ -87,8 +96,12 @@ func (s *server) conclude(t *testing.T) []journal.Record {
 	s.signal(t, syscall.SIGTERM)
 	require.Equal(t, 0, s.exit(t), s.stderr())
 	records := s.records(t)
-	requireInvariants(t, &evidence{epoch: s.ledger.epoch, acts: s.ledger.all(), moves: s.motors.Movements(), records: records})
+	requireInvariants(t, s.evidence(records))
 	return records
+}
+
+func (s *server) evidence(records []journal.Record) *evidence {
+	return &evidence{epoch: s.ledger.epoch, acts: s.ledger.all(), moves: s.motors.Movements(), records: records}
 }
 
 // records reads the journal of a server that has ended, in whatever way.
@@ -97,6 +110,11 @@ func (s *server) records(t *testing.T) []journal.Record {
 	j, err := sqlite.Open(sqlite.Options{Path: filepath.Join(s.dir, "journal.db")})
 	require.NoError(t, err)
 	defer j.Close()
+	return readAll(t, j)
+}
+
+func readAll(t *testing.T, j journal.Journal) []journal.Record {
+	t.Helper()
 	const page = 1000
 	var all []journal.Record
 	for {
