@@ -33,7 +33,8 @@ type Node struct {
 	client      *clientv3.Client
 	system      *actor.ActorSystem
 	remote      *remote.Remote // nil when there is nobody to talk to
-	credentials *nodeCredentials
+	nodeKeys    *keyring // nil when nodes speak plain
+	etcdKeys    *keyring // nil when no files are given
 	cluster     *pcluster.Cluster
 	lookup      *lookup
 	membership  *membership
@@ -98,10 +99,10 @@ func (n *Node) startSystem(context.Context) error {
 // remote comes before the client of etcd because it exchanges the logger of gRPC while nobody may use that.
 func (n *Node) startRemote(context.Context) error {
 	var err error
-	if n.credentials, err = newNodeCredentials(n.options); err != nil {
+	if n.nodeKeys, err = openNodeKeys(n.options); err != nil {
 		return err
 	}
-	config, err := remoteConfig(n.options, n.credentials)
+	config, err := remoteConfig(n.options, n.nodeKeys)
 	if err != nil {
 		return err
 	}
@@ -131,7 +132,10 @@ func (n *Node) startEtcd(ctx context.Context) (err error) {
 		n.client = n.etcd.Client()
 		return nil
 	}
-	n.client, err = dialEtcd(n.options)
+	if n.etcdKeys, err = openEtcdKeys(n.options); err != nil {
+		return err
+	}
+	n.client, err = dialEtcd(n.options, n.etcdKeys)
 	return err
 }
 

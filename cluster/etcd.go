@@ -22,18 +22,37 @@ const (
 	etcdMaxReconnect = 500 * time.Millisecond
 )
 
-// dialEtcd makes the client of an etcd that runs elsewhere. It connects when it is first used.
-func dialEtcd(o Options) (*clientv3.Client, error) {
+// openEtcdKeys returns nil when no files are given; an https endpoint is then verified with the CAs of the system.
+func openEtcdKeys(o Options) (*keyring, error) {
+	if !o.EtcdTLS.given() {
+		return nil, nil
+	}
+	keys, err := openKeyring(o.EtcdTLS, nil, o.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: certificates for etcd: %w", err)
+	}
+	return keys, nil
+}
+
+// dialEtcd makes the client of an etcd that runs elsewhere. It connects when it is first used, which is at once when a user is
+// given: the client logs in, and does it again whenever its token has expired.
+func dialEtcd(o Options, keys *keyring) (*clientv3.Client, error) {
+	dial := []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: etcdMinReconnect, Multiplier: 1.6, Jitter: 0.2, MaxDelay: etcdMaxReconnect},
+		MinConnectTimeout: etcdDialTimeout,
+	})}
+	if keys != nil {
+		dial = append(dial, grpc.WithTransportCredentials(etcdCredentials(keys))) // in place of the client's, which read no file again
+	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints:            o.EtcdEndpoints,
+		Username:             o.EtcdUser,
+		Password:             o.EtcdPassword,
 		DialTimeout:          etcdDialTimeout,
 		DialKeepAliveTime:    etcdProbeAfter,
 		DialKeepAliveTimeout: etcdProbeTimeout,
-		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: etcdMinReconnect, Multiplier: 1.6, Jitter: 0.2, MaxDelay: etcdMaxReconnect},
-			MinConnectTimeout: etcdDialTimeout,
-		})},
-		Logger: embedded.ZapLogger(o.Logger, zapcore.ErrorLevel),
+		DialOptions:          dial,
+		Logger:               embedded.ZapLogger(o.Logger, zapcore.ErrorLevel),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cluster: client of etcd: %w", err)

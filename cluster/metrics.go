@@ -62,9 +62,11 @@ func (m *metrics) observe(n *Node) error {
 	}
 	gauge("members", "Members that this node knows, itself included.", nil,
 		func() float64 { return float64(len(n.lookup.view.Load().members)) })
-	if n.credentials != nil {
-		gauge("certificate_expiry_timestamp_seconds", "When the certificate ends that this node shows to other nodes, Unix time.", nil,
-			func() float64 { return float64(n.credentials.keys.current().expires().Unix()) })
+	for shown, keys := range map[string]*keyring{"nodes": n.nodeKeys, "etcd": n.etcdKeys} {
+		if keys != nil && keys.files.Cert != "" {
+			gauge("certificate_expiry_timestamp_seconds", "When the certificate of this node ends, by whom it is shown to.",
+				prometheus.Labels{"shown_to": shown}, func() float64 { return float64(keys.current().expires().Unix()) })
+		}
 	}
 	if !n.options.alone() { // an etcd of its own is asked so rarely that its silence says nothing
 		gauge("etcd_silence_seconds", "Time since etcd last answered this node.", nil,

@@ -36,6 +36,10 @@ type Options struct {
 	// EtcdEndpoints are the servers of an etcd that the nodes share. Without any the node runs an etcd of its own: it is alone
 	// then, and opens no port at all.
 	EtcdEndpoints []string
+	// EtcdTLS are the CA of that etcd (by default those that the system trusts) and the certificate to show to it, if any.
+	EtcdTLS TLSFiles
+	// EtcdUser and EtcdPassword log in to it.
+	EtcdUser, EtcdPassword string
 	// EtcdDir holds the data of the node's own etcd.
 	EtcdDir string
 
@@ -122,6 +126,12 @@ func (o Options) validate() error {
 	}
 	if o.TLS.given() && (o.TLS.CA == "" || o.TLS.Cert == "" || o.TLS.Key == "") {
 		invalid("TLS between nodes needs a CA, a certificate and its key")
+	}
+	if (o.EtcdTLS.Cert == "") != (o.EtcdTLS.Key == "") {
+		invalid("a certificate for etcd needs its key, and a key its certificate")
+	}
+	if (o.EtcdUser == "") != (o.EtcdPassword == "") {
+		invalid("a user of etcd needs a password, and a password its user")
 	}
 	if strings.Contains(o.ClusterName, "/") {
 		invalid("the cluster's name %q contains a slash", o.ClusterName)

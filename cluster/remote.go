@@ -31,7 +31,7 @@ const (
 
 // remoteConfig sets the limits of the connections between nodes. A message that protoactor cannot handle (an unknown type,
 // a call that it has not implemented) panics in its reader: the interceptors turn that into the end of one connection.
-func remoteConfig(o Options, credentials *nodeCredentials) (*remote.Config, error) {
+func remoteConfig(o Options, keys *keyring) (*remote.Config, error) {
 	host, digits, err := net.SplitHostPort(o.Addr)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func remoteConfig(o Options, credentials *nodeCredentials) (*remote.Config, erro
 	if err != nil {
 		return nil, fmt.Errorf("port of %q: %w", o.Addr, err)
 	}
-	serverSecurity, clientSecurity := credentials.security()
+	serverSecurity, clientSecurity := nodeSecurity(keys, o.NodeName)
 	guard := guard{o.Logger}
 	return remote.Configure(host, port,
 		remote.WithAdvertisedHost(o.AdvertiseAddr),

@@ -21,66 +21,94 @@ const DefaultNodeName = "node.latchkey.internal"
 // strangerTimeout is how long somebody may take to show a certificate.
 const strangerTimeout = 5 * time.Second
 
-// nodeCredentials make the two ends of a connection between nodes prove to each other that they are nodes: by a certificate
-// of the CA that bears the name. Both ends verify. They speak TLS 1.3 only, and resume no session: each connection is proved
-// by what is in the files then.
-type nodeCredentials struct {
-	keys *keyring
-	name string
+// rotating are credentials of gRPC that are made anew for each connection, from what is in the files then.
+type rotating struct {
+	client func() *tls.Config
+	server func() *tls.Config // nil for one that only calls others
+	name   string             // that the other side must bear; empty: that of its address
 }
 
-var _ grpccredentials.TransportCredentials = (*nodeCredentials)(nil)
+var _ grpccredentials.TransportCredentials = rotating{}
 
-// newNodeCredentials returns nil for connections that are to be plain. It fails when the other nodes would not accept the certificate.
-func newNodeCredentials(o Options) (*nodeCredentials, error) {
-	if !o.TLS.given() {
-		return nil, nil
+// ClientHandshake connects to a server.
+func (r rotating) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, grpccredentials.AuthInfo, error) {
+	return grpccredentials.NewTLS(r.client()).ClientHandshake(ctx, authority, conn)
+}
+
+// ServerHandshake lets a client in.
+func (r rotating) ServerHandshake(conn net.Conn) (net.Conn, grpccredentials.AuthInfo, error) {
+	if r.server == nil {
+		return nil, nil, errors.New("cluster: these credentials are for a client")
 	}
-	check := func(c credentials) error { return c.fits(o.NodeName) }
-	keys, err := openKeyring(o.TLS, check, o.Logger)
-	if err != nil {
-		return nil, fmt.Errorf("cluster: certificate of this node: %w", err)
-	}
-	o.Logger.Info("connections between nodes are authenticated", slog.String("name", o.NodeName),
-		slog.Time("certificate_expires", keys.now.expires()))
-	return &nodeCredentials{keys: keys, name: o.NodeName}, nil
-}
-
-// ClientHandshake connects to another node.
-func (n *nodeCredentials) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, grpccredentials.AuthInfo, error) {
-	c := n.keys.current()
-	return grpccredentials.NewTLS(&tls.Config{
-		MinVersion: tls.VersionTLS13, ServerName: n.name, RootCAs: c.ca, Certificates: []tls.Certificate{*c.cert},
-	}).ClientHandshake(ctx, authority, conn)
-}
-
-// ServerHandshake lets another node in.
-func (n *nodeCredentials) ServerHandshake(conn net.Conn) (net.Conn, grpccredentials.AuthInfo, error) {
-	c := n.keys.current()
-	return grpccredentials.NewTLS(&tls.Config{
-		MinVersion: tls.VersionTLS13, SessionTicketsDisabled: true,
-		Certificates: []tls.Certificate{*c.cert}, ClientCAs: c.ca, ClientAuth: tls.RequireAndVerifyClientCert,
-		VerifyConnection: func(state tls.ConnectionState) error { return state.PeerCertificates[0].VerifyHostname(n.name) },
-	}).ServerHandshake(conn)
+	return grpccredentials.NewTLS(r.server()).ServerHandshake(conn)
 }
 
 // Info says what kind of credentials these are.
-func (n *nodeCredentials) Info() grpccredentials.ProtocolInfo {
-	return grpccredentials.ProtocolInfo{SecurityProtocol: "tls", ServerName: n.name}
+func (r rotating) Info() grpccredentials.ProtocolInfo {
+	return grpccredentials.ProtocolInfo{SecurityProtocol: "tls", ServerName: r.name}
 }
 
 // Clone returns the same, which has nothing that changes.
-func (n *nodeCredentials) Clone() grpccredentials.TransportCredentials { return n }
+func (r rotating) Clone() grpccredentials.TransportCredentials { return r }
 
-// OverrideServerName is refused: the name is what nodes are known by.
-func (n *nodeCredentials) OverrideServerName(string) error {
-	return errors.New("cluster: the name of a node is not to be overridden")
+// OverrideServerName is refused: nobody asks for it but old programs.
+func (r rotating) OverrideServerName(string) error {
+	return errors.New("cluster: the name of a server is not to be overridden")
 }
 
-// security returns the options for both ends of the connections between nodes. They are plain without credentials.
-func (n *nodeCredentials) security() ([]grpc.ServerOption, []grpc.DialOption) {
-	if n == nil {
+// openNodeKeys returns nil for connections that are to be plain. It fails when the other nodes would not accept the certificate.
+func openNodeKeys(o Options) (*keyring, error) {
+	if !o.TLS.given() {
+		return nil, nil
+	}
+	keys, err := openKeyring(o.TLS, func(c credentials) error { return c.fits(o.NodeName) }, o.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: certificate of this node: %w", err)
+	}
+	o.Logger.Info("other nodes are asked for certificates", slog.String("name", o.NodeName),
+		slog.Time("own_expires", keys.now.expires()))
+	return keys, nil
+}
+
+// nodeCredentials make the two ends of a connection between nodes prove to each other that they are nodes: by a certificate
+// of the CA that bears the name. Both ends verify. They speak TLS 1.3 only, and resume no session, so that each connection
+// is proved by what is in the files then.
+func nodeCredentials(keys *keyring, name string) rotating {
+	return rotating{
+		name: name,
+		client: func() *tls.Config {
+			c := keys.current()
+			return &tls.Config{MinVersion: tls.VersionTLS13, ServerName: name, RootCAs: c.ca, Certificates: []tls.Certificate{*c.cert}}
+		},
+		server: func() *tls.Config {
+			c := keys.current()
+			return &tls.Config{
+				MinVersion: tls.VersionTLS13, SessionTicketsDisabled: true,
+				Certificates: []tls.Certificate{*c.cert}, ClientCAs: c.ca, ClientAuth: tls.RequireAndVerifyClientCert,
+				VerifyConnection: func(state tls.ConnectionState) error { return state.PeerCertificates[0].VerifyHostname(name) },
+			}
+		},
+	}
+}
+
+// nodeSecurity returns the options for both ends of the connections between nodes; without keys they are plain.
+func nodeSecurity(keys *keyring, name string) ([]grpc.ServerOption, []grpc.DialOption) {
+	if keys == nil {
 		return nil, []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
 	}
-	return []grpc.ServerOption{grpc.Creds(n)}, []grpc.DialOption{grpc.WithTransportCredentials(n)}
+	c := nodeCredentials(keys, name)
+	return []grpc.ServerOption{grpc.Creds(c)}, []grpc.DialOption{grpc.WithTransportCredentials(c)}
+}
+
+// etcdCredentials are for an etcd that bears the name of its address, by a certificate of the CA, and that may ask for one
+// of ours.
+func etcdCredentials(keys *keyring) rotating {
+	return rotating{client: func() *tls.Config {
+		c := keys.current()
+		config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.ca} // which versions an etcd has is its operator's decision
+		if c.cert != nil {
+			config.Certificates = []tls.Certificate{*c.cert}
+		}
+		return config
+	}}
 }

@@ -20,8 +20,11 @@ import (
 // version is set by the build.
 var version = ""
 
-// superKeyVariable holds the super key itself. There is no such flag: other users of a machine can read flags.
-const superKeyVariable = config.EnvPrefix + "_SUPER_KEY"
+// These hold secrets themselves. There are no such flags: other users of a machine can read flags.
+const (
+	superKeyVariable     = config.EnvPrefix + "_SUPER_KEY"
+	etcdPasswordVariable = config.EnvPrefix + "_ETCD_PASSWORD"
+)
 
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run a server."`

@@ -17,7 +17,8 @@ func (c *serveCommand) Run(ctx context.Context, out terminal) error {
 	logger := newLogger(os.Stderr, c.LogLevel, c.LogFormat)
 	app.TuneMemory(ctx)
 	return app.Run(ctx, app.Options{
-		Config: c.Server, SuperKey: os.Getenv(superKeyVariable), Version: buildVersion(), Logger: logger,
+		Config: c.Server, SuperKey: os.Getenv(superKeyVariable), EtcdPassword: os.Getenv(etcdPasswordVariable),
+		Version: buildVersion(), Logger: logger,
 		Started: func(a *app.App) {
 			if err := a.TellSuperKey(out); err != nil {
 				logger.Error("nobody may know the super key; the next start makes another", "error", err)

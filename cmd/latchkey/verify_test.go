@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/journal/sqlite"
+	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/tenant"
 )
 
@@ -29,7 +30,7 @@ func TestVerify(t *testing.T) {
 	require.NoError(t, err)
 	keys, err := tenant.New(tenant.Options{Journal: j})
 	require.NoError(t, err)
-	_, err = keys.Create(t.Context(), "acme")
+	_, _, err = keys.Create(t.Context(), lock.Caller{Super: true}, "acme", tenant.NewKey{})
 	require.NoError(t, err)
 	_, err = run()
 	require.ErrorContains(t, err, "is in use")

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -37,8 +36,10 @@ const drainSpread = 10 * time.Second
 type Options struct {
 	Config   config.Server
 	SuperKey string // the operator's; used unless the configuration names a file
-	Version  string
-	Logger   *slog.Logger
+	// EtcdPassword is that of the configured user of etcd, unless the configuration names a file.
+	EtcdPassword string
+	Version      string
+	Logger       *slog.Logger
 	// Started is called by Run whenever the server serves; may be nil.
 	Started func(*App)
 }
@@ -134,15 +135,9 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onStop(func(context.Context) error { locks.Close(); return nil })
-	a.node, err = cluster.Start(ctx, cluster.Options{
-		Addr: c.ClusterAddr, AdvertiseAddr: c.ClusterAdvertiseAddr, EtcdEndpoints: c.EtcdEndpoints, EtcdDir: filepath.Join(c.DataDir, etcdFolder),
-		Kinds: locks.Kinds(), Logger: a.logger, Registerer: a.registry,
-	})
-	if err != nil {
+	if err := a.startNode(ctx, locks.Kinds()); err != nil {
 		return nil, err
 	}
-	a.onStop(a.node.Drain)
-	a.watchMembership()
 
 	devices := maxSessions(openFiles())
 	if devices < transport.DefaultMaxSessions {
@@ -228,21 +223,6 @@ func (a *App) fail(err error) {
 	case a.failed <- err:
 	default:
 	}
-}
-
-// watchMembership shows the node's place in the cluster on /readyz. Without etcd the node serves on: the doors must not wait
-// for it, so it is shown, and the node stays ready.
-func (a *App) watchMembership() {
-	ready := func(static bool) func(context.Context) error {
-		return func(context.Context) error {
-			if err := a.node.Ready(); errors.Is(err, cluster.ErrStatic) == static {
-				return err
-			}
-			return nil
-		}
-	}
-	a.ops.Watch(ops.Check{Name: "cluster", Probe: ready(false)})
-	a.ops.Watch(ops.Check{Name: "etcd", Probe: ready(true), Optional: true})
 }
 
 // URL is the base of the API as it is reached from this machine, OpsURL that of metrics and health.

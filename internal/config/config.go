@@ -37,6 +37,8 @@ type Server struct {
 	ClusterAddr          string   `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address at which other members reach this one; port 0 is any free one (${default})."`
 	ClusterAdvertiseAddr string   `placeholder:"HOST:PORT" help:"Address that the other members are told, when it is not that of --cluster-addr: behind a proxy, or in a container (default: --cluster-addr)."`
 
+	Trust
+
 	SuperKeyFile string `placeholder:"FILE" help:"File with the operator's super key, 32 characters or more; or $$LATCHKEY_SUPER_KEY. Without either the first start makes one and prints it once."`
 
 	JWTJWKS            string `name:"jwt-jwks" placeholder:"URL|FILE" help:"JSON Web Key Set that verifies users' tokens (RS256, ES256)."`
@@ -79,10 +81,7 @@ func (s *Server) Validate() error {
 		complain("--http-addr %s can be reached from other machines, where device secrets and guest links would travel in plain HTTP: "+
 			"give --tls-cert and --tls-key, or --insecure if a proxy in front of it terminates TLS", s.HTTPAddr)
 	}
-	if len(s.EtcdEndpoints) > 0 && !s.Insecure && !loopback(s.ClusterAddr) {
-		complain("--cluster-addr %s can be reached from other machines, and members do not ask each other for credentials yet: "+
-			"keep it on loopback, or give --insecure if nobody but the members can reach it", s.ClusterAddr)
-	}
+	s.validateCluster(complain)
 	if s.PublicURL != "" && !webURL(s.PublicURL) {
 		complain("--public-url: %q is no http:// or https:// URL", s.PublicURL)
 	}
@@ -91,11 +90,6 @@ func (s *Server) Validate() error {
 	}
 	if _, _, err := JournalAt(s.JournalURL, s.DataDir); err != nil {
 		errs = append(errs, err)
-	}
-	for _, e := range s.EtcdEndpoints {
-		if !webURL(e) {
-			complain("--etcd-endpoints: %q is no http:// or https:// URL", e)
-		}
 	}
 	if s.JWTJWKS != "" && s.JWTHS256SecretFile != "" {
 		complain("--jwt-jwks and --jwt-hs256-secret-file exclude each other: with both, whoever knows the secret could sign for the issuer")

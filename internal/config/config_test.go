@@ -105,7 +105,8 @@ func TestErrors(t *testing.T) {
 		"plain HTTP without host":  {[]string{"--http-addr", ":8080"}, []string{"plain HTTP"}},
 		"plain HTTP by name":       {[]string{"--http-addr", "door.example:80"}, []string{"plain HTTP"}},
 		"a cluster port for everybody": {
-			[]string{"--etcd-endpoints", "http://127.0.0.1:2379", "--cluster-addr", "0.0.0.0:9000"}, []string{"--cluster-addr", "--insecure"},
+			[]string{"--etcd-endpoints", "http://127.0.0.1:2379", "--cluster-addr", "0.0.0.0:9000"},
+			[]string{"--cluster-addr", "--cluster-tls-ca", "--cluster-insecure"},
 		},
 		"a port that is none":      {[]string{"--ops-addr", "127.0.0.1:99999"}, []string{"--ops-addr", "127.0.0.1:99999", "65535"}},
 		"a port by name":           {[]string{"--cluster-addr", "127.0.0.1:http"}, []string{"--cluster-addr", "HOST:PORT"}},

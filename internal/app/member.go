@@ -1,0 +1,49 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/internal/ops"
+)
+
+// startNode makes this server a member of its cluster, and shows on /readyz that it is one.
+func (a *App) startNode(ctx context.Context, kinds map[string]*actor.Props) error {
+	c := a.options.Config
+	password, err := c.EtcdPassword(a.options.EtcdPassword)
+	if err != nil {
+		return err
+	}
+	a.node, err = cluster.Start(ctx, cluster.Options{
+		Addr: c.ClusterAddr, AdvertiseAddr: c.ClusterAdvertiseAddr,
+		TLS: cluster.TLSFiles{CA: c.ClusterTLSCA, Cert: c.ClusterTLSCert, Key: c.ClusterTLSKey}, NodeName: c.ClusterTLSName,
+		EtcdEndpoints: c.EtcdEndpoints, EtcdTLS: cluster.TLSFiles{CA: c.EtcdTLSCA, Cert: c.EtcdTLSCert, Key: c.EtcdTLSKey},
+		EtcdUser: c.EtcdUser, EtcdPassword: password, EtcdDir: filepath.Join(c.DataDir, etcdFolder),
+		Kinds: kinds, Logger: a.logger, Registerer: a.registry,
+	})
+	if err != nil {
+		return err
+	}
+	a.onStop(a.node.Drain)
+	a.watchMembership()
+	return nil
+}
+
+// watchMembership shows the node's place in the cluster on /readyz. Without etcd the node serves on: the doors must not wait
+// for it, so it is shown, and the node stays ready.
+func (a *App) watchMembership() {
+	ready := func(static bool) func(context.Context) error {
+		return func(context.Context) error {
+			if err := a.node.Ready(); errors.Is(err, cluster.ErrStatic) == static {
+				return err
+			}
+			return nil
+		}
+	}
+	a.ops.Watch(ops.Check{Name: "cluster", Probe: ready(false)})
+	a.ops.Watch(ops.Check{Name: "etcd", Probe: ready(true), Optional: true})
+}
