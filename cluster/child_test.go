@@ -72,7 +72,8 @@ func runNode() {
 		}
 	})
 	o := cluster.Options{
-		EtcdDir: s.Dir, LeaseTTL: s.LeaseTTL, WatchDelay: s.Delay, TLS: s.TLS, Kinds: map[string]*actor.Props{"grain": grain},
+		EtcdDir: s.Dir, LeaseTTL: s.LeaseTTL, WatchDelay: s.Delay, Kinds: map[string]*actor.Props{"grain": grain},
+		TLS: s.TLS, EtcdTLS: s.EtcdTLS, EtcdUser: s.EtcdUser, EtcdPassword: s.EtcdPassword,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if s.Etcd != "" {

@@ -33,8 +33,9 @@ type Node struct {
 	client      *clientv3.Client
 	system      *actor.ActorSystem
 	remote      *remote.Remote // nil when there is nobody to talk to
-	nodeKeys    *keyring // nil when nodes speak plain
-	etcdKeys    *keyring // nil when no files are given
+	nodeKeys    *keyring       // nil when nodes speak plain
+	etcdKeys    *keyring       // nil when no files are given
+	trouble     etcdTrouble
 	cluster     *pcluster.Cluster
 	lookup      *lookup
 	membership  *membership
@@ -51,7 +52,8 @@ type Node struct {
 }
 
 // Start brings a node up: its own etcd when there is no other, the actor system, the connections to the other nodes, and its
-// membership. When it returns, the node owns its share of the grains. ctx bounds the start only; Drain ends the node.
+// membership. When it returns, the node owns its share of the grains. ctx bounds the start only; Drain ends the node. It waits
+// for an etcd that does not answer yet.
 func Start(ctx context.Context, o Options) (*Node, error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
@@ -135,8 +137,10 @@ func (n *Node) startEtcd(ctx context.Context) (err error) {
 	if n.etcdKeys, err = openEtcdKeys(n.options); err != nil {
 		return err
 	}
-	n.client, err = dialEtcd(n.options, n.etcdKeys)
-	return err
+	return n.awaitEtcd(ctx, func(context.Context) (err error) {
+		n.client, err = dialEtcd(n.options, n.etcdKeys, &n.trouble)
+		return err
+	})
 }
 
 // join does what protoactor's Cluster.StartMember does, except for what this cluster has no use for: that one also starts
@@ -152,7 +156,7 @@ func (n *Node) join(ctx context.Context) error {
 	if n.remote != nil {
 		n.membership.self.Addr = n.system.Address()
 	}
-	if err := n.membership.start(ctx); err != nil {
+	if err := n.awaitEtcd(ctx, n.membership.start); err != nil {
 		return err
 	}
 	return n.metrics.observe(n)

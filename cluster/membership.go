@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,8 +21,6 @@ const (
 	etcdTimeout   = 5 * time.Second        // for one call to etcd
 	etcdPause     = 500 * time.Millisecond // before etcd is called again after an error
 	membersFolder = "/latchkey/%s/members/"
-
-	registerTimeout = 10 * time.Second
 
 	// Nobody waits for the lease of a node that has an etcd to itself, so it may be long: such a node is not lost when its
 	// process was suspended for a while.
@@ -100,11 +97,9 @@ func (m *membership) Shutdown(graceful bool) error {
 }
 
 func (m *membership) start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
-	defer cancel()
 	revision, err := m.register(ctx)
 	if err != nil {
-		return fmt.Errorf("cluster: register in etcd at %s: %w", strings.Join(m.client.Endpoints(), ", "), err)
+		return fmt.Errorf("register: %w", err)
 	}
 	ctx, m.stop = context.WithCancel(context.Background())
 	m.done.Go(func() { m.keepAlive(ctx) })

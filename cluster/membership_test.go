@@ -51,7 +51,7 @@ func (e *etcdServer) stop() {
 }
 
 func (e *etcdServer) client() *clientv3.Client {
-	client, err := dialEtcd(Options{EtcdEndpoints: []string{e.addr}, Logger: slog.New(slog.DiscardHandler)}, nil)
+	client, err := dialEtcd(Options{EtcdEndpoints: []string{e.addr}, Logger: slog.New(slog.DiscardHandler)}, nil, &etcdTrouble{})
 	require.NoError(e.t, err)
 	e.t.Cleanup(func() { _ = client.Close() })
 	return client
@@ -268,7 +268,7 @@ func TestGraceAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	e := startEtcdServer(t)
 	link := newLink(t, e.addr)
-	client, err := dialEtcd(Options{EtcdEndpoints: []string{link.addr()}, Logger: slog.New(slog.DiscardHandler)}, nil)
+	client, err := dialEtcd(Options{EtcdEndpoints: []string{link.addr()}, Logger: slog.New(slog.DiscardHandler)}, nil, &etcdTrouble{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
 	m1 := newPeerAt(t, client, "m1", Options{})

@@ -20,6 +20,7 @@ const (
 	DefaultMailboxSize     = 256
 	DefaultPlacementActors = 8
 	DefaultRequestTimeout  = 10 * time.Second
+	DefaultStartTimeout    = 10 * time.Second
 
 	minLeaseTTL        = time.Second
 	maxMailboxSize     = 1 << 16
@@ -53,6 +54,9 @@ type Options struct {
 	ClusterName string
 	// LeaseTTL is how long the others wait for a node that has died.
 	LeaseTTL time.Duration
+
+	// StartTimeout is how long Start waits for an etcd that does not answer.
+	StartTimeout time.Duration
 
 	// Kinds are the grains that this node can run, by the name of their kind. The producers are called while a request waits,
 	// so they only construct; a grain loads its state when its first message comes.
@@ -92,6 +96,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.PlacementActors == 0 {
 		o.PlacementActors = DefaultPlacementActors
+	}
+	if o.StartTimeout == 0 {
+		o.StartTimeout = DefaultStartTimeout
 	}
 	if o.RequestTimeout == 0 {
 		o.RequestTimeout = DefaultRequestTimeout
@@ -150,7 +157,7 @@ func (o Options) validate() error {
 	if o.PlacementActors < 1 || o.PlacementActors > maxPlacementActors {
 		invalid("%d placement actors are not in 1..%d", o.PlacementActors, maxPlacementActors)
 	}
-	if o.RequestTimeout < 0 || o.WatchDelay < 0 {
+	if o.RequestTimeout < 0 || o.StartTimeout < 0 || o.WatchDelay < 0 {
 		invalid("a negative duration")
 	}
 	return errors.Join(errs...)

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"io"
 	"os"
@@ -37,6 +38,9 @@ type setup struct {
 	LeaseTTL  time.Duration
 	Delay     time.Duration // of the watch
 	TLS       cluster.TLSFiles
+
+	EtcdTLS                cluster.TLSFiles
+	EtcdUser, EtcdPassword string
 }
 
 type order struct {
@@ -72,11 +76,37 @@ type process struct {
 	hello report
 }
 
+func command(what string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+what, "GORACE=halt_on_error=1")
+	return cmd
+}
+
+// refused starts a node that ends at once, and returns what it says.
+func refused(t testing.TB, s setup) string {
+	t.Helper()
+	line, err := json.Marshal(s)
+	require.NoError(t, err)
+	cmd := command("node")
+	cmd.Stdin = bytes.NewReader(append(line, '\n'))
+	said, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit, string(said))
+	return string(said)
+}
+
 func spawn(t testing.TB, what string, s setup) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(os.Args[0])}
-	p.cmd.Env = append(os.Environ(), childEnv+"="+what, "GORACE=halt_on_error=1")
-	p.cmd.Stderr = t.Output()
+	p := launch(t, what, s, t.Output())
+	p.hello = p.receive()
+	return p
+}
+
+// launch does not wait until the child is there.
+func launch(t testing.TB, what string, s setup, stderr io.Writer) *process {
+	t.Helper()
+	p := &process{t: t, cmd: command(what)}
+	p.cmd.Stderr = stderr
 	var err error
 	p.in, err = p.cmd.StdinPipe()
 	require.NoError(t, err)
@@ -86,7 +116,6 @@ func spawn(t testing.TB, what string, s setup) *process {
 	require.NoError(t, p.cmd.Start())
 	t.Cleanup(p.kill)
 	require.NoError(t, json.NewEncoder(p.in).Encode(s))
-	p.hello = p.receive()
 	return p
 }
 
