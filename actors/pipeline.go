@@ -10,6 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/internal/planted"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
 )
@@ -177,6 +178,10 @@ func (g *grain) pop(n int) {
 // finish does and says what was decided: it is durable now, and so is all that was decided before it.
 func (g *grain) finish(o *op) {
 	for _, e := range o.effects {
+		if ask, comesBack := e.(*lock.AskStatus); comesBack && planted.Has(planted.ResendOpen) {
+			g.resend(ask)
+			continue
+		}
 		g.deliver(e)
 	}
 	g.ended(o.ended)
@@ -190,6 +195,15 @@ func (g *grain) finish(o *op) {
 		g.withhold(o)
 	default:
 		g.answered(o)
+	}
+}
+
+// resend tells a device that comes back to do what it may have done already. Only a planted bug does so.
+func (g *grain) resend(ask *lock.AskStatus) {
+	for _, id := range ask.CommandIDs {
+		g.deliver(&lock.SendOpen{
+			Session: ask.Session, CommandID: id, BootID: g.state.Device.BootID, Epoch: g.state.Version, NotAfter: time.Now().Add(lock.MaxLifetime),
+		})
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/latchkey/latchkey/internal/planted"
 )
 
 // follow keeps the roster up to date until ctx is done. A watch that breaks, or whose past etcd has compacted away, is
@@ -34,7 +36,11 @@ func (m *membership) follow(ctx context.Context, revision int64) {
 func (m *membership) watch(ctx context.Context, revision int64) {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	changes := m.client.Watch(ctx, m.prefix, clientv3.WithPrefix(), clientv3.WithRev(revision+1))
+	from := revision + 1
+	if planted.Has(planted.WatchWithoutRevision) {
+		from = 0 // whatever comes from now on
+	}
+	changes := m.client.Watch(ctx, m.prefix, clientv3.WithPrefix(), clientv3.WithRev(from))
 	expiry := time.NewTimer(time.Hour)
 	defer expiry.Stop()
 	for {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/latchkey/latchkey/internal/planted"
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/transport/wire"
 )
@@ -257,7 +258,7 @@ func (s *session) flush(rest *remainder) {
 func (s *session) take(now time.Time) (b *buffer, late []*lock.SendOpen) {
 	b, s.out = s.out, nil
 	for _, e := range s.opens {
-		if !now.Before(e.NotAfter) {
+		if !now.Before(e.NotAfter) && !planted.Has(planted.NoDeadlineCheck) {
 			late = append(late, e)
 			continue
 		}
@@ -277,7 +278,7 @@ func (s *session) take(now time.Time) (b *buffer, late []*lock.SendOpen) {
 // whatever the clock of the node that made it said.
 func (s *session) appendOpen(b *buffer, e *lock.SendOpen, now time.Time) {
 	deadline := e.NotAfter
-	if latest := now.Add(lock.MaxLifetime); latest.Before(deadline) {
+	if latest := now.Add(lock.MaxLifetime); latest.Before(deadline) || planted.Has(planted.NoDeadlineCheck) {
 		deadline = latest
 	}
 	open := wire.Open{

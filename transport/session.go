@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/latchkey/latchkey/internal/planted"
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/transport/wire"
 )
@@ -123,7 +124,7 @@ func (s *session) end() {
 	if s.cause == "" {
 		s.cause = causeGone
 	}
-	cause, told, opens := s.cause, s.told, s.opens
+	cause, told, opens, calls := s.cause, s.told, s.opens, s.calls
 	s.opens, s.calls = nil, nil
 	if s.out != nil {
 		putBuffer(s.out)
@@ -135,6 +136,11 @@ func (s *session) end() {
 	s.hub.remove(s)
 	for _, e := range opens {
 		s.hub.refuse(s.lock, e, refusedEnded)
+	}
+	for _, c := range calls {
+		if c.command != "" && planted.Has(planted.RefundUnknown) {
+			s.hub.refuse(s.lock, &lock.SendOpen{Session: s.device.Session, CommandID: c.command}, refusedEnded)
+		}
 	}
 	if told {
 		s.hub.Grains.Tell(s.lock, &lock.DisconnectDevice{Session: s.device.Session})

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/latchkey/latchkey/internal/planted"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/journal/internal/batch"
 )
@@ -66,7 +67,12 @@ func open(s *store) *Journal {
 }
 
 // Submit implements journal.Journal.
-func (j *Journal) Submit(a journal.Append, done func(journal.Result)) { j.queue.Submit(a, done) }
+func (j *Journal) Submit(a journal.Append, done func(journal.Result)) {
+	if planted.Has(planted.NoCompareAndSet) {
+		a.Expected, _, _ = j.Head(context.Background(), a.Stream)
+	}
+	j.queue.Submit(a, done)
+}
 
 // Hurry implements journal.Journal.
 func (j *Journal) Hurry() { j.queue.Hurry() }

@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey/latchkey/internal/planted"
 )
 
 const (
@@ -82,6 +84,9 @@ func writing(c *pgx.ConnConfig) *pgx.ConnConfig {
 		"enable_hashjoin":   "off",
 		"enable_mergejoin":  "off",
 	})
+	if planted.Has(planted.AcknowledgeBeforeFsync) {
+		c.RuntimeParams["synchronous_commit"] = "off"
+	}
 	return c
 }
 

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"github.com/latchkey/latchkey/internal/planted"
 )
 
 //go:embed migrations/*.sql
@@ -40,6 +42,11 @@ func migrate(ctx context.Context, c *pgx.ConnConfig) (err error) {
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
+	}
+	if planted.Has(planted.PositionsWithoutOrder) {
+		if _, err := db.ExecContext(ctx, "CREATE SEQUENCE IF NOT EXISTS planted"); err != nil {
+			return err
+		}
 	}
 	has, knows, err := provider.GetVersions(ctx)
 	if err == nil && has > knows {

@@ -25,6 +25,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/latchkey/latchkey/internal/planted"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/journal/internal/batch"
 )
@@ -113,7 +114,12 @@ func Open(ctx context.Context, o Options) (_ *Journal, err error) {
 }
 
 // Submit implements journal.Journal.
-func (j *Journal) Submit(a journal.Append, done func(journal.Result)) { j.queue.Submit(a, done) }
+func (j *Journal) Submit(a journal.Append, done func(journal.Result)) {
+	if planted.Has(planted.NoCompareAndSet) {
+		a.Expected, _, _ = j.Head(context.Background(), a.Stream)
+	}
+	j.queue.Submit(a, done)
+}
 
 // Hurry implements journal.Journal.
 func (j *Journal) Hurry() { j.queue.Hurry() }

@@ -2,9 +2,12 @@ package postgres
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey/latchkey/internal/planted"
 )
 
 // The statement that stores a batch, as it is without index changes. The parts wait for each other through the data that
@@ -159,6 +162,9 @@ func kept(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 // run stores what of the plan is not in conflict, and answers those. It returns the chains that were refused.
 func (p *plan) run(ctx context.Context, conn *pgx.Conn, known *knowledge) (refused []*chain, err error) {
 	statement, args := p.arguments()
+	if planted.Has(planted.PositionsWithoutOrder) {
+		statement = strings.NewReplacer("last_position()", "0::bigint", "before + place", "nextval('planted')").Replace(statement)
+	}
 	rows, err := conn.Query(ctx, statement, args...)
 	if err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/latchkey/latchkey/internal/planted"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/journal/internal/batch"
 )
@@ -122,7 +123,12 @@ func Open(o Options) (_ *Journal, err error) {
 }
 
 // Submit implements journal.Journal.
-func (j *Journal) Submit(a journal.Append, done func(journal.Result)) { j.queue.Submit(a, done) }
+func (j *Journal) Submit(a journal.Append, done func(journal.Result)) {
+	if planted.Has(planted.NoCompareAndSet) {
+		a.Expected, _, _ = j.Head(context.Background(), a.Stream)
+	}
+	j.queue.Submit(a, done)
+}
 
 // Hurry implements journal.Journal.
 func (j *Journal) Hurry() { j.queue.Hurry() }
