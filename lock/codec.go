@@ -54,8 +54,9 @@ func UnmarshalState(data []byte) (*State, error) {
 }
 
 // relink makes the commands share their requests with the log again. The log may have forgotten a request, and may even
-// hold another one of the same ID by now.
+// hold another one of the same ID by now. What no command has, has ended.
 func (s *State) relink() error {
+	onTheirWay := make(map[*request]bool)
 	for _, cmd := range s.Commands {
 		if cmd == nil {
 			return errNull
@@ -66,9 +67,11 @@ func (s *State) relink() error {
 			}
 			if logged := s.Requests.find(r.ID); logged != nil && logged.CommandID == cmd.ID {
 				cmd.Requests[i] = logged
+				onTheirWay[logged] = true
 			}
 		}
 	}
+	s.Requests.endBut(onTheirWay)
 	return nil
 }
 

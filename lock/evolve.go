@@ -51,9 +51,7 @@ func Evolve(s *State, e Event) {
 		if k := s.TempKeys.find(e.TempKeyID); k != nil {
 			k.UsedCount = e.UsedCount
 		}
-		if r := s.Requests.find(e.RequestID); r != nil && r.CommandID == e.CommandID {
-			r.UseReturned = true
-		}
+		s.Requests.giveBack(e.RequestID, e.CommandID)
 	case *LockOpenRequested:
 		s.evolveRequest(e)
 	case *LockOpenSent:
@@ -149,6 +147,9 @@ func (s *State) evolveEnd(id CommandID, o Outcome, reason, message string, enfor
 	}
 	cmd.Outcome = o
 	if final {
+		for _, r := range cmd.Requests {
+			s.Requests.end(r)
+		}
 		s.Commands = slices.DeleteFunc(s.Commands, func(c *DeviceCommand) bool { return c.ID == id })
 	}
 	if len(s.Commands) == 0 {
@@ -167,6 +168,7 @@ func (s *State) evolveLeave(e *LockOpenFailed) {
 			return false
 		}
 		r.Outcome, r.Reason, r.Message = e.Outcome, e.Reason, e.Message
+		s.Requests.end(r)
 		return true
 	})
 	if len(cmd.Requests) == 0 {

@@ -156,16 +156,18 @@ func TestRequestLogForgets(t *testing.T) {
 	open()
 	_, ok = sh.s.OpenResult(first)
 	require.False(t, ok)
-	require.Len(t, sh.s.Requests.list, requestsKept)
-	require.Len(t, sh.s.Requests.byID, requestsKept)
+	require.Equal(t, requestsKept, sh.s.Requests.len())
 	_, ok = sh.s.OpenResult(last)
 	require.True(t, ok)
 	for range requestsMax {
 		open()
 	}
-	require.Len(t, sh.s.Requests.list, requestsMax)
-	require.Len(t, sh.s.Requests.byID, requestsMax)
-	require.Less(t, cap(sh.s.Requests.list), 2*requestsMax, "what is forgotten leaves the memory")
+	require.Equal(t, requestsMax, sh.s.Requests.len())
+	require.Less(t, cap(sh.s.Requests.ended.data)+sh.s.Requests.ended.dropped, 2*len(sh.s.Requests.ended.data), "what is forgotten leaves the memory")
+	sh.now = sh.now.Add(2 * requestsKeptFor)
+	open()
+	require.Equal(t, requestsKept, sh.s.Requests.len())
+	require.Less(t, cap(sh.s.Requests.ended.data)+sh.s.Requests.ended.dropped, 200*requestsKept, "also when nearly all of it is forgotten at once")
 }
 
 // TestRequestIDIsUsedAgain has a request forgotten by the log while its command is unresolved, and its ID used for

@@ -1,7 +1,9 @@
 package lock
 
 import (
+	"cmp"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -35,47 +37,102 @@ type request struct {
 	KeyDeleted       bool      `json:"keyDeleted,omitempty"` // while it was on its way
 }
 
-// requestLog holds the latest requests, oldest first.
+// requestLog holds the latest requests, oldest first: those that may still change, and those that have ended, which are
+// nearly all, as bytes.
 type requestLog struct {
-	list []*request
-	byID map[RequestID]*request
+	open  []*request
+	ended archive
 }
 
-func (l *requestLog) find(id RequestID) *request { return l.byID[id] }
+func (l *requestLog) len() int { return len(l.open) + l.ended.len() }
+
+// find returns a request; one that has ended as a copy.
+func (l *requestLog) find(id RequestID) *request {
+	for _, r := range l.open {
+		if r.ID == id {
+			return r
+		}
+	}
+	return l.ended.find(id)
+}
 
 // add appends a request and forgets the oldest ones. It looks at no clock but the event's, so that a replay forgets the same ones.
 func (l *requestLog) add(r *request) {
-	if l.byID == nil {
-		l.byID = make(map[RequestID]*request)
-	}
-	l.list = append(l.list, r)
-	l.byID[r.ID] = r
-	for len(l.list) > requestsMax || len(l.list) > requestsKept && r.At.Sub(l.list[0].At) > requestsKeptFor {
-		delete(l.byID, l.list[0].ID)
-		l.list[0] = nil
-		l.list = l.list[1:]
+	l.open = append(l.open, r)
+	for l.len() > requestsKept {
+		inArchive := l.ended.len() > 0
+		var version uint64
+		var at time.Time
+		if inArchive {
+			version, at = l.ended.first()
+		}
+		if len(l.open) > 0 && (!inArchive || l.open[0].Version < version) {
+			inArchive, at = false, l.open[0].At
+		}
+		if l.len() <= requestsMax && r.At.Sub(at) <= requestsKeptFor {
+			return
+		}
+		if inArchive {
+			l.ended.drop()
+		} else {
+			l.open = slices.Delete(l.open, 0, 1)
+		}
 	}
 }
 
-// MarshalJSON writes the list alone.
+// end puts a request away that will not change any more, but for the return of its use. The log may have forgotten it.
+func (l *requestLog) end(r *request) {
+	i := slices.Index(l.open, r)
+	if i < 0 {
+		return
+	}
+	l.ended.add(r)
+	if l.open = slices.Delete(l.open, i, i+1); len(l.open) == 0 {
+		l.open = nil
+	}
+}
+
+// giveBack notes that the use of a request came back.
+func (l *requestLog) giveBack(id RequestID, command CommandID) {
+	for _, r := range l.open {
+		if r.ID == id && r.CommandID == command {
+			r.UseReturned = true
+		}
+	}
+	l.ended.giveBack(id, command)
+}
+
+// MarshalJSON writes all of them as one list.
 func (l requestLog) MarshalJSON() ([]byte, error) {
-	if len(l.list) == 0 {
+	all := slices.Concat(l.ended.all(), l.open)
+	if len(all) == 0 {
 		return []byte("[]"), nil
 	}
-	return json.Marshal(l.list)
+	slices.SortStableFunc(all, func(a, b *request) int { return cmp.Compare(a.Version, b.Version) })
+	return json.Marshal(all)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON reads what MarshalJSON wrote. Which of them have ended is for the state to say.
 func (l *requestLog) UnmarshalJSON(b []byte) error {
-	if err := json.Unmarshal(b, &l.list); err != nil || len(l.list) == 0 {
+	if err := json.Unmarshal(b, &l.open); err != nil {
 		return err
 	}
-	l.byID = make(map[RequestID]*request, len(l.list))
-	for _, r := range l.list {
-		if r == nil {
-			return errNull
-		}
-		l.byID[r.ID] = r
+	if slices.Contains(l.open, nil) {
+		return errNull
 	}
 	return nil
+}
+
+// endBut puts all requests away that are not among those on their way.
+func (l *requestLog) endBut(onTheirWay map[*request]bool) {
+	all := l.open
+	l.open = nil
+	for _, r := range all {
+		if onTheirWay[r] {
+			l.open = append(l.open, r)
+		} else {
+			l.ended.add(r)
+		}
+	}
+	l.ended.trim()
 }
