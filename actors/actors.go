@@ -101,12 +101,14 @@ func (o Options) validate() error {
 type Node interface {
 	Request(ctx context.Context, kind, identity string, msg any) (any, error)
 	Tell(kind, identity string, msg any)
+	TellMember(id, name string, msg any) bool
+	Listen(name string, receive func(msg any))
 }
 
 // Devices are the sessions of the devices that are connected to this node. Send never blocks, and a session that is gone
 // is no error: the lock expects that.
 type Devices interface {
-	Send(e lock.Effect)
+	Send(id lock.ID, e lock.Effect)
 }
 
 // shell is what the grains of a node share.
@@ -126,6 +128,9 @@ type shell struct {
 	self    string // this node, as sessions name it
 	devices Devices
 
+	outward outward
+	inward  *inward
+
 	mu     sync.Mutex
 	grains map[*grain]struct{} // that have a state; guarded by mu
 	closed bool                // guarded by mu
@@ -141,6 +146,9 @@ func newShell(o Options) (*shell, error) {
 		joined: make(chan struct{}), grains: make(map[*grain]struct{}),
 	}
 	var err error
+	if s.inward, err = newInward(); err != nil {
+		return nil, err
+	}
 	if s.metrics, err = newMetrics(o.Registerer, s); err != nil {
 		return nil, fmt.Errorf("actors: metrics: %w", err)
 	}
@@ -169,14 +177,4 @@ func (s *shell) close() {
 	s.mu.Unlock()
 	s.cancel()
 	s.work.Wait()
-}
-
-// deliver hands an effect to the session that it is for. This is the one place that knows where sessions are.
-func (s *shell) deliver(e lock.Effect) {
-	if to := e.To(); to.Node != s.self {
-		s.metrics.undelivered.Inc()
-		s.Logger.Warn("no way to the node of a device's session", slog.String("node", to.Node))
-		return
-	}
-	s.devices.Send(e)
 }

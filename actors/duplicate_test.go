@@ -41,6 +41,9 @@ func (z *zombie) Tell(kind, identity string, msg any) {
 	z.system.Root.Send(z.pid(kind, identity), msg)
 }
 
+func (*zombie) TellMember(string, string, any) bool { return false }
+func (*zombie) Listen(string, func(any))            {}
+
 func (z *zombie) pid(kind, identity string) *actor.PID {
 	z.mu.Lock()
 	defer z.mu.Unlock()

@@ -45,6 +45,7 @@ func (l *Locks) Kinds() map[string]*actor.Props {
 func (l *Locks) Join(node Node, self string, devices Devices) {
 	l.shell.node, l.shell.self, l.shell.devices = node, self, devices
 	close(l.shell.joined)
+	node.Listen(sessionsName, l.shell.receive)
 }
 
 // Close ends the background work. Grains that still run are not stopped by it: the cluster's node does that, before.
@@ -86,7 +87,7 @@ func (l *Locks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply,
 func (l *Locks) Tell(id lock.ID, c lock.Command) {
 	select {
 	case <-l.shell.joined:
-		l.shell.node.Tell(Kind, id.String(), &Request{ID: requestID(c), Command: c})
+		l.shell.tellLock(id, c)
 	case <-l.shell.ctx.Done():
 	}
 }

@@ -47,7 +47,7 @@ func (r *Response) Serialize() (remote.RootSerialized, error) {
 
 // requestOf reads a request that came from another node.
 func requestOf(in *actorspb.IncomingRequest) (*Request, error) {
-	c, err := commandOf(in.Request)
+	c, err := commandOf(in.Request, in.At)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ type metrics struct {
 	withheld     prometheus.Counter
 	panics       prometheus.Counter
 	undelivered  prometheus.Counter
+	repeated     prometheus.Counter
 	stashed      prometheus.Gauge
 	staged       prometheus.Gauge
 	waiting      prometheus.Gauge
@@ -55,7 +56,8 @@ func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 		snapshots:    counter("snapshots_total", "Snapshots handed to the journal."),
 		withheld:     counter("replies_delayed_total", "Revocations whose reply waited until no open of the key could move the motor."),
 		panics:       counter("panics_total", "Grains that panicked and started anew."),
-		undelivered:  counter("effects_undelivered_total", "Effects for a session that this node has no way to."),
+		undelivered:  counter("effects_undelivered_total", "Effects that never left for the session's node, since it is no member or cannot be reached."),
+		repeated:     counter("effects_repeated_total", "Effects from other nodes that came twice or too late, and were left out."),
 		stashed:      gauge("stashed_requests", "Requests that wait for a state to be loaded."),
 		staged:       gauge("staged_commands", "Commands that were decided and wait for an append."),
 		waiting:      gauge("waiters", "Callers that wait for a device."),
@@ -71,7 +73,7 @@ func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 	}, s.active)
 	for _, c := range []prometheus.Collector{
 		m.opens, m.acknowledged, m.failed, m.reloads, m.loads, m.passivations, m.snapshots, m.withheld, m.panics,
-		m.undelivered, m.stashed, m.staged, m.waiting, active,
+		m.undelivered, m.repeated, m.stashed, m.staged, m.waiting, active,
 	} {
 		if err := r.Register(c); err != nil {
 			return nil, err

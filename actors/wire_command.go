@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -9,7 +10,7 @@ import (
 	"github.com/latchkey/latchkey/lock"
 )
 
-// putCommand writes a command into a request. commandOf is its inverse.
+// putCommand writes a command into a request. commandOf is its inverse; it gets the instant at which the request came in.
 func putCommand(x *pb.Request, c lock.Command) error {
 	switch c := c.(type) {
 	case *lock.CreateLock:
@@ -93,7 +94,7 @@ func putCommand(x *pb.Request, c lock.Command) error {
 	return nil
 }
 
-func commandOf(x *pb.Request) (lock.Command, error) {
+func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 	switch c := x.GetCommand().(type) {
 	case *pb.Request_CreateLock:
 		m := c.CreateLock
@@ -154,9 +155,9 @@ func commandOf(x *pb.Request) (lock.Command, error) {
 	case *pb.Request_AuthenticateDevice:
 		return &lock.AuthenticateDevice{UUID: lock.UUID(c.AuthenticateDevice.GetUuid()), Hash: c.AuthenticateDevice.GetHash()}, nil
 	case *pb.Request_ConnectDevice:
-		return &lock.ConnectDevice{Device: deviceOf(c.ConnectDevice.GetDevice())}, nil
+		return &lock.ConnectDevice{Device: deviceOf(c.ConnectDevice.GetDevice(), at)}, nil
 	case *pb.Request_KeepDevice:
-		return &lock.KeepDevice{Device: deviceOf(c.KeepDevice.GetDevice())}, nil
+		return &lock.KeepDevice{Device: deviceOf(c.KeepDevice.GetDevice(), at)}, nil
 	case *pb.Request_DisconnectDevice:
 		return &lock.DisconnectDevice{Session: sessionOf(c.DisconnectDevice.GetSession())}, nil
 	case *pb.Request_AnswerOpen:

@@ -50,18 +50,29 @@ func reportedOf(x *pb.Reported) lock.Reported {
 	return lock.Reported{Bolt: x.GetBolt(), Door: x.GetDoor(), Battery: int(x.GetBattery())}
 }
 
+// deviceToPB is called when the message is about to leave, and deviceOf gets the instant at which it came in. The reading of the
+// device's clock is brought up to the first and counts from the second: however long it is under way, that makes it early.
 func deviceToPB(d lock.Device) *pb.Device {
-	return &pb.Device{
+	x := &pb.Device{
 		Session: sessionToPB(d.Session), Connected: d.Connected, BootId: d.BootID, Firmware: d.Firmware,
 		Deadline: d.Deadline, Journal: d.Journal, Reported: reportedToPB(d.Reported),
 	}
+	if !d.Clock.At.IsZero() {
+		mono := d.Clock.NotAfter(time.Now())
+		x.Mono = &mono
+	}
+	return x
 }
 
-func deviceOf(x *pb.Device) lock.Device {
-	return lock.Device{
+func deviceOf(x *pb.Device, at time.Time) lock.Device {
+	d := lock.Device{
 		Session: sessionOf(x.GetSession()), Connected: x.GetConnected(), BootID: x.GetBootId(), Firmware: x.GetFirmware(),
 		Deadline: x.GetDeadline(), Journal: x.GetJournal(), Reported: reportedOf(x.GetReported()),
 	}
+	if x != nil && x.Mono != nil {
+		d.Clock = lock.Clock{Mono: *x.Mono, At: at}
+	}
+	return d
 }
 
 func deviceEventToPB(e lock.DeviceEvent) *pb.DeviceEvent {

@@ -292,7 +292,7 @@ func (d *doors) add(id lock.ID, a answer) lock.Session {
 	return lock.Session{Node: self, ID: d.last}
 }
 
-func (d *doors) Send(e lock.Effect) {
+func (d *doors) Send(_ lock.ID, e lock.Effect) {
 	d.mu.Lock()
 	d.effects = append(d.effects, e)
 	door := d.sessions[e.To().ID]

@@ -30,6 +30,10 @@ func (c *connections) follow(system *actor.ActorSystem) {
 			delete(c.open, e.Address)
 			c.mu.Unlock()
 			c.broken(e.Address)
+		case *actor.DeadLetterEvent:
+			if r, ok := e.Message.(Returnable); ok {
+				r.Returned()
+			}
 		}
 	})
 }

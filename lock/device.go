@@ -25,9 +25,7 @@ func (s *State) connectDevice(c *ConnectDevice, now time.Time) (Decision, error)
 				&LockOpenSent{
 					Stamp: s.stamp("", now), CommandID: cmd.ID, Deadline: until, Session: device.Session, DeadlineEnforced: device.Deadline,
 				})
-			d.Effects = append(d.Effects, &SendOpen{
-				Session: device.Session, CommandID: cmd.ID, BootID: device.BootID, Epoch: s.Version + count(d.Events), NotAfter: until,
-			})
+			d.Effects = append(d.Effects, device.sendOpen(cmd.ID, s.Version+count(d.Events), until))
 		case cmd.Outcome != Reserved && device.Journal && cmd.Session != device.Session:
 			unresolved = append(unresolved, cmd.ID)
 		}

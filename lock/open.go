@@ -132,7 +132,7 @@ func (s *State) open(a ask, now time.Time) (Decision, error) {
 	d.Events = append(d.Events, event)
 	epoch := s.Version + uint64(len(d.Events))
 	if cmd == nil && online {
-		d.Effects = append(d.Effects, s.sendOpen(a.command, epoch, event.Deadline))
+		d.Effects = append(d.Effects, s.Device.sendOpen(a.command, epoch, event.Deadline))
 	}
 	d.Reply = s.openResult(requestOf(event, epoch))
 	return d, nil
@@ -173,8 +173,10 @@ func (s *State) makeRoom(d *Decision, joins bool, now time.Time) error {
 	return reject(Busy, "too-many-opens", "Too many opens are on their way to this lock. Try again in a few seconds.")
 }
 
-func (s *State) sendOpen(id CommandID, epoch uint64, notAfter time.Time) *SendOpen {
-	return &SendOpen{Session: s.Device.Session, CommandID: id, BootID: s.Device.BootID, Epoch: epoch, NotAfter: notAfter}
+func (d *Device) sendOpen(id CommandID, epoch uint64, notAfter time.Time) *SendOpen {
+	return &SendOpen{
+		Session: d.Session, CommandID: id, BootID: d.BootID, Epoch: epoch, NotAfter: notAfter, NotAfterMono: d.Clock.bound(notAfter),
+	}
 }
 
 func (s *State) command(id CommandID) *DeviceCommand {

@@ -95,6 +95,9 @@ type (
 		BootID    string
 		Epoch     uint64
 		NotAfter  time.Time
+		// NotAfterMono is NotAfter on the device's clock, as far as the grain can tell. It bounds what the session works out by
+		// itself: an effect may be under way to another node for longer than anybody there can know. 0: there is no such bound.
+		NotAfterMono int64
 	}
 	// AskStatus asks the device what became of commands.
 	AskStatus struct {

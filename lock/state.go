@@ -119,6 +119,7 @@ type Device struct {
 	Deadline  bool     // it enforces deadlines on its own clock
 	Journal   bool     // it keeps the IDs of the commands that it has seen
 	Reported  Reported // as its Hello and its events told
+	Clock     Clock    // a reading of its clock, so that a deadline can be told to it in its own time
 }
 
 // DeviceCommand is one command to open on its way to the device, with all the requests that joined it.

@@ -101,7 +101,7 @@ func TestAnswersToCallsThatWereNeverMade(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, transport.Options{})
 	c, _ := b.connect()
-	b.hub.Send(sendOpen(b.session(), "c1", 5*time.Second))
+	b.hub.Send(lockID, sendOpen(b.session(), "c1", 5*time.Second))
 	id, _ := c.readOpen()
 	answer := fmt.Sprintf(`[3,%q,{"commandId":"c1","outcome":"opened"}]`, id)
 	c.write(answer)
@@ -129,7 +129,7 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 		`[4,"m1","Busy","",{"executed":"no"}]`,
 	} {
 		c, _ := b.connect()
-		b.hub.Send(sendOpen(b.session(), "c1", 5*time.Second))
+		b.hub.Send(lockID, sendOpen(b.session(), "c1", 5*time.Second))
 		c.readOpen()
 		c.write(answer)
 		c.closed(wire.CloseBadFrame)
@@ -189,14 +189,14 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 	for n := 0; b.count("slow_consumers_total") == 0; n++ {
 		require.Less(t, n, 100_000)
 		at := time.Now()
-		b.hub.Send(ack)
+		b.hub.Send(lockID, ack)
 		longest = max(longest, time.Since(at))
 	}
 	require.Less(t, longest, time.Second)
 	b.awaitCount(1, "closes_total", "slow")
 	require.Equal(t, slow, awaitTold[*lock.DisconnectDevice](t, b.grains).Session)
 
-	b.hub.Send(sendOpen(b.session(), "c1", 5*time.Second))
+	b.hub.Send(lockID, sendOpen(b.session(), "c1", 5*time.Second))
 	_, open := good.readOpen()
 	require.Equal(t, "c1", open.CommandID)
 }
@@ -208,7 +208,7 @@ func TestWriteThatTakesTooLongEndsTheSession(t *testing.T) {
 	// Fill the buffers of the path without ever letting 64 KiB wait: only the write's own deadline can end it.
 	ack := &lock.AckEvents{Session: b.session(), CallID: strings.Repeat("e", 30_000), AckSeq: 1}
 	require.Eventually(t, func() bool {
-		b.hub.Send(ack)
+		b.hub.Send(lockID, ack)
 		return b.count("slow_consumers_total") > 0
 	}, patient, 10*time.Millisecond)
 	b.awaitCount(1, "closes_total", "slow")
@@ -219,7 +219,7 @@ func TestDeviceWithTooManyUnansweredCalls(t *testing.T) {
 	b := newBench(t, transport.Options{})
 	b.connect()
 	for i := range 129 {
-		b.hub.Send(sendOpen(b.session(), lock.CommandID(fmt.Sprint("c", i)), 5*time.Second))
+		b.hub.Send(lockID, sendOpen(b.session(), lock.CommandID(fmt.Sprint("c", i)), 5*time.Second))
 	}
 	a := awaitTold[*lock.AnswerOpen](t, b.grains)
 	require.Equal(t, wire.CodeBusy, a.Code)

@@ -36,8 +36,8 @@ func (*greeter) FindDevice(context.Context, lock.UUID) (lock.ID, error) { return
 func (*greeter) Tell(lock.ID, lock.Command)                             {}
 func (g *greeter) Do(_ context.Context, _ lock.ID, c lock.Command) (lock.Reply, error) {
 	session := c.(*lock.ConnectDevice).Device.Session
-	g.hub.Send(&lock.AskStatus{Session: session, CommandIDs: []lock.CommandID{"c0"}})
-	g.hub.Send(&lock.SendOpen{Session: session, CommandID: "c1", BootID: "b", NotAfter: time.Now().Add(time.Minute)})
+	g.hub.Send(1, &lock.AskStatus{Session: session, CommandIDs: []lock.CommandID{"c0"}})
+	g.hub.Send(1, &lock.SendOpen{Session: session, CommandID: "c1", BootID: "b", NotAfter: time.Now().Add(time.Minute)})
 	return &lock.Greeting{Epoch: 1}, nil
 }
 

@@ -41,7 +41,7 @@ func (s *session) hello() error {
 // connect hands the session to the grain.
 func (s *session) connect(hello *wire.Hello, at time.Time) (*lock.Greeting, error) {
 	s.mu.Lock()
-	s.clock = deviceClock{mono: hello.Mono, at: at}
+	s.device.Clock = lock.Clock{Mono: hello.Mono, At: at}
 	s.device.BootID = hello.BootID
 	s.device.Firmware = hello.Firmware
 	s.device.Deadline = hello.Has(wire.CapDeadline)

@@ -20,12 +20,7 @@ import (
 	"github.com/latchkey/latchkey/lock"
 )
 
-const (
-	shardCount = 64
-	// endedFor is how long the number of a session that has ended is remembered, so that an open that comes too late for it
-	// can be refused with the proof that it never left, and its grain be told once more that the session is gone.
-	endedFor = 5 * time.Minute
-)
+const shardCount = 64
 
 // Hub holds all the sessions of a node.
 type Hub struct {
@@ -48,15 +43,8 @@ type Hub struct {
 
 // shard holds the sessions whose number has the shard's low bits.
 type shard struct {
-	mu    sync.Mutex
-	live  map[uint64]*session
-	ended map[uint64]ended
-}
-
-// ended is what is left of a session.
-type ended struct {
-	lock lock.ID
-	at   time.Duration
+	mu   sync.Mutex
+	live map[uint64]*session
 }
 
 // New makes a hub. Close it in the end.
@@ -74,17 +62,16 @@ func New(o Options) (*Hub, error) {
 	}
 	for i := range h.shards {
 		h.shards[i].live = make(map[uint64]*session)
-		h.shards[i].ended = make(map[uint64]ended)
 	}
 	h.spawn(h.sweep)
 	return h, nil
 }
 
-// Send carries out an effect. It never blocks. An open that cannot leave any more is refused towards its grain.
-func (h *Hub) Send(e lock.Effect) {
-	to := e.To()
-	s, id := h.find(to.ID)
-	if s == nil || to.Node != h.Node {
+// Send carries out an effect of a lock's grain. It never blocks, and must get each effect once: an open that cannot leave any
+// more is refused towards its grain, with the proof that it never did.
+func (h *Hub) Send(id lock.ID, e lock.Effect) {
+	s := h.find(e.To())
+	if s == nil {
 		if _, done := e.(*lock.CloseSession); !done {
 			h.tooLate(id, e)
 		}
@@ -104,15 +91,12 @@ func (h *Hub) Send(e lock.Effect) {
 
 // tooLate is for an effect whose session has ended. A grain that sends one may have missed the end of the session.
 func (h *Hub) tooLate(id lock.ID, e lock.Effect) {
-	open, isOpen := e.(*lock.SendOpen)
-	if isOpen && id != 0 {
+	if open, ok := e.(*lock.SendOpen); ok {
 		h.refuse(id, open, refusedEnded)
 	} else {
 		h.metrics.unsent.WithLabelValues(unsentEnded).Inc()
 	}
-	if id != 0 {
-		h.Grains.Tell(id, &lock.DisconnectDevice{Session: e.To()})
-	}
+	h.Grains.Tell(id, &lock.DisconnectDevice{Session: e.To()})
 }
 
 // spawn starts a goroutine that Close waits for. After Close it starts none and reports false.
@@ -146,7 +130,7 @@ func (h *Hub) add(conn net.Conn, id lock.ID, p proof) error {
 	return nil
 }
 
-// register gives a new socket a session with a number of its own.
+// register gives a new socket a session with a number that no other has ever had, as good as certainly: it is random.
 func (h *Hub) register(conn net.Conn, id lock.ID, p proof) *session {
 	s := &session{hub: h, conn: conn, lock: id, proof: p, raw: rawOf(conn)}
 	s.reader.conn = conn
@@ -158,9 +142,7 @@ func (h *Hub) register(conn net.Conn, id lock.ID, p proof) *session {
 		n := rand.Uint64()
 		sh := h.shard(n)
 		sh.mu.Lock()
-		_, live := sh.live[n]
-		_, ended := sh.ended[n]
-		if n != 0 && !live && !ended {
+		if _, taken := sh.live[n]; n != 0 && !taken {
 			s.device.Session.ID = n
 			sh.live[n] = s
 		}
@@ -170,26 +152,25 @@ func (h *Hub) register(conn net.Conn, id lock.ID, p proof) *session {
 	return s
 }
 
-// remove forgets a session but for its number.
+// remove forgets a session.
 func (h *Hub) remove(s *session) {
 	id := s.device.Session.ID
 	sh := h.shard(id)
 	sh.mu.Lock()
 	delete(sh.live, id)
-	sh.ended[id] = ended{lock: s.lock, at: h.elapsed()}
 	sh.mu.Unlock()
 	h.connected.Add(-1)
 }
 
-// find gives a live session, and the lock of a live one or of one that ended a short while ago.
-func (h *Hub) find(id uint64) (*session, lock.ID) {
-	sh := h.shard(id)
+// find gives a live session; nil when it has ended.
+func (h *Hub) find(name lock.Session) *session {
+	if name.Node != h.Node {
+		return nil
+	}
+	sh := h.shard(name.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if s := sh.live[id]; s != nil {
-		return s, s.lock
-	}
-	return nil, sh.ended[id].lock
+	return sh.live[name.ID]
 }
 
 // each calls f for the sessions of now, a shard at a time and outside its mutex.

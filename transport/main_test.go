@@ -80,7 +80,7 @@ func (g *grains) Do(_ context.Context, _ lock.ID, c lock.Command) (lock.Reply, e
 		g.newest = c.Device.Session
 		g.mu.Unlock()
 		if older.ID != 0 {
-			g.hub.Send(&lock.CloseSession{Session: older, Cause: lock.CauseReplaced})
+			g.hub.Send(lockID, &lock.CloseSession{Session: older, Cause: lock.CauseReplaced})
 		}
 		if g.connect != nil {
 			return g.connect(c)

@@ -27,7 +27,7 @@ func TestSecretWithdrawnBetweenHandshakeAndHello(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, transport.Options{})
 	b.grains.connect = func(c *lock.ConnectDevice) (lock.Reply, error) {
-		b.hub.Send(sendOpen(c.Device.Session, "held", time.Second))
+		b.hub.Send(lockID, sendOpen(c.Device.Session, "held", time.Second))
 		return &lock.Greeting{}, nil
 	}
 	c := b.dial()

@@ -84,7 +84,7 @@ func (s *session) refuseCall(id []byte, code, description string) {
 
 func (s *session) setClock(mono int64, at time.Time) {
 	s.mu.Lock()
-	s.clock = deviceClock{mono: mono, at: at}
+	s.device.Clock = lock.Clock{Mono: mono, At: at}
 	s.mu.Unlock()
 }
 
@@ -141,7 +141,7 @@ func (s *session) opened(mono int64, at time.Time) {
 	s.mu.Lock()
 	s.device.Reported.Bolt = ""
 	if mono > 0 {
-		s.clock = deviceClock{mono: mono, at: at}
+		s.device.Clock = lock.Clock{Mono: mono, At: at}
 	}
 	s.mu.Unlock()
 }

@@ -15,6 +15,9 @@ import (
 const (
 	maxCalls = 128 // calls of one session that wait for the device's answer
 	openSize = 320 // bytes that an open is counted with before it is written
+	// clockTolerance is how far the grain's idea of the device's clock may be behind before it is told a new reading. It gets
+	// there by drift in some minutes, or at once when the last reading was under way for long.
+	clockTolerance = 100 * time.Millisecond
 )
 
 // call is a call to the device that it has not answered.
@@ -185,7 +188,7 @@ func (s *session) startFlush(here bool) {
 // that nothing comes after it.
 func (s *session) next() (b *buffer, last bool) {
 	s.mu.Lock()
-	b, late := s.take(time.Now())
+	b, late, apart := s.take(time.Now())
 	last = s.phase >= closing
 	s.writing = b != nil || last
 	if !s.writing && s.deadline {
@@ -195,6 +198,9 @@ func (s *session) next() (b *buffer, last bool) {
 	s.mu.Unlock()
 	for _, e := range late {
 		s.hub.refuse(s.lock, e, refusedExpired)
+	}
+	if apart {
+		s.keep()
 	}
 	return b, last
 }
@@ -254,36 +260,51 @@ func (s *session) flush(rest *remainder) {
 	}
 }
 
-// take gives all that waits, as bytes; opens whose deadline has passed it gives back. The mutex is held.
-func (s *session) take(now time.Time) (b *buffer, late []*lock.SendOpen) {
+// take gives all that waits, as bytes; opens whose deadline has passed it gives back. It also tells whether the grain's idea of
+// the device's clock is so far behind that it should hear how late it is. The mutex is held.
+func (s *session) take(now time.Time) (b *buffer, late []*lock.SendOpen, apart bool) {
 	b, s.out = s.out, nil
 	for _, e := range s.opens {
-		if !now.Before(e.NotAfter) && !planted.Has(planted.NoDeadlineCheck) {
+		notAfter, behind := s.notAfterMono(e, now)
+		apart = apart || behind > clockTolerance.Milliseconds()
+		passed := !now.Before(e.NotAfter) || s.device.Clock.NotAfter(now) > notAfter
+		if passed && !planted.Has(planted.NoDeadlineCheck) {
 			late = append(late, e)
 			continue
 		}
 		if b == nil {
 			b = getBuffer()
 		}
-		s.appendOpen(b, e, now)
+		s.appendOpen(b, e, notAfter)
 	}
 	s.opens, s.inFlight = nil, 0
 	if b != nil {
 		s.inFlight = len(b.b)
 	}
-	return b, late
+	return b, late, apart
 }
 
-// appendOpen writes an open with its deadline on the device's clock. No deadline is further away than lock.MaxLifetime,
-// whatever the clock of the node that made it said.
-func (s *session) appendOpen(b *buffer, e *lock.SendOpen, now time.Time) {
+// notAfterMono is an open's deadline on the device's clock. It is worked out twice, here from the newest reading and the time that
+// is left, and by the grain from an older one, and the earlier counts: if the effect was under way for long, what is left
+// here is too much. behind is how much earlier the grain's is, in ms. No deadline is further away than lock.MaxLifetime, whatever
+// the clock of the node that made it said. The mutex is held.
+func (s *session) notAfterMono(e *lock.SendOpen, now time.Time) (notAfter, behind int64) {
 	deadline := e.NotAfter
 	if latest := now.Add(lock.MaxLifetime); latest.Before(deadline) || planted.Has(planted.NoDeadlineCheck) {
 		deadline = latest
 	}
+	notAfter = s.device.Clock.NotAfter(deadline)
+	if e.NotAfterMono == 0 || e.NotAfterMono >= notAfter || planted.Has(planted.NoDeadlineCheck) {
+		return notAfter, 0
+	}
+	return e.NotAfterMono, notAfter - e.NotAfterMono
+}
+
+// appendOpen writes an open with its deadline on the device's clock.
+func (s *session) appendOpen(b *buffer, e *lock.SendOpen, notAfter int64) {
 	open := wire.Open{
 		CommandID: string(e.CommandID), Session: wire.FormatSession(e.Session.ID), Epoch: e.Epoch, BootID: e.BootID,
-		NotAfterMono: s.clock.notAfter(deadline),
+		NotAfterMono: notAfter,
 	}
 	dst, at := appendHead(b.b)
 	id := s.newCall(call{command: e.CommandID})

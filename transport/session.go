@@ -59,7 +59,6 @@ type session struct {
 	writing  bool // a goroutine is in flush, or has written the last frame
 	deadline bool // the socket has a write deadline; whoever is writing sets it
 	cause    string
-	clock    deviceClock
 	out      *buffer // frames that wait
 	opens    []*lock.SendOpen
 	inFlight int    // bytes that are being written

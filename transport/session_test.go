@@ -48,8 +48,9 @@ func TestHelloIsGreeted(t *testing.T) {
 	require.Equal(t, wire.FormatSession(d.Session.ID), result.Session)
 	require.Equal(t, lock.Device{
 		Session: lock.Session{Node: node, ID: d.Session.ID}, BootID: "b7", Firmware: "1.4.2", Deadline: true,
-		Reported: lock.Reported{Bolt: "locked", Door: "closed", Battery: 78},
+		Reported: lock.Reported{Bolt: "locked", Door: "closed", Battery: 78}, Clock: lock.Clock{Mono: 812345, At: d.Clock.At},
 	}, d)
+	require.WithinDuration(t, time.Now(), d.Clock.At, time.Minute)
 	b.awaitCount(1, "sessions")
 
 	require.NoError(t, c.ws.Close())
@@ -104,7 +105,7 @@ func TestOpenThereAndBack(t *testing.T) {
 		{`[4,"%","Jammed","",{"executed":true}]`, lock.AnswerOpen{Executed: lock.WasExecuted, Code: "Jammed"}},
 		{`[4,"%","Internal","",{}]`, lock.AnswerOpen{Code: "Internal"}},
 	} {
-		b.hub.Send(sendOpen(b.session(), "c901", 5*time.Second))
+		b.hub.Send(lockID, sendOpen(b.session(), "c901", 5*time.Second))
 		id, open := c.readOpen()
 		require.Equal(t, "c901", open.CommandID)
 		require.Equal(t, greeting.Session, open.Session)
@@ -125,7 +126,7 @@ func TestAnswersAreNotLimited(t *testing.T) {
 	c, _ := b.connect()
 	const atOnce = 50 // fewer than the calls that may wait for an answer
 	for i := range 2 * wire.FrameBurst {
-		b.hub.Send(sendOpen(b.session(), "c1", 5*time.Second))
+		b.hub.Send(lockID, sendOpen(b.session(), "c1", 5*time.Second))
 		id, _ := c.readOpen()
 		c.write(`[3,"` + id + `",{"commandId":"c1","outcome":"opened"}]`)
 		if sent := i + 1; sent%atOnce == 0 {
@@ -138,8 +139,8 @@ func TestOpenWhoseDeadlineHasPassedIsNotSent(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, transport.Options{})
 	c, _ := b.connect()
-	b.hub.Send(sendOpen(b.session(), "late", -time.Millisecond))
-	b.hub.Send(sendOpen(b.session(), "good", time.Second))
+	b.hub.Send(lockID, sendOpen(b.session(), "late", -time.Millisecond))
+	b.hub.Send(lockID, sendOpen(b.session(), "good", time.Second))
 	_, open := c.readOpen()
 	require.Equal(t, "good", open.CommandID)
 	a := awaitTold[*lock.AnswerOpen](t, b.grains)
@@ -154,7 +155,7 @@ func TestDeadlineIsNeverFurtherThanTheLongestLifetime(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, transport.Options{})
 	c, _ := b.connect()
-	b.hub.Send(sendOpen(b.session(), "c1", time.Hour))
+	b.hub.Send(lockID, sendOpen(b.session(), "c1", time.Hour))
 	_, open := c.readOpen()
 	require.InDelta(t, 1000+lock.MaxLifetime.Milliseconds(), open.NotAfterMono, 3000)
 }
@@ -168,7 +169,7 @@ func TestHeartbeatMovesTheClock(t *testing.T) {
 	require.Equal(t, wire.Result, f.Kind)
 	require.Equal(t, "b9", string(f.ID))
 	require.Equal(t, "{}", string(f.Payload))
-	b.hub.Send(sendOpen(b.session(), "c1", 5*time.Second))
+	b.hub.Send(lockID, sendOpen(b.session(), "c1", 5*time.Second))
 	_, open := c.readOpen()
 	require.InDelta(t, 900_000+5000, open.NotAfterMono, 3000)
 }
@@ -177,8 +178,8 @@ func TestEffectsWaitForTheGreeting(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, transport.Options{})
 	b.grains.connect = func(c *lock.ConnectDevice) (lock.Reply, error) {
-		b.hub.Send(&lock.AskStatus{Session: c.Device.Session, CommandIDs: []lock.CommandID{"c8f1"}})
-		b.hub.Send(sendOpen(c.Device.Session, "c901", 5*time.Second))
+		b.hub.Send(lockID, &lock.AskStatus{Session: c.Device.Session, CommandIDs: []lock.CommandID{"c8f1"}})
+		b.hub.Send(lockID, sendOpen(c.Device.Session, "c901", 5*time.Second))
 		return &lock.Greeting{Epoch: 5, Resolve: []lock.CommandID{"c8f1"}}, nil
 	}
 	c, _ := b.connect() // the first frame is the greeting
@@ -193,7 +194,7 @@ func TestStatusOfCommands(t *testing.T) {
 	b := newBench(t, transport.Options{})
 	c, _ := b.connect()
 	ask := func(n int, answer string) *lock.AnswerStatus {
-		b.hub.Send(&lock.AskStatus{Session: b.session(), CommandIDs: []lock.CommandID{"c1", "c2"}})
+		b.hub.Send(lockID, &lock.AskStatus{Session: b.session(), CommandIDs: []lock.CommandID{"c1", "c2"}})
 		f := c.read()
 		require.JSONEq(t, `{"commandIds":["c1","c2"]}`, string(f.Payload))
 		c.write(strings.Replace(answer, "%", string(f.ID), 1))
@@ -214,7 +215,7 @@ func TestEventsAreAcknowledgedByTheGrain(t *testing.T) {
 	c.write(`[2,"e1","Events",{"items":[{"seq":412,"type":"door","value":"open","mono":842700}]}]`)
 	r := awaitTold[*lock.ReportEvents](t, b.grains)
 	require.Equal(t, []lock.DeviceEvent{{Seq: 412, Type: "door", Value: "open", Mono: 842700}}, r.Items)
-	b.hub.Send(&lock.AckEvents{Session: r.Session, CallID: r.CallID, AckSeq: 412})
+	b.hub.Send(lockID, &lock.AckEvents{Session: r.Session, CallID: r.CallID, AckSeq: 412})
 	f := c.read()
 	require.Equal(t, "e1", string(f.ID))
 	require.JSONEq(t, `{"ackSeq":412}`, string(f.Payload))
@@ -226,13 +227,13 @@ func TestNewestSocketWins(t *testing.T) {
 	older, _ := b.connect()
 	first := b.session()
 	newer, _ := b.connect()
-	b.hub.Send(sendOpen(first, "stale", 5*time.Second))
+	b.hub.Send(lockID, sendOpen(first, "stale", 5*time.Second))
 	older.closed(wire.CloseReplaced) // and the open was not before it
 	a := awaitTold[*lock.AnswerOpen](t, b.grains)
 	require.Equal(t, wire.CodeStaleSession, a.Code)
 	require.Equal(t, lock.NotExecuted, a.Executed)
 
-	b.hub.Send(sendOpen(b.session(), "fresh", 5*time.Second))
+	b.hub.Send(lockID, sendOpen(b.session(), "fresh", 5*time.Second))
 	_, open := newer.readOpen()
 	require.Equal(t, "fresh", open.CommandID)
 }
@@ -244,20 +245,20 @@ func TestOpenForASessionThatHasEndedIsRefused(t *testing.T) {
 	session := b.session()
 	require.NoError(t, c.ws.Close())
 	awaitTold[*lock.DisconnectDevice](t, b.grains)
-	b.hub.Send(&lock.CloseSession{Session: session, Cause: lock.CauseReplaced}) // is what it is
-	b.hub.Send(sendOpen(session, "late", 5*time.Second))
+	b.hub.Send(lockID, &lock.CloseSession{Session: session, Cause: lock.CauseReplaced}) // is what it is
+	b.hub.Send(lockID, sendOpen(session, "late", 5*time.Second))
 	require.Equal(t, wire.CodeStaleSession, awaitTold[*lock.AnswerOpen](t, b.grains).Code)
 	require.Len(t, tellings[*lock.DisconnectDevice](b.grains), 2) // the grain seems to have missed the first one
 
-	b.hub.Send(sendOpen(lock.Session{Node: node, ID: 12345}, "never", 5*time.Second)) // nobody to tell
-	require.Len(t, tellings[*lock.AnswerOpen](b.grains), 1)
+	b.hub.Send(lockID, sendOpen(lock.Session{Node: node, ID: 12345}, "never", 5*time.Second)) // nor does it reach one that never was
+	require.Len(t, tellings[*lock.AnswerOpen](b.grains), 2)
 }
 
 func TestMissedDeadlineResets(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, transport.Options{})
 	c, _ := b.connect()
-	b.hub.Send(&lock.CloseSession{Session: b.session(), Cause: lock.CauseMissedDeadline})
+	b.hub.Send(lockID, &lock.CloseSession{Session: b.session(), Cause: lock.CauseMissedDeadline})
 	_, _, err := c.ws.ReadMessage()
 	require.ErrorContains(t, err, "connection reset")
 	b.awaitCount(1, "closes_total", "reset")

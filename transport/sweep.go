@@ -20,8 +20,7 @@ const (
 	drainPoll     = 20 * time.Millisecond
 )
 
-// sweep is the one goroutine that watches over time for all sessions: missed heartbeats, reminders of grains, numbers of
-// ended sessions.
+// sweep is the one goroutine that watches over time for all sessions: missed heartbeats, and reminders of grains.
 func (h *Hub) sweep() {
 	ticker := time.NewTicker(max(h.HeartbeatEvery/sweepsPerBeat, shortestSweep))
 	defer ticker.Stop()
@@ -33,7 +32,6 @@ func (h *Hub) sweep() {
 		}
 		now := h.elapsed()
 		h.each(func(s *session) { s.look(now) })
-		h.forget(now - endedFor)
 	}
 }
 
@@ -57,20 +55,6 @@ func (s *session) keep() {
 	s.mu.Unlock()
 	if greeted {
 		s.hub.Grains.Tell(s.lock, &lock.KeepDevice{Device: device})
-	}
-}
-
-// forget drops the numbers of sessions that ended before an instant.
-func (h *Hub) forget(before time.Duration) {
-	for i := range h.shards {
-		sh := &h.shards[i]
-		sh.mu.Lock()
-		for id, e := range sh.ended {
-			if e.at < before {
-				delete(sh.ended, id)
-			}
-		}
-		sh.mu.Unlock()
 	}
 }
 

@@ -62,7 +62,7 @@ func TestCloseEndsEverySession(t *testing.T) {
 	b.awaitCount(2, "closes_total", "stopped")
 	b.hub.Close()
 	b.hub.Keep()
-	b.hub.Send(sendOpen(b.session(), "late", time.Second))
+	b.hub.Send(lockID, sendOpen(b.session(), "late", time.Second))
 	require.Equal(t, wire.CodeStaleSession, awaitTold[*lock.AnswerOpen](t, b.grains).Code)
 }
 
@@ -76,6 +76,7 @@ func TestSessionsRemindTheirGrains(t *testing.T) {
 	k := awaitTold[*lock.KeepDevice](t, b.grains)
 	require.Equal(t, lock.Device{
 		Session: b.session(), BootID: "b7", Journal: true, Reported: lock.Reported{Bolt: "locked", Door: "closed", Battery: 78},
+		Clock: lock.Clock{Mono: 1, At: k.Device.Clock.At},
 	}, k.Device)
 
 	// What the device reported since is in the journal, and an older word must not hide it.

@@ -476,6 +476,371 @@ func (*Request_ReportEvents) isRequest_Command() {}
 
 func (*Request_Tick) isRequest_Command() {}
 
+// Effect is what a lock's grain wants done to a session of its device on another node. Its origin numbers what it sends, so
+// that an effect that comes twice, or after a later one, is known: it must not be carried out, and above all no proof be drawn
+// from it that it never was.
+type Effect struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Origin  string                 `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`  // the member that sends it
+	Number  uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"` // among all that the origin sends; it only grows
+	LockId  int64                  `protobuf:"varint,3,opt,name=lock_id,json=lockId,proto3" json:"lock_id,omitempty"`
+	Session *Session               `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
+	// Types that are valid to be assigned to Effect:
+	//
+	//	*Effect_SendOpen
+	//	*Effect_AskStatus
+	//	*Effect_AckEvents
+	//	*Effect_CloseSession
+	Effect        isEffect_Effect `protobuf_oneof:"effect"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Effect) Reset() {
+	*x = Effect{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Effect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Effect) ProtoMessage() {}
+
+func (x *Effect) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Effect.ProtoReflect.Descriptor instead.
+func (*Effect) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Effect) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *Effect) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Effect) GetLockId() int64 {
+	if x != nil {
+		return x.LockId
+	}
+	return 0
+}
+
+func (x *Effect) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *Effect) GetEffect() isEffect_Effect {
+	if x != nil {
+		return x.Effect
+	}
+	return nil
+}
+
+func (x *Effect) GetSendOpen() *SendOpen {
+	if x != nil {
+		if x, ok := x.Effect.(*Effect_SendOpen); ok {
+			return x.SendOpen
+		}
+	}
+	return nil
+}
+
+func (x *Effect) GetAskStatus() *AskStatus {
+	if x != nil {
+		if x, ok := x.Effect.(*Effect_AskStatus); ok {
+			return x.AskStatus
+		}
+	}
+	return nil
+}
+
+func (x *Effect) GetAckEvents() *AckEvents {
+	if x != nil {
+		if x, ok := x.Effect.(*Effect_AckEvents); ok {
+			return x.AckEvents
+		}
+	}
+	return nil
+}
+
+func (x *Effect) GetCloseSession() *CloseSession {
+	if x != nil {
+		if x, ok := x.Effect.(*Effect_CloseSession); ok {
+			return x.CloseSession
+		}
+	}
+	return nil
+}
+
+type isEffect_Effect interface {
+	isEffect_Effect()
+}
+
+type Effect_SendOpen struct {
+	SendOpen *SendOpen `protobuf:"bytes,10,opt,name=send_open,json=sendOpen,proto3,oneof"`
+}
+
+type Effect_AskStatus struct {
+	AskStatus *AskStatus `protobuf:"bytes,11,opt,name=ask_status,json=askStatus,proto3,oneof"`
+}
+
+type Effect_AckEvents struct {
+	AckEvents *AckEvents `protobuf:"bytes,12,opt,name=ack_events,json=ackEvents,proto3,oneof"`
+}
+
+type Effect_CloseSession struct {
+	CloseSession *CloseSession `protobuf:"bytes,13,opt,name=close_session,json=closeSession,proto3,oneof"`
+}
+
+func (*Effect_SendOpen) isEffect_Effect() {}
+
+func (*Effect_AskStatus) isEffect_Effect() {}
+
+func (*Effect_AckEvents) isEffect_Effect() {}
+
+func (*Effect_CloseSession) isEffect_Effect() {}
+
+type SendOpen struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	BootId        string                 `protobuf:"bytes,2,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	Epoch         uint64                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	RemainingMs   int64                  `protobuf:"varint,4,opt,name=remaining_ms,json=remainingMs,proto3" json:"remaining_ms,omitempty"`
+	NotAfterMono  int64                  `protobuf:"varint,5,opt,name=not_after_mono,json=notAfterMono,proto3" json:"not_after_mono,omitempty"` // required
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendOpen) Reset() {
+	*x = SendOpen{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendOpen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendOpen) ProtoMessage() {}
+
+func (x *SendOpen) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendOpen.ProtoReflect.Descriptor instead.
+func (*SendOpen) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SendOpen) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *SendOpen) GetBootId() string {
+	if x != nil {
+		return x.BootId
+	}
+	return ""
+}
+
+func (x *SendOpen) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *SendOpen) GetRemainingMs() int64 {
+	if x != nil {
+		return x.RemainingMs
+	}
+	return 0
+}
+
+func (x *SendOpen) GetNotAfterMono() int64 {
+	if x != nil {
+		return x.NotAfterMono
+	}
+	return 0
+}
+
+type AskStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandIds    []string               `protobuf:"bytes,1,rep,name=command_ids,json=commandIds,proto3" json:"command_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AskStatus) Reset() {
+	*x = AskStatus{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AskStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AskStatus) ProtoMessage() {}
+
+func (x *AskStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AskStatus.ProtoReflect.Descriptor instead.
+func (*AskStatus) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AskStatus) GetCommandIds() []string {
+	if x != nil {
+		return x.CommandIds
+	}
+	return nil
+}
+
+type AckEvents struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CallId        string                 `protobuf:"bytes,1,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
+	AckSeq        uint64                 `protobuf:"varint,2,opt,name=ack_seq,json=ackSeq,proto3" json:"ack_seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AckEvents) Reset() {
+	*x = AckEvents{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AckEvents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AckEvents) ProtoMessage() {}
+
+func (x *AckEvents) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AckEvents.ProtoReflect.Descriptor instead.
+func (*AckEvents) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AckEvents) GetCallId() string {
+	if x != nil {
+		return x.CallId
+	}
+	return ""
+}
+
+func (x *AckEvents) GetAckSeq() uint64 {
+	if x != nil {
+		return x.AckSeq
+	}
+	return 0
+}
+
+type CloseSession struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cause         uint32                 `protobuf:"varint,1,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseSession) Reset() {
+	*x = CloseSession{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseSession) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseSession) ProtoMessage() {}
+
+func (x *CloseSession) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseSession.ProtoReflect.Descriptor instead.
+func (*CloseSession) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CloseSession) GetCause() uint32 {
+	if x != nil {
+		return x.Cause
+	}
+	return 0
+}
+
 // Response answers a Request.
 type Response struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -495,7 +860,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[1]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +872,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[1]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,7 +885,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{1}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Response) GetAnswer() isResponse_Answer {
@@ -651,7 +1016,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[2]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +1028,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[2]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +1041,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{2}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Error) GetKind() uint32 {
@@ -718,7 +1083,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[3]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +1095,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[3]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +1108,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{3}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Event) GetType() string {
@@ -773,7 +1138,7 @@ type Caller struct {
 
 func (x *Caller) Reset() {
 	*x = Caller{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[4]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +1150,7 @@ func (x *Caller) String() string {
 func (*Caller) ProtoMessage() {}
 
 func (x *Caller) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[4]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +1163,7 @@ func (x *Caller) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Caller.ProtoReflect.Descriptor instead.
 func (*Caller) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{4}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Caller) GetSuper() bool {
@@ -847,7 +1212,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[5]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +1224,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[5]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +1237,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{5}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Key) GetUuid() string {
@@ -907,7 +1272,7 @@ type Resident struct {
 
 func (x *Resident) Reset() {
 	*x = Resident{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[6]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +1284,7 @@ func (x *Resident) String() string {
 func (*Resident) ProtoMessage() {}
 
 func (x *Resident) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[6]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1297,7 @@ func (x *Resident) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resident.ProtoReflect.Descriptor instead.
 func (*Resident) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{6}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Resident) GetUserId() string {
@@ -966,7 +1331,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[7]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1343,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[7]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1356,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{7}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Session) GetNode() string {
@@ -1019,7 +1384,7 @@ type Reported struct {
 
 func (x *Reported) Reset() {
 	*x = Reported{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[8]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1031,7 +1396,7 @@ func (x *Reported) String() string {
 func (*Reported) ProtoMessage() {}
 
 func (x *Reported) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[8]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1044,7 +1409,7 @@ func (x *Reported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reported.ProtoReflect.Descriptor instead.
 func (*Reported) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{8}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Reported) GetBolt() string {
@@ -1077,13 +1442,14 @@ type Device struct {
 	Deadline      bool                   `protobuf:"varint,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	Journal       bool                   `protobuf:"varint,6,opt,name=journal,proto3" json:"journal,omitempty"`
 	Reported      *Reported              `protobuf:"bytes,7,opt,name=reported,proto3" json:"reported,omitempty"`
+	Mono          *int64                 `protobuf:"varint,8,opt,name=mono,proto3,oneof" json:"mono,omitempty"` // the least that the device's clock showed when this was sent
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[9]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1461,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[9]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1474,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{9}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Device) GetSession() *Session {
@@ -1160,6 +1526,13 @@ func (x *Device) GetReported() *Reported {
 	return nil
 }
 
+func (x *Device) GetMono() int64 {
+	if x != nil && x.Mono != nil {
+		return *x.Mono
+	}
+	return 0
+}
+
 type TempKey struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Uuid           string                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"`
@@ -1178,7 +1551,7 @@ type TempKey struct {
 
 func (x *TempKey) Reset() {
 	*x = TempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[10]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1563,7 @@ func (x *TempKey) String() string {
 func (*TempKey) ProtoMessage() {}
 
 func (x *TempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[10]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1576,7 @@ func (x *TempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKey.ProtoReflect.Descriptor instead.
 func (*TempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{10}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TempKey) GetUuid() string {
@@ -1286,7 +1659,7 @@ type TempKeyView struct {
 
 func (x *TempKeyView) Reset() {
 	*x = TempKeyView{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[11]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1671,7 @@ func (x *TempKeyView) String() string {
 func (*TempKeyView) ProtoMessage() {}
 
 func (x *TempKeyView) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[11]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1684,7 @@ func (x *TempKeyView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyView.ProtoReflect.Descriptor instead.
 func (*TempKeyView) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{11}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TempKeyView) GetKey() *TempKey {
@@ -1344,7 +1717,7 @@ type CreateLock struct {
 
 func (x *CreateLock) Reset() {
 	*x = CreateLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[12]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1729,7 @@ func (x *CreateLock) String() string {
 func (*CreateLock) ProtoMessage() {}
 
 func (x *CreateLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[12]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1742,7 @@ func (x *CreateLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateLock.ProtoReflect.Descriptor instead.
 func (*CreateLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{12}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateLock) GetBy() *Caller {
@@ -1438,7 +1811,7 @@ type SetOwner struct {
 
 func (x *SetOwner) Reset() {
 	*x = SetOwner{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[13]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1823,7 @@ func (x *SetOwner) String() string {
 func (*SetOwner) ProtoMessage() {}
 
 func (x *SetOwner) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[13]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +1836,7 @@ func (x *SetOwner) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetOwner.ProtoReflect.Descriptor instead.
 func (*SetOwner) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{13}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SetOwner) GetBy() *Caller {
@@ -1490,7 +1863,7 @@ type SetOrganization struct {
 
 func (x *SetOrganization) Reset() {
 	*x = SetOrganization{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[14]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1502,7 +1875,7 @@ func (x *SetOrganization) String() string {
 func (*SetOrganization) ProtoMessage() {}
 
 func (x *SetOrganization) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[14]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1515,7 +1888,7 @@ func (x *SetOrganization) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetOrganization.ProtoReflect.Descriptor instead.
 func (*SetOrganization) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{14}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SetOrganization) GetBy() *Caller {
@@ -1542,7 +1915,7 @@ type AddKey struct {
 
 func (x *AddKey) Reset() {
 	*x = AddKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[15]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1554,7 +1927,7 @@ func (x *AddKey) String() string {
 func (*AddKey) ProtoMessage() {}
 
 func (x *AddKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[15]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1567,7 +1940,7 @@ func (x *AddKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddKey.ProtoReflect.Descriptor instead.
 func (*AddKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{15}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AddKey) GetBy() *Caller {
@@ -1595,7 +1968,7 @@ type RemoveKey struct {
 
 func (x *RemoveKey) Reset() {
 	*x = RemoveKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[16]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1980,7 @@ func (x *RemoveKey) String() string {
 func (*RemoveKey) ProtoMessage() {}
 
 func (x *RemoveKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[16]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1993,7 @@ func (x *RemoveKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveKey.ProtoReflect.Descriptor instead.
 func (*RemoveKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{16}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RemoveKey) GetBy() *Caller {
@@ -1654,7 +2027,7 @@ type AddResident struct {
 
 func (x *AddResident) Reset() {
 	*x = AddResident{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[17]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1666,7 +2039,7 @@ func (x *AddResident) String() string {
 func (*AddResident) ProtoMessage() {}
 
 func (x *AddResident) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[17]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1679,7 +2052,7 @@ func (x *AddResident) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddResident.ProtoReflect.Descriptor instead.
 func (*AddResident) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{17}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AddResident) GetBy() *Caller {
@@ -1707,7 +2080,7 @@ type RemoveResident struct {
 
 func (x *RemoveResident) Reset() {
 	*x = RemoveResident{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[18]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +2092,7 @@ func (x *RemoveResident) String() string {
 func (*RemoveResident) ProtoMessage() {}
 
 func (x *RemoveResident) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[18]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +2105,7 @@ func (x *RemoveResident) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveResident.ProtoReflect.Descriptor instead.
 func (*RemoveResident) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{18}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RemoveResident) GetBy() *Caller {
@@ -1767,7 +2140,7 @@ type RotateDeviceSecret struct {
 
 func (x *RotateDeviceSecret) Reset() {
 	*x = RotateDeviceSecret{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[19]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +2152,7 @@ func (x *RotateDeviceSecret) String() string {
 func (*RotateDeviceSecret) ProtoMessage() {}
 
 func (x *RotateDeviceSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[19]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +2165,7 @@ func (x *RotateDeviceSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateDeviceSecret.ProtoReflect.Descriptor instead.
 func (*RotateDeviceSecret) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{19}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RotateDeviceSecret) GetBy() *Caller {
@@ -1832,7 +2205,7 @@ type CreateTempKey struct {
 
 func (x *CreateTempKey) Reset() {
 	*x = CreateTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[20]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1844,7 +2217,7 @@ func (x *CreateTempKey) String() string {
 func (*CreateTempKey) ProtoMessage() {}
 
 func (x *CreateTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[20]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,7 +2230,7 @@ func (x *CreateTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTempKey.ProtoReflect.Descriptor instead.
 func (*CreateTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{20}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CreateTempKey) GetBy() *Caller {
@@ -1927,7 +2300,7 @@ type UpdateTempKey struct {
 
 func (x *UpdateTempKey) Reset() {
 	*x = UpdateTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[21]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1939,7 +2312,7 @@ func (x *UpdateTempKey) String() string {
 func (*UpdateTempKey) ProtoMessage() {}
 
 func (x *UpdateTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[21]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1952,7 +2325,7 @@ func (x *UpdateTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTempKey.ProtoReflect.Descriptor instead.
 func (*UpdateTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{21}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *UpdateTempKey) GetBy() *Caller {
@@ -1989,7 +2362,7 @@ type Changes struct {
 
 func (x *Changes) Reset() {
 	*x = Changes{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[22]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2001,7 +2374,7 @@ func (x *Changes) String() string {
 func (*Changes) ProtoMessage() {}
 
 func (x *Changes) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[22]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2014,7 +2387,7 @@ func (x *Changes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changes.ProtoReflect.Descriptor instead.
 func (*Changes) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{22}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Changes) GetValidFrom() *timestamppb.Timestamp {
@@ -2061,7 +2434,7 @@ type MaxUses struct {
 
 func (x *MaxUses) Reset() {
 	*x = MaxUses{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[23]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2073,7 +2446,7 @@ func (x *MaxUses) String() string {
 func (*MaxUses) ProtoMessage() {}
 
 func (x *MaxUses) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[23]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2086,7 +2459,7 @@ func (x *MaxUses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MaxUses.ProtoReflect.Descriptor instead.
 func (*MaxUses) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{23}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *MaxUses) GetLimit() int64 {
@@ -2105,7 +2478,7 @@ type UserIDs struct {
 
 func (x *UserIDs) Reset() {
 	*x = UserIDs{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[24]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2117,7 +2490,7 @@ func (x *UserIDs) String() string {
 func (*UserIDs) ProtoMessage() {}
 
 func (x *UserIDs) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[24]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2130,7 +2503,7 @@ func (x *UserIDs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserIDs.ProtoReflect.Descriptor instead.
 func (*UserIDs) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{24}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *UserIDs) GetIds() []string {
@@ -2150,7 +2523,7 @@ type DeleteTempKey struct {
 
 func (x *DeleteTempKey) Reset() {
 	*x = DeleteTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[25]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2162,7 +2535,7 @@ func (x *DeleteTempKey) String() string {
 func (*DeleteTempKey) ProtoMessage() {}
 
 func (x *DeleteTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[25]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2175,7 +2548,7 @@ func (x *DeleteTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTempKey.ProtoReflect.Descriptor instead.
 func (*DeleteTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{25}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeleteTempKey) GetBy() *Caller {
@@ -2205,7 +2578,7 @@ type OpenLock struct {
 
 func (x *OpenLock) Reset() {
 	*x = OpenLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[26]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2217,7 +2590,7 @@ func (x *OpenLock) String() string {
 func (*OpenLock) ProtoMessage() {}
 
 func (x *OpenLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[26]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2230,7 +2603,7 @@ func (x *OpenLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLock.ProtoReflect.Descriptor instead.
 func (*OpenLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{26}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *OpenLock) GetBy() *Caller {
@@ -2282,7 +2655,7 @@ type OpenWithTempKey struct {
 
 func (x *OpenWithTempKey) Reset() {
 	*x = OpenWithTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[27]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2667,7 @@ func (x *OpenWithTempKey) String() string {
 func (*OpenWithTempKey) ProtoMessage() {}
 
 func (x *OpenWithTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[27]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2680,7 @@ func (x *OpenWithTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWithTempKey.ProtoReflect.Descriptor instead.
 func (*OpenWithTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{27}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *OpenWithTempKey) GetBy() *Caller {
@@ -2361,7 +2734,7 @@ type GetLock struct {
 
 func (x *GetLock) Reset() {
 	*x = GetLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[28]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2373,7 +2746,7 @@ func (x *GetLock) String() string {
 func (*GetLock) ProtoMessage() {}
 
 func (x *GetLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[28]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2386,7 +2759,7 @@ func (x *GetLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLock.ProtoReflect.Descriptor instead.
 func (*GetLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{28}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetLock) GetBy() *Caller {
@@ -2406,7 +2779,7 @@ type GetTempKey struct {
 
 func (x *GetTempKey) Reset() {
 	*x = GetTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[29]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2418,7 +2791,7 @@ func (x *GetTempKey) String() string {
 func (*GetTempKey) ProtoMessage() {}
 
 func (x *GetTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[29]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2431,7 +2804,7 @@ func (x *GetTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTempKey.ProtoReflect.Descriptor instead.
 func (*GetTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{29}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetTempKey) GetTempKeyId() string {
@@ -2457,7 +2830,7 @@ type ListTempKeys struct {
 
 func (x *ListTempKeys) Reset() {
 	*x = ListTempKeys{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[30]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2469,7 +2842,7 @@ func (x *ListTempKeys) String() string {
 func (*ListTempKeys) ProtoMessage() {}
 
 func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[30]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2482,7 +2855,7 @@ func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTempKeys.ProtoReflect.Descriptor instead.
 func (*ListTempKeys) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{30}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListTempKeys) GetBy() *Caller {
@@ -2502,7 +2875,7 @@ type AuthenticateDevice struct {
 
 func (x *AuthenticateDevice) Reset() {
 	*x = AuthenticateDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[31]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2514,7 +2887,7 @@ func (x *AuthenticateDevice) String() string {
 func (*AuthenticateDevice) ProtoMessage() {}
 
 func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[31]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2527,7 +2900,7 @@ func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateDevice.ProtoReflect.Descriptor instead.
 func (*AuthenticateDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{31}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AuthenticateDevice) GetUuid() string {
@@ -2553,7 +2926,7 @@ type ConnectDevice struct {
 
 func (x *ConnectDevice) Reset() {
 	*x = ConnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[32]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2565,7 +2938,7 @@ func (x *ConnectDevice) String() string {
 func (*ConnectDevice) ProtoMessage() {}
 
 func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[32]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2578,7 +2951,7 @@ func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectDevice.ProtoReflect.Descriptor instead.
 func (*ConnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{32}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ConnectDevice) GetDevice() *Device {
@@ -2597,7 +2970,7 @@ type KeepDevice struct {
 
 func (x *KeepDevice) Reset() {
 	*x = KeepDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2609,7 +2982,7 @@ func (x *KeepDevice) String() string {
 func (*KeepDevice) ProtoMessage() {}
 
 func (x *KeepDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2622,7 +2995,7 @@ func (x *KeepDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepDevice.ProtoReflect.Descriptor instead.
 func (*KeepDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{33}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *KeepDevice) GetDevice() *Device {
@@ -2641,7 +3014,7 @@ type DisconnectDevice struct {
 
 func (x *DisconnectDevice) Reset() {
 	*x = DisconnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2653,7 +3026,7 @@ func (x *DisconnectDevice) String() string {
 func (*DisconnectDevice) ProtoMessage() {}
 
 func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2666,7 +3039,7 @@ func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectDevice.ProtoReflect.Descriptor instead.
 func (*DisconnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{34}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DisconnectDevice) GetSession() *Session {
@@ -2691,7 +3064,7 @@ type AnswerOpen struct {
 
 func (x *AnswerOpen) Reset() {
 	*x = AnswerOpen{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2703,7 +3076,7 @@ func (x *AnswerOpen) String() string {
 func (*AnswerOpen) ProtoMessage() {}
 
 func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2716,7 +3089,7 @@ func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerOpen.ProtoReflect.Descriptor instead.
 func (*AnswerOpen) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{35}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *AnswerOpen) GetSession() *Session {
@@ -2778,7 +3151,7 @@ type AnswerStatus struct {
 
 func (x *AnswerStatus) Reset() {
 	*x = AnswerStatus{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2790,7 +3163,7 @@ func (x *AnswerStatus) String() string {
 func (*AnswerStatus) ProtoMessage() {}
 
 func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2803,7 +3176,7 @@ func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerStatus.ProtoReflect.Descriptor instead.
 func (*AnswerStatus) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{36}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *AnswerStatus) GetSession() *Session {
@@ -2831,7 +3204,7 @@ type ReportEvents struct {
 
 func (x *ReportEvents) Reset() {
 	*x = ReportEvents{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2843,7 +3216,7 @@ func (x *ReportEvents) String() string {
 func (*ReportEvents) ProtoMessage() {}
 
 func (x *ReportEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2856,7 +3229,7 @@ func (x *ReportEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportEvents.ProtoReflect.Descriptor instead.
 func (*ReportEvents) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{37}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReportEvents) GetSession() *Session {
@@ -2892,7 +3265,7 @@ type DeviceEvent struct {
 
 func (x *DeviceEvent) Reset() {
 	*x = DeviceEvent{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2904,7 +3277,7 @@ func (x *DeviceEvent) String() string {
 func (*DeviceEvent) ProtoMessage() {}
 
 func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2917,7 +3290,7 @@ func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceEvent.ProtoReflect.Descriptor instead.
 func (*DeviceEvent) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{38}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *DeviceEvent) GetSeq() uint64 {
@@ -2956,7 +3329,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2968,7 +3341,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2981,7 +3354,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{39}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
 }
 
 type Done struct {
@@ -2994,7 +3367,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3006,7 +3379,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3019,7 +3392,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Done) GetVersion() uint64 {
@@ -3057,7 +3430,7 @@ type OpenResult struct {
 
 func (x *OpenResult) Reset() {
 	*x = OpenResult{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3069,7 +3442,7 @@ func (x *OpenResult) String() string {
 func (*OpenResult) ProtoMessage() {}
 
 func (x *OpenResult) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3082,7 +3455,7 @@ func (x *OpenResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResult.ProtoReflect.Descriptor instead.
 func (*OpenResult) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *OpenResult) GetVersion() uint64 {
@@ -3199,7 +3572,7 @@ type Info struct {
 
 func (x *Info) Reset() {
 	*x = Info{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3211,7 +3584,7 @@ func (x *Info) String() string {
 func (*Info) ProtoMessage() {}
 
 func (x *Info) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3224,7 +3597,7 @@ func (x *Info) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Info.ProtoReflect.Descriptor instead.
 func (*Info) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Info) GetId() int64 {
@@ -3343,7 +3716,7 @@ type TempKeyList struct {
 
 func (x *TempKeyList) Reset() {
 	*x = TempKeyList{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3355,7 +3728,7 @@ func (x *TempKeyList) String() string {
 func (*TempKeyList) ProtoMessage() {}
 
 func (x *TempKeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3368,7 +3741,7 @@ func (x *TempKeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyList.ProtoReflect.Descriptor instead.
 func (*TempKeyList) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *TempKeyList) GetId() int64 {
@@ -3408,7 +3781,7 @@ type TempKeyInfo struct {
 
 func (x *TempKeyInfo) Reset() {
 	*x = TempKeyInfo{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3420,7 +3793,7 @@ func (x *TempKeyInfo) String() string {
 func (*TempKeyInfo) ProtoMessage() {}
 
 func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3433,7 +3806,7 @@ func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyInfo.ProtoReflect.Descriptor instead.
 func (*TempKeyInfo) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *TempKeyInfo) GetId() int64 {
@@ -3503,7 +3876,7 @@ type Greeting struct {
 
 func (x *Greeting) Reset() {
 	*x = Greeting{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3515,7 +3888,7 @@ func (x *Greeting) String() string {
 func (*Greeting) ProtoMessage() {}
 
 func (x *Greeting) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3528,7 +3901,7 @@ func (x *Greeting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greeting.ProtoReflect.Descriptor instead.
 func (*Greeting) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Greeting) GetEpoch() uint64 {
@@ -3590,7 +3963,35 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\ranswer_status\x18\x1f \x01(\v2 .latchkey.actors.v1.AnswerStatusH\x00R\fanswerStatus\x12G\n" +
 	"\rreport_events\x18  \x01(\v2 .latchkey.actors.v1.ReportEventsH\x00R\freportEvents\x12.\n" +
 	"\x04tick\x18! \x01(\v2\x18.latchkey.actors.v1.TickH\x00R\x04tickB\t\n" +
-	"\acommand\"\xb4\x03\n" +
+	"\acommand\"\x98\x03\n" +
+	"\x06Effect\x12\x16\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x17\n" +
+	"\alock_id\x18\x03 \x01(\x03R\x06lockId\x125\n" +
+	"\asession\x18\x04 \x01(\v2\x1b.latchkey.actors.v1.SessionR\asession\x12;\n" +
+	"\tsend_open\x18\n" +
+	" \x01(\v2\x1c.latchkey.actors.v1.SendOpenH\x00R\bsendOpen\x12>\n" +
+	"\n" +
+	"ask_status\x18\v \x01(\v2\x1d.latchkey.actors.v1.AskStatusH\x00R\taskStatus\x12>\n" +
+	"\n" +
+	"ack_events\x18\f \x01(\v2\x1d.latchkey.actors.v1.AckEventsH\x00R\tackEvents\x12G\n" +
+	"\rclose_session\x18\r \x01(\v2 .latchkey.actors.v1.CloseSessionH\x00R\fcloseSessionB\b\n" +
+	"\x06effect\"\xa1\x01\n" +
+	"\bSendOpen\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x17\n" +
+	"\aboot_id\x18\x02 \x01(\tR\x06bootId\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12!\n" +
+	"\fremaining_ms\x18\x04 \x01(\x03R\vremainingMs\x12$\n" +
+	"\x0enot_after_mono\x18\x05 \x01(\x03R\fnotAfterMono\",\n" +
+	"\tAskStatus\x12\x1f\n" +
+	"\vcommand_ids\x18\x01 \x03(\tR\n" +
+	"commandIds\"=\n" +
+	"\tAckEvents\x12\x17\n" +
+	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x17\n" +
+	"\aack_seq\x18\x02 \x01(\x04R\x06ackSeq\"$\n" +
+	"\fCloseSession\x12\x14\n" +
+	"\x05cause\x18\x01 \x01(\rR\x05cause\"\xb4\x03\n" +
 	"\bResponse\x121\n" +
 	"\x05error\x18\x01 \x01(\v2\x19.latchkey.actors.v1.ErrorH\x00R\x05error\x12.\n" +
 	"\x04done\x18\n" +
@@ -3631,7 +4032,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\bReported\x12\x12\n" +
 	"\x04bolt\x18\x01 \x01(\tR\x04bolt\x12\x12\n" +
 	"\x04door\x18\x02 \x01(\tR\x04door\x12\x18\n" +
-	"\abattery\x18\x03 \x01(\x03R\abattery\"\x82\x02\n" +
+	"\abattery\x18\x03 \x01(\x03R\abattery\"\xa4\x02\n" +
 	"\x06Device\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.latchkey.actors.v1.SessionR\asession\x12\x1c\n" +
 	"\tconnected\x18\x02 \x01(\bR\tconnected\x12\x17\n" +
@@ -3639,7 +4040,9 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\bfirmware\x18\x04 \x01(\tR\bfirmware\x12\x1a\n" +
 	"\bdeadline\x18\x05 \x01(\bR\bdeadline\x12\x18\n" +
 	"\ajournal\x18\x06 \x01(\bR\ajournal\x128\n" +
-	"\breported\x18\a \x01(\v2\x1c.latchkey.actors.v1.ReportedR\breported\"\xa8\x03\n" +
+	"\breported\x18\a \x01(\v2\x1c.latchkey.actors.v1.ReportedR\breported\x12\x17\n" +
+	"\x04mono\x18\b \x01(\x03H\x00R\x04mono\x88\x01\x01B\a\n" +
+	"\x05_mono\"\xa8\x03\n" +
 	"\aTempKey\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x1f\n" +
 	"\vaccess_mode\x18\x02 \x01(\tR\n" +
@@ -3867,151 +4270,161 @@ func file_actors_actorspb_actors_proto_rawDescGZIP() []byte {
 	return file_actors_actorspb_actors_proto_rawDescData
 }
 
-var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_actors_actorspb_actors_proto_goTypes = []any{
 	(*Request)(nil),               // 0: latchkey.actors.v1.Request
-	(*Response)(nil),              // 1: latchkey.actors.v1.Response
-	(*Error)(nil),                 // 2: latchkey.actors.v1.Error
-	(*Event)(nil),                 // 3: latchkey.actors.v1.Event
-	(*Caller)(nil),                // 4: latchkey.actors.v1.Caller
-	(*Key)(nil),                   // 5: latchkey.actors.v1.Key
-	(*Resident)(nil),              // 6: latchkey.actors.v1.Resident
-	(*Session)(nil),               // 7: latchkey.actors.v1.Session
-	(*Reported)(nil),              // 8: latchkey.actors.v1.Reported
-	(*Device)(nil),                // 9: latchkey.actors.v1.Device
-	(*TempKey)(nil),               // 10: latchkey.actors.v1.TempKey
-	(*TempKeyView)(nil),           // 11: latchkey.actors.v1.TempKeyView
-	(*CreateLock)(nil),            // 12: latchkey.actors.v1.CreateLock
-	(*SetOwner)(nil),              // 13: latchkey.actors.v1.SetOwner
-	(*SetOrganization)(nil),       // 14: latchkey.actors.v1.SetOrganization
-	(*AddKey)(nil),                // 15: latchkey.actors.v1.AddKey
-	(*RemoveKey)(nil),             // 16: latchkey.actors.v1.RemoveKey
-	(*AddResident)(nil),           // 17: latchkey.actors.v1.AddResident
-	(*RemoveResident)(nil),        // 18: latchkey.actors.v1.RemoveResident
-	(*RotateDeviceSecret)(nil),    // 19: latchkey.actors.v1.RotateDeviceSecret
-	(*CreateTempKey)(nil),         // 20: latchkey.actors.v1.CreateTempKey
-	(*UpdateTempKey)(nil),         // 21: latchkey.actors.v1.UpdateTempKey
-	(*Changes)(nil),               // 22: latchkey.actors.v1.Changes
-	(*MaxUses)(nil),               // 23: latchkey.actors.v1.MaxUses
-	(*UserIDs)(nil),               // 24: latchkey.actors.v1.UserIDs
-	(*DeleteTempKey)(nil),         // 25: latchkey.actors.v1.DeleteTempKey
-	(*OpenLock)(nil),              // 26: latchkey.actors.v1.OpenLock
-	(*OpenWithTempKey)(nil),       // 27: latchkey.actors.v1.OpenWithTempKey
-	(*GetLock)(nil),               // 28: latchkey.actors.v1.GetLock
-	(*GetTempKey)(nil),            // 29: latchkey.actors.v1.GetTempKey
-	(*ListTempKeys)(nil),          // 30: latchkey.actors.v1.ListTempKeys
-	(*AuthenticateDevice)(nil),    // 31: latchkey.actors.v1.AuthenticateDevice
-	(*ConnectDevice)(nil),         // 32: latchkey.actors.v1.ConnectDevice
-	(*KeepDevice)(nil),            // 33: latchkey.actors.v1.KeepDevice
-	(*DisconnectDevice)(nil),      // 34: latchkey.actors.v1.DisconnectDevice
-	(*AnswerOpen)(nil),            // 35: latchkey.actors.v1.AnswerOpen
-	(*AnswerStatus)(nil),          // 36: latchkey.actors.v1.AnswerStatus
-	(*ReportEvents)(nil),          // 37: latchkey.actors.v1.ReportEvents
-	(*DeviceEvent)(nil),           // 38: latchkey.actors.v1.DeviceEvent
-	(*Tick)(nil),                  // 39: latchkey.actors.v1.Tick
-	(*Done)(nil),                  // 40: latchkey.actors.v1.Done
-	(*OpenResult)(nil),            // 41: latchkey.actors.v1.OpenResult
-	(*Info)(nil),                  // 42: latchkey.actors.v1.Info
-	(*TempKeyList)(nil),           // 43: latchkey.actors.v1.TempKeyList
-	(*TempKeyInfo)(nil),           // 44: latchkey.actors.v1.TempKeyInfo
-	(*Greeting)(nil),              // 45: latchkey.actors.v1.Greeting
-	nil,                           // 46: latchkey.actors.v1.AnswerStatus.StatusesEntry
-	(*timestamppb.Timestamp)(nil), // 47: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 48: google.protobuf.Duration
+	(*Effect)(nil),                // 1: latchkey.actors.v1.Effect
+	(*SendOpen)(nil),              // 2: latchkey.actors.v1.SendOpen
+	(*AskStatus)(nil),             // 3: latchkey.actors.v1.AskStatus
+	(*AckEvents)(nil),             // 4: latchkey.actors.v1.AckEvents
+	(*CloseSession)(nil),          // 5: latchkey.actors.v1.CloseSession
+	(*Response)(nil),              // 6: latchkey.actors.v1.Response
+	(*Error)(nil),                 // 7: latchkey.actors.v1.Error
+	(*Event)(nil),                 // 8: latchkey.actors.v1.Event
+	(*Caller)(nil),                // 9: latchkey.actors.v1.Caller
+	(*Key)(nil),                   // 10: latchkey.actors.v1.Key
+	(*Resident)(nil),              // 11: latchkey.actors.v1.Resident
+	(*Session)(nil),               // 12: latchkey.actors.v1.Session
+	(*Reported)(nil),              // 13: latchkey.actors.v1.Reported
+	(*Device)(nil),                // 14: latchkey.actors.v1.Device
+	(*TempKey)(nil),               // 15: latchkey.actors.v1.TempKey
+	(*TempKeyView)(nil),           // 16: latchkey.actors.v1.TempKeyView
+	(*CreateLock)(nil),            // 17: latchkey.actors.v1.CreateLock
+	(*SetOwner)(nil),              // 18: latchkey.actors.v1.SetOwner
+	(*SetOrganization)(nil),       // 19: latchkey.actors.v1.SetOrganization
+	(*AddKey)(nil),                // 20: latchkey.actors.v1.AddKey
+	(*RemoveKey)(nil),             // 21: latchkey.actors.v1.RemoveKey
+	(*AddResident)(nil),           // 22: latchkey.actors.v1.AddResident
+	(*RemoveResident)(nil),        // 23: latchkey.actors.v1.RemoveResident
+	(*RotateDeviceSecret)(nil),    // 24: latchkey.actors.v1.RotateDeviceSecret
+	(*CreateTempKey)(nil),         // 25: latchkey.actors.v1.CreateTempKey
+	(*UpdateTempKey)(nil),         // 26: latchkey.actors.v1.UpdateTempKey
+	(*Changes)(nil),               // 27: latchkey.actors.v1.Changes
+	(*MaxUses)(nil),               // 28: latchkey.actors.v1.MaxUses
+	(*UserIDs)(nil),               // 29: latchkey.actors.v1.UserIDs
+	(*DeleteTempKey)(nil),         // 30: latchkey.actors.v1.DeleteTempKey
+	(*OpenLock)(nil),              // 31: latchkey.actors.v1.OpenLock
+	(*OpenWithTempKey)(nil),       // 32: latchkey.actors.v1.OpenWithTempKey
+	(*GetLock)(nil),               // 33: latchkey.actors.v1.GetLock
+	(*GetTempKey)(nil),            // 34: latchkey.actors.v1.GetTempKey
+	(*ListTempKeys)(nil),          // 35: latchkey.actors.v1.ListTempKeys
+	(*AuthenticateDevice)(nil),    // 36: latchkey.actors.v1.AuthenticateDevice
+	(*ConnectDevice)(nil),         // 37: latchkey.actors.v1.ConnectDevice
+	(*KeepDevice)(nil),            // 38: latchkey.actors.v1.KeepDevice
+	(*DisconnectDevice)(nil),      // 39: latchkey.actors.v1.DisconnectDevice
+	(*AnswerOpen)(nil),            // 40: latchkey.actors.v1.AnswerOpen
+	(*AnswerStatus)(nil),          // 41: latchkey.actors.v1.AnswerStatus
+	(*ReportEvents)(nil),          // 42: latchkey.actors.v1.ReportEvents
+	(*DeviceEvent)(nil),           // 43: latchkey.actors.v1.DeviceEvent
+	(*Tick)(nil),                  // 44: latchkey.actors.v1.Tick
+	(*Done)(nil),                  // 45: latchkey.actors.v1.Done
+	(*OpenResult)(nil),            // 46: latchkey.actors.v1.OpenResult
+	(*Info)(nil),                  // 47: latchkey.actors.v1.Info
+	(*TempKeyList)(nil),           // 48: latchkey.actors.v1.TempKeyList
+	(*TempKeyInfo)(nil),           // 49: latchkey.actors.v1.TempKeyInfo
+	(*Greeting)(nil),              // 50: latchkey.actors.v1.Greeting
+	nil,                           // 51: latchkey.actors.v1.AnswerStatus.StatusesEntry
+	(*timestamppb.Timestamp)(nil), // 52: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 53: google.protobuf.Duration
 }
 var file_actors_actorspb_actors_proto_depIdxs = []int32{
-	12, // 0: latchkey.actors.v1.Request.create_lock:type_name -> latchkey.actors.v1.CreateLock
-	13, // 1: latchkey.actors.v1.Request.set_owner:type_name -> latchkey.actors.v1.SetOwner
-	14, // 2: latchkey.actors.v1.Request.set_organization:type_name -> latchkey.actors.v1.SetOrganization
-	15, // 3: latchkey.actors.v1.Request.add_key:type_name -> latchkey.actors.v1.AddKey
-	16, // 4: latchkey.actors.v1.Request.remove_key:type_name -> latchkey.actors.v1.RemoveKey
-	17, // 5: latchkey.actors.v1.Request.add_resident:type_name -> latchkey.actors.v1.AddResident
-	18, // 6: latchkey.actors.v1.Request.remove_resident:type_name -> latchkey.actors.v1.RemoveResident
-	19, // 7: latchkey.actors.v1.Request.rotate_device_secret:type_name -> latchkey.actors.v1.RotateDeviceSecret
-	20, // 8: latchkey.actors.v1.Request.create_temp_key:type_name -> latchkey.actors.v1.CreateTempKey
-	21, // 9: latchkey.actors.v1.Request.update_temp_key:type_name -> latchkey.actors.v1.UpdateTempKey
-	25, // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
-	26, // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
-	27, // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
-	28, // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
-	29, // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
-	30, // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
-	31, // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
-	32, // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
-	33, // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
-	34, // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
-	35, // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
-	36, // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
-	37, // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
-	39, // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
-	2,  // 24: latchkey.actors.v1.Response.error:type_name -> latchkey.actors.v1.Error
-	40, // 25: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
-	41, // 26: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
-	42, // 27: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
-	43, // 28: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
-	44, // 29: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
-	45, // 30: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
-	7,  // 31: latchkey.actors.v1.Device.session:type_name -> latchkey.actors.v1.Session
-	8,  // 32: latchkey.actors.v1.Device.reported:type_name -> latchkey.actors.v1.Reported
-	47, // 33: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
-	47, // 34: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
-	47, // 35: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
-	10, // 36: latchkey.actors.v1.TempKeyView.key:type_name -> latchkey.actors.v1.TempKey
-	4,  // 37: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
-	5,  // 38: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
-	4,  // 39: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
-	4,  // 40: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
-	4,  // 41: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
-	5,  // 42: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
-	4,  // 43: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
-	4,  // 44: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
-	6,  // 45: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
-	4,  // 46: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
-	4,  // 47: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
-	48, // 48: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
-	4,  // 49: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	47, // 50: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
-	47, // 51: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
-	4,  // 52: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	22, // 53: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
-	47, // 54: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
-	47, // 55: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
-	23, // 56: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
-	24, // 57: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
-	4,  // 58: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
-	4,  // 59: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
-	48, // 60: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
-	4,  // 61: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
-	48, // 62: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
-	48, // 63: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
-	4,  // 64: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
-	4,  // 65: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
-	9,  // 66: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
-	9,  // 67: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
-	7,  // 68: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
-	7,  // 69: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
-	7,  // 70: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
-	46, // 71: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
-	7,  // 72: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
-	38, // 73: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
-	3,  // 74: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
-	3,  // 75: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
-	47, // 76: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
-	47, // 77: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
-	5,  // 78: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
-	6,  // 79: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
-	47, // 80: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
-	47, // 81: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
-	8,  // 82: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
-	11, // 83: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
-	11, // 84: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
-	8,  // 85: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
-	41, // 86: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
-	87, // [87:87] is the sub-list for method output_type
-	87, // [87:87] is the sub-list for method input_type
-	87, // [87:87] is the sub-list for extension type_name
-	87, // [87:87] is the sub-list for extension extendee
-	0,  // [0:87] is the sub-list for field type_name
+	17, // 0: latchkey.actors.v1.Request.create_lock:type_name -> latchkey.actors.v1.CreateLock
+	18, // 1: latchkey.actors.v1.Request.set_owner:type_name -> latchkey.actors.v1.SetOwner
+	19, // 2: latchkey.actors.v1.Request.set_organization:type_name -> latchkey.actors.v1.SetOrganization
+	20, // 3: latchkey.actors.v1.Request.add_key:type_name -> latchkey.actors.v1.AddKey
+	21, // 4: latchkey.actors.v1.Request.remove_key:type_name -> latchkey.actors.v1.RemoveKey
+	22, // 5: latchkey.actors.v1.Request.add_resident:type_name -> latchkey.actors.v1.AddResident
+	23, // 6: latchkey.actors.v1.Request.remove_resident:type_name -> latchkey.actors.v1.RemoveResident
+	24, // 7: latchkey.actors.v1.Request.rotate_device_secret:type_name -> latchkey.actors.v1.RotateDeviceSecret
+	25, // 8: latchkey.actors.v1.Request.create_temp_key:type_name -> latchkey.actors.v1.CreateTempKey
+	26, // 9: latchkey.actors.v1.Request.update_temp_key:type_name -> latchkey.actors.v1.UpdateTempKey
+	30, // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
+	31, // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
+	32, // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
+	33, // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
+	34, // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
+	35, // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
+	36, // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
+	37, // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
+	38, // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
+	39, // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
+	40, // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
+	41, // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
+	42, // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
+	44, // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
+	12, // 24: latchkey.actors.v1.Effect.session:type_name -> latchkey.actors.v1.Session
+	2,  // 25: latchkey.actors.v1.Effect.send_open:type_name -> latchkey.actors.v1.SendOpen
+	3,  // 26: latchkey.actors.v1.Effect.ask_status:type_name -> latchkey.actors.v1.AskStatus
+	4,  // 27: latchkey.actors.v1.Effect.ack_events:type_name -> latchkey.actors.v1.AckEvents
+	5,  // 28: latchkey.actors.v1.Effect.close_session:type_name -> latchkey.actors.v1.CloseSession
+	7,  // 29: latchkey.actors.v1.Response.error:type_name -> latchkey.actors.v1.Error
+	45, // 30: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
+	46, // 31: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
+	47, // 32: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
+	48, // 33: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
+	49, // 34: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
+	50, // 35: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
+	12, // 36: latchkey.actors.v1.Device.session:type_name -> latchkey.actors.v1.Session
+	13, // 37: latchkey.actors.v1.Device.reported:type_name -> latchkey.actors.v1.Reported
+	52, // 38: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
+	52, // 39: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
+	52, // 40: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
+	15, // 41: latchkey.actors.v1.TempKeyView.key:type_name -> latchkey.actors.v1.TempKey
+	9,  // 42: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
+	10, // 43: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
+	9,  // 44: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
+	9,  // 45: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
+	9,  // 46: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
+	10, // 47: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
+	9,  // 48: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
+	9,  // 49: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
+	11, // 50: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
+	9,  // 51: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
+	9,  // 52: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
+	53, // 53: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
+	9,  // 54: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	52, // 55: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
+	52, // 56: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
+	9,  // 57: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	27, // 58: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
+	52, // 59: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
+	52, // 60: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
+	28, // 61: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
+	29, // 62: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
+	9,  // 63: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
+	9,  // 64: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
+	53, // 65: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
+	9,  // 66: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
+	53, // 67: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
+	53, // 68: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
+	9,  // 69: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
+	9,  // 70: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
+	14, // 71: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
+	14, // 72: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
+	12, // 73: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
+	12, // 74: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
+	12, // 75: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
+	51, // 76: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
+	12, // 77: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
+	43, // 78: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
+	8,  // 79: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
+	8,  // 80: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
+	52, // 81: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
+	52, // 82: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
+	10, // 83: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
+	11, // 84: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
+	52, // 85: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
+	52, // 86: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
+	13, // 87: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
+	16, // 88: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
+	16, // 89: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
+	13, // 90: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
+	46, // 91: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
+	92, // [92:92] is the sub-list for method output_type
+	92, // [92:92] is the sub-list for method input_type
+	92, // [92:92] is the sub-list for extension type_name
+	92, // [92:92] is the sub-list for extension extendee
+	0,  // [0:92] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorspb_actors_proto_init() }
@@ -4046,6 +4459,12 @@ func file_actors_actorspb_actors_proto_init() {
 		(*Request_Tick)(nil),
 	}
 	file_actors_actorspb_actors_proto_msgTypes[1].OneofWrappers = []any{
+		(*Effect_SendOpen)(nil),
+		(*Effect_AskStatus)(nil),
+		(*Effect_AckEvents)(nil),
+		(*Effect_CloseSession)(nil),
+	}
+	file_actors_actorspb_actors_proto_msgTypes[6].OneofWrappers = []any{
 		(*Response_Error)(nil),
 		(*Response_Done)(nil),
 		(*Response_OpenResult)(nil),
@@ -4054,19 +4473,20 @@ func file_actors_actorspb_actors_proto_init() {
 		(*Response_TempKeyInfo)(nil),
 		(*Response_Greeting)(nil),
 	}
-	file_actors_actorspb_actors_proto_msgTypes[5].OneofWrappers = []any{}
 	file_actors_actorspb_actors_proto_msgTypes[10].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[16].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[20].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[22].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[23].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[14].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[15].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[21].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[25].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[27].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[28].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorspb_actors_proto_rawDesc), len(file_actors_actorspb_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   47,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -23,6 +23,20 @@ func (x *Request) Deserialize() (remote.RootSerializable, error) {
 // Serialize gives the request back as it travels.
 func (r *IncomingRequest) Serialize() (remote.RootSerialized, error) { return r.Request, nil }
 
+// IncomingEffect is an effect that came from another node, with the instant from which its time left counts.
+type IncomingEffect struct {
+	*Effect
+	At time.Time
+}
+
+// Deserialize marks an effect that comes in.
+func (x *Effect) Deserialize() (remote.RootSerializable, error) {
+	return &IncomingEffect{Effect: x, At: time.Now()}, nil
+}
+
+// Serialize gives the effect back as it travels.
+func (e *IncomingEffect) Serialize() (remote.RootSerialized, error) { return e.Effect, nil }
+
 // Deserialize leaves a response as it is: its reader turns it into a reply.
 func (x *Response) Deserialize() (remote.RootSerializable, error) { return x, nil }
 

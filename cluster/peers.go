@@ -1,0 +1,53 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// TellMember sends a message to what listens under a name on one member, which need not be where any grain is. It reports
+// false, and has sent nothing, when this node's view has no such member. Messages to one member arrive in the order in which they
+// were sent, as far as they arrive: the connection may break, and what was under way then is lost, or comes twice.
+//
+// The message has to be a protobuf message (or a remote.RootSerializable). One that is a Returnable hears when it is certain that
+// it never left.
+func (n *Node) TellMember(id, name string, msg any) bool {
+	members := n.Members()
+	i, found := slices.BinarySearchFunc(members, id, func(m Member, id string) int { return strings.Compare(m.ID, id) })
+	if !found || !canTravel(msg) {
+		n.metrics.dropped.Inc()
+		return false
+	}
+	n.system.Root.Send(actor.NewPID(members[i].Addr, name), msg)
+	return true
+}
+
+// Returnable is a message that wants to know when it certainly did not get to its receiver, and never will. Returned must
+// not block.
+type Returnable interface{ Returned() }
+
+// Listen has receive called with each message that comes for a name, on the goroutine that reads the sender's connection. So
+// receive must not block, and there is no queue that could run over: a sender that is too fast is slowed down by its connection.
+// Messages of different members come at the same time.
+func (n *Node) Listen(name string, receive func(msg any)) {
+	n.system.ProcessRegistry.Add(&listener{receive}, name)
+}
+
+// listener is a process without a mailbox.
+type listener struct{ receive func(msg any) }
+
+var _ actor.Process = (*listener)(nil)
+
+// SendUserMessage hands a message over.
+func (l *listener) SendUserMessage(_ *actor.PID, message any) {
+	_, msg, _ := actor.UnwrapEnvelope(message)
+	l.receive(msg)
+}
+
+// SendSystemMessage does nothing: nobody supervises or watches a listener.
+func (l *listener) SendSystemMessage(*actor.PID, any) {}
+
+// Stop does nothing: the process lives as long as its system.
+func (l *listener) Stop(*actor.PID) {}
