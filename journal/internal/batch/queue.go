@@ -8,6 +8,7 @@
 package batch
 
 import (
+	"runtime"
 	"sync"
 	"time"
 
@@ -22,6 +23,8 @@ const (
 	maxBytes   = 1 << 20
 	// linger is the longest that a batch of lazy appends waits for one that is not.
 	linger = 5 * time.Millisecond
+	// maxYields is how often a batch lets others go first while that makes it larger.
+	maxYields = 8
 	// inFlight batches: one is written while the one before is being answered.
 	inFlight = 2
 )
@@ -124,8 +127,9 @@ func (q *Queue) Take(wake <-chan struct{}) (batch []Item, ok bool) {
 	}
 	lazy, bytes := batch[0].Lazy, batch[0].Size()
 	var late *time.Timer
+	yields := maxYields
 	for len(batch) < maxAppends && bytes < maxBytes {
-		item, open, more := q.next(lazy, &late)
+		item, open, more := q.next(lazy, &yields, &late)
 		if !more || !open {
 			break
 		}
@@ -139,13 +143,19 @@ func (q *Queue) Take(wake <-chan struct{}) (batch []Item, ok bool) {
 	return batch, true
 }
 
-// next takes what waits. A batch of lazy appends also waits for what comes, until it is late or somebody hurries; late
-// is set when it begins to wait.
-func (q *Queue) next(lazy bool, late **time.Timer) (item Item, open, more bool) {
-	select {
-	case item, open = <-q.items:
+// next takes what waits. Before it says that nothing does, it lets those go first who can run: where the processor is what
+// everybody waits for they are about to submit, and fewer commits are paid for. A batch of lazy appends also waits for what
+// comes, until it is late or somebody hurries; late is set when it begins to wait.
+func (q *Queue) next(lazy bool, yields *int, late **time.Timer) (item Item, open, more bool) {
+	if item, open, more = q.poll(); more {
 		return item, open, true
-	default:
+	}
+	if *yields > 0 {
+		*yields--
+		runtime.Gosched()
+		if item, open, more = q.poll(); more {
+			return item, open, true
+		}
 	}
 	if !lazy {
 		return item, true, false
@@ -161,6 +171,15 @@ func (q *Queue) next(lazy bool, late **time.Timer) (item Item, open, more bool) 
 	case <-q.closing:
 	}
 	return item, true, false
+}
+
+func (q *Queue) poll() (item Item, open, more bool) {
+	select {
+	case item, open = <-q.items:
+		return item, open, true
+	default:
+		return item, true, false
+	}
 }
 
 // Hurry ends the waiting of lazy appends, of the batch that is being taken or of the next one.
