@@ -98,9 +98,7 @@ func (e *etcdTrouble) explain(err error) error {
 // awaitEtcd does a step of the start that needs etcd. While that cannot be reached it waits and tries again; what etcd has
 // refused it would refuse again.
 func (n *Node) awaitEtcd(ctx context.Context, step func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, n.options.StartTimeout)
-	defer cancel()
-	for {
+	for begin := time.Now(); ; {
 		attempt, end := context.WithTimeout(ctx, etcdTimeout)
 		err := n.trouble.explain(step(attempt))
 		end()
@@ -108,7 +106,7 @@ func (n *Node) awaitEtcd(ctx context.Context, step func(context.Context) error) 
 			return nil
 		}
 		err = fmt.Errorf("cluster: etcd at %s: %w", cmp.Or(strings.Join(n.options.EtcdEndpoints, ", "), n.options.EtcdDir), err)
-		if !unreachable(err) || ctx.Err() != nil {
+		if !unreachable(err) || time.Since(begin) >= n.options.StartTimeout {
 			return err
 		}
 		n.logger.Warn("waiting for etcd, which this node needs to start", slog.Any("error", err))

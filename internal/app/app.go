@@ -109,9 +109,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.onStop(a.ops.Stop)
 
-	store, err := OpenJournal(ctx, JournalOptions{
-		URL: c.JournalURL, DataDir: c.DataDir, Logger: a.logger, Registerer: a.registry, OnFailure: a.fail,
-	})
+	store, err := a.awaitJournal(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +149,12 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.onStop(func(ctx context.Context) error {
 		defer hub.Close()
-		return hub.Drain(ctx, drainSpread)
+		half, cancel := halfOf(ctx)
+		defer cancel()
+		if err := hub.Drain(half, drainSpread); err != nil {
+			a.logger.Warn("devices are cut off that did not leave in time", "error", err)
+		}
+		return nil
 	})
 	locks.Join(a.node, a.node.System().ID, hub)
 	// Grains move when members come and go; the sessions tell the new ones where they are.
@@ -182,7 +185,11 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	a.onStop(a.http.stop)
 
 	a.ops.Ready()
-	a.onStop(func(context.Context) error { a.ops.Drain(); return nil })
+	a.onStop(func(ctx context.Context) error {
+		a.ops.Drain()
+		a.http.leave(ctx, c.DrainDelay)
+		return nil
+	})
 	a.logger.Info("serving", "http", a.URL(), "ops", a.OpsURL(), "version", o.Version)
 	return a, nil
 }

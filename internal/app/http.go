@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/latchkey/latchkey/internal/config"
@@ -43,6 +44,7 @@ func withDevices(devices, routes http.Handler) http.Handler {
 // httpServer is the address for guests, platforms and devices.
 type httpServer struct {
 	server   *http.Server
+	leaving  atomic.Bool // each answer is the last one on its connection
 	listener net.Listener
 	secure   bool
 	logger   *slog.Logger
@@ -57,7 +59,7 @@ func serveHTTP(c config.Server, handler http.Handler, logger *slog.Logger, fail 
 	}
 	s := &httpServer{listener: listener, secure: c.TLS(), logger: logger, served: make(chan struct{})}
 	s.server = &http.Server{
-		Handler:           handler,
+		Handler:           s.lastAnswers(handler),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -88,11 +90,33 @@ func (s *httpServer) serve() error {
 	return s.server.Serve(s.listener)
 }
 
-// stop accepts no more connections and lets the requests in flight finish. They get half of the time that is left: the
-// steps that follow need some too. Whoever is not done then is cut off.
+// lastAnswers tells clients that come during the drain to make their next request elsewhere. A client that finds its
+// connection closed instead does not know whether its request was executed.
+func (s *httpServer) lastAnswers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.leaving.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// leave prepares clients for stop, and gives them the time that it takes: those who ask /readyz to hear of it, and those who
+// have a connection to learn, with their next answer, that it was the last one there.
+func (s *httpServer) leave(ctx context.Context, delay time.Duration) {
+	s.leaving.Store(true)
+	t := time.NewTimer(delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// stop accepts no more connections and lets the requests in flight finish. Whoever is not done after half of the time that is
+// left is cut off.
 func (s *httpServer) stop(ctx context.Context) error {
-	deadline, _ := ctx.Deadline()
-	half, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
+	half, cancel := halfOf(ctx)
 	defer cancel()
 	err := s.server.Shutdown(half)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -101,6 +125,12 @@ func (s *httpServer) stop(ctx context.Context) error {
 	}
 	<-s.served
 	return err
+}
+
+// halfOf bounds a step of the stop by half of the time that is left: the steps that follow need some too.
+func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, _ := ctx.Deadline()
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
 func (s *httpServer) addr() string { return s.listener.Addr().String() }

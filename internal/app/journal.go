@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -20,6 +21,31 @@ type JournalOptions struct {
 	Registerer prometheus.Registerer // may be nil
 	// OnFailure is called when the journal cannot be used any more, and must be opened by another process. May be nil.
 	OnFailure func(error)
+}
+
+// startPause is between two attempts to reach a PostgreSQL that a start waits for.
+const startPause = 500 * time.Millisecond
+
+// awaitJournal opens the journal, and waits for a PostgreSQL that does not answer yet, as the cluster does for its etcd: when
+// machines come back, all of them do at once. An attempt that has begun is not cut short, for it may be changing tables.
+func (a *App) awaitJournal(ctx context.Context) (journal.Journal, error) {
+	c := a.options.Config
+	for begin := time.Now(); ; {
+		store, err := OpenJournal(ctx, JournalOptions{
+			URL: c.JournalURL, DataDir: c.DataDir, Logger: a.logger, Registerer: a.registry, OnFailure: a.fail,
+		})
+		if err == nil || !postgres.Unreachable(err) || time.Since(begin) >= c.StartTimeout {
+			return store, err
+		}
+		a.logger.Warn("waiting for PostgreSQL, which this server needs to start", "error", err)
+		pause := time.NewTimer(startPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil, err
+		}
+	}
 }
 
 // OpenJournal opens the journal with the engine that its URL asks for. ctx bounds the opening alone.

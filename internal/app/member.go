@@ -23,7 +23,8 @@ func (a *App) startNode(ctx context.Context, kinds map[string]*actor.Props) erro
 		TLS: cluster.TLSFiles{CA: c.ClusterTLSCA, Cert: c.ClusterTLSCert, Key: c.ClusterTLSKey}, NodeName: c.ClusterTLSName,
 		EtcdEndpoints: c.EtcdEndpoints, EtcdTLS: cluster.TLSFiles{CA: c.EtcdTLSCA, Cert: c.EtcdTLSCert, Key: c.EtcdTLSKey},
 		EtcdUser: c.EtcdUser, EtcdPassword: password, EtcdDir: filepath.Join(c.DataDir, etcdFolder),
-		Kinds: kinds, Logger: a.logger, Registerer: a.registry,
+		StartTimeout: max(c.StartTimeout, 1), // 0 would be its default
+		Kinds:        kinds, Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {
 		return err

@@ -46,7 +46,9 @@ type Server struct {
 	JWTIssuer          string `name:"jwt-issuer" placeholder:"ISS" help:"Issuer that a token must name."`
 	JWTAudience        string `name:"jwt-audience" placeholder:"AUD" help:"Audience that a token must name."`
 
-	DrainTimeout time.Duration `default:"15s" placeholder:"DURATION" help:"The longest that a stop may take to let work in flight finish (${default})."`
+	StartTimeout time.Duration `default:"1m" placeholder:"DURATION" help:"How long a start waits for a PostgreSQL, and then for an etcd, that does not answer; 0: one attempt (${default})."`
+	DrainDelay   time.Duration `default:"500ms" placeholder:"DURATION" help:"How long a stop goes on serving after /readyz began to say 503, for clients to leave; longer than the load balancer's checks are apart (${default})."`
+	DrainTimeout time.Duration `default:"15s" placeholder:"DURATION" help:"The longest that a stop may take to let work in flight finish, --drain-delay included (${default})."`
 	LogLevel     string        `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least level that is logged: ${enum} (${default})."`
 	LogFormat    string        `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the log: ${enum} (${default})."`
 }
@@ -96,6 +98,12 @@ func (s *Server) Validate() error {
 	}
 	if s.DrainTimeout < minDrainTimeout || s.DrainTimeout > maxDrainTimeout {
 		complain("--drain-timeout must be from %s to %s, not %s", minDrainTimeout, maxDrainTimeout, s.DrainTimeout)
+	}
+	if s.DrainDelay < 0 || s.DrainDelay > s.DrainTimeout/2 {
+		complain("--drain-delay must be from 0 to half of --drain-timeout, not %s", s.DrainDelay)
+	}
+	if s.StartTimeout < 0 {
+		complain("--start-timeout must not be negative")
 	}
 	return errors.Join(errs...)
 }
