@@ -50,13 +50,6 @@ type OpenLockResult struct {
 	Message          string `json:"message,omitempty"`
 }
 
-// CreateApiKeyResult tells an organisation's new API key.
-type CreateApiKeyResult struct {
-	Success bool       `json:"success"`
-	OrgID   lock.OrgID `json:"orgId"`
-	Key     string     `json:"key"`
-}
-
 // commandResult is the answer to a command that ended at a version, with the event that it led to.
 func commandResult(id lock.ID, version uint64, event lock.Event) CommandResult {
 	result := CommandResult{Success: true, AggregateID: id.String(), Version: version}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -39,13 +40,6 @@ type Event struct {
 	Event   lock.Event
 }
 
-// APIKeys is where the organisations' API keys are.
-type APIKeys interface {
-	Create(ctx context.Context, org lock.OrgID) (key string, err error)
-	// Authenticate tells whose key it is. A key that is not good is a *lock.Error of the kind Unauthentic.
-	Authenticate(ctx context.Context, key string) (lock.OrgID, error)
-}
-
 // The defaults of Options.
 const (
 	DefaultOpenLifetime   = 5 * time.Second
@@ -61,7 +55,8 @@ type Options struct {
 	SuperKeyHash []byte       // SHA-256 of the operator's key
 	Tokens       TokenOptions // empty: no tokens are taken
 
-	PublicURL string // where guests reach this server; default: the host that the request names
+	PublicURL      string         // where guests reach this server; default: the host that the request names
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed, for the audit
 
 	OpenLifetime   time.Duration // of a command on its way to a device
 	GuestHold      time.Duration // of a guest's open while the lock is offline

@@ -4,10 +4,12 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/tenant"
 )
 
 // The longest credentials that are looked at.
@@ -21,72 +23,95 @@ var (
 	errTwoKeys       = unauthentic("credentials-twice", "X-API-Key and Authorization may come once only.")
 	errBadScheme     = unauthentic("authorization-invalid", "Authorization must be: Bearer, a space, and a token.")
 	errBadKey        = unauthentic("api-key-invalid", "The API key is not good. Look for one that was cut off, or mixed up with another server's.")
+	errSuperKey      = &lock.Error{Kind: lock.Forbidden, Reason: "super-key-required", Message: "This takes the operator's super key."}
+	errScope         = &lock.Error{Kind: lock.Forbidden, Reason: "scope-missing", Message: "The API key is not for this: it lacks the scope that x-scope names in openapi.json. Use another key, or ask the server's operator for one."}
 )
 
-// authenticate finds out who calls, as the operation's entry in openapi.yaml asks.
+// credentials are what a request has shown, all of it good.
+type credentials struct {
+	caller lock.Caller
+	shown  bool
+	scopes []tenant.Scope // of the API key
+}
+
+// authenticate finds out who calls, and lets those through whom the operation's entry in openapi.yaml is for.
 func (s *server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		method := r.Method
-		if method == http.MethodHead {
-			method = http.MethodGet
-		}
-		need := s.spec.security[operation{method, routeOf(r)}]
-		if need == authNone {
+		rule := s.spec.ruleOf(r)
+		if rule.security == authNone {
 			next.ServeHTTP(w, r)
 			return
 		}
-		caller, found, err := s.caller(r)
-		if err == nil && !found && need == authRequired {
-			err = errNoCredentials
+		c, err := s.credentials(r)
+		if err == nil {
+			err = rule.admit(c)
 		}
 		if err != nil {
 			s.fail(w, r, err)
 			return
 		}
-		traceOf(r).caller = caller
+		if rule.security == authRequired {
+			c.caller.Addr = s.address(r) // of guests none is kept
+		}
+		traceOf(r).caller = c.caller
 		next.ServeHTTP(w, r)
 	})
 }
 
-// caller checks the credentials that a request shows. All that are shown must be good.
-func (s *server) caller(r *http.Request) (c lock.Caller, found bool, err error) {
+// admit rejects callers that the operation is not for. It looks at nothing but their credentials, so that a caller without
+// the right learns nothing of what is there.
+func (rule rule) admit(c *credentials) error {
+	switch {
+	case !c.shown && rule.security == authRequired:
+		return errNoCredentials
+	case rule.scope == scopePublic, c.caller.Super:
+		return nil
+	case rule.scope == scopeSuper:
+		return errSuperKey
+	case c.caller.OrgID != "" && !slices.Contains(c.scopes, rule.scope):
+		return errScope
+	}
+	return nil
+}
+
+// credentials checks what a request shows. All of it must be good.
+func (s *server) credentials(r *http.Request) (*credentials, error) {
 	keys, tokens := r.Header["X-Api-Key"], r.Header["Authorization"]
 	if len(keys) > 1 || len(tokens) > 1 {
-		return c, false, errTwoKeys
+		return nil, errTwoKeys
 	}
+	c := &credentials{shown: len(keys)+len(tokens) > 0}
 	if len(keys) == 1 {
-		if err := s.checkKey(r, keys[0], &c); err != nil {
-			return c, false, err
+		if err := s.checkKey(r, keys[0], c); err != nil {
+			return nil, err
 		}
 	}
 	if len(tokens) == 1 {
 		scheme, token, _ := strings.Cut(tokens[0], " ")
 		if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxTokenLength {
-			return c, false, errBadScheme
+			return nil, errBadScheme
 		}
-		if c.UserID, err = s.tokens.check(r.Context(), token); err != nil {
-			return c, false, err
+		var err error
+		if c.caller.UserID, err = s.tokens.check(r.Context(), token); err != nil {
+			return nil, err
 		}
 	}
-	return c, len(keys)+len(tokens) > 0, nil
+	return c, nil
 }
 
-func (s *server) checkKey(r *http.Request, key string, c *lock.Caller) error {
-	if key == "" || len(key) > maxKeyLength || !utf8.ValidString(key) {
+func (s *server) checkKey(r *http.Request, secret string, c *credentials) error {
+	if secret == "" || len(secret) > maxKeyLength || !utf8.ValidString(secret) {
 		return errBadKey
 	}
-	hash := sha256.Sum256([]byte(key))
+	hash := sha256.Sum256([]byte(secret))
 	if subtle.ConstantTimeCompare(hash[:], s.SuperKeyHash) == 1 {
-		c.Super = true
+		c.caller.Super = true
 		return nil
 	}
-	org, err := s.APIKeys.Authenticate(r.Context(), key)
+	key, err := s.APIKeys.Authenticate(r.Context(), secret)
 	if err != nil {
 		return err
 	}
-	if org == "" {
-		return errBadKey
-	}
-	c.OrgID = org
+	c.caller.OrgID, c.caller.Key, c.scopes = key.OrgID, key.Hint, key.Scopes
 	return nil
 }

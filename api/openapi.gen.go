@@ -10,11 +10,15 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/tenant"
 	"github.com/oapi-codegen/runtime"
 )
 
 // AccessMode Who may open with the key. `public` is whoever has the link, `user-whitelist` the users that the key names.
 type AccessMode = lock.AccessMode
+
+// ApiKeyScope A kind of operation that an API key is good for, see the `x-scope` of each operation.
+type ApiKeyScope = tenant.Scope
 
 // BasicInfo defines model for BasicInfo.
 type BasicInfo struct {
@@ -39,7 +43,13 @@ type BasicInfo struct {
 }
 
 // CreateApiKeyRequest defines model for CreateApiKeyRequest.
-type CreateApiKeyRequest = struct{}
+type CreateApiKeyRequest struct {
+	ExpiresAt Timestamp `json:"expiresAt,omitempty"`
+
+	// Name For people.
+	Name   string        `json:"name,omitempty"`
+	Scopes []ApiKeyScope `json:"scopes,omitempty"`
+}
 
 // CreateLockRequest defines model for CreateLockRequest.
 type CreateLockRequest struct {
@@ -171,8 +181,18 @@ type OpenWithTempKeyRequest struct {
 // OptionalLimit A number of uses; null means as many as one likes.
 type OptionalLimit = optionalLimit
 
+// OrganizationLimit How many at most.
+type OrganizationLimit = string
+
 // PageNumber defines model for PageNumber.
 type PageNumber = string
+
+// RegisterOrganizationRequest defines model for RegisterOrganizationRequest.
+type RegisterOrganizationRequest struct {
+	// Name For people.
+	Name  string `json:"name,omitempty"`
+	OrgId string `json:"orgId"`
+}
 
 // RequestId defines model for RequestId.
 type RequestId = string
@@ -182,6 +202,12 @@ type Resident struct {
 	Email  string `json:"email,omitempty"`
 	Name   string `json:"name"`
 	UserId string `json:"userId"`
+}
+
+// RotateApiKeyRequest defines model for RotateApiKeyRequest.
+type RotateApiKeyRequest struct {
+	// GraceSeconds How long the key before stays good.
+	GraceSeconds int64 `json:"graceSeconds,omitempty"`
 }
 
 // RotateDeviceSecretRequest defines model for RotateDeviceSecretRequest.
@@ -240,8 +266,14 @@ type UpdateTempKeyRequest struct {
 	ValidUntil  *Timestamp    `json:"validUntil,omitempty"`
 }
 
+// ApiKeyId defines model for ApiKeyId.
+type ApiKeyId = string
+
 // LockId defines model for LockId.
 type LockId = LockNumber
+
+// OrgId defines model for OrgId.
+type OrgId = string
 
 // TempKeyUuid defines model for TempKeyUuid.
 type TempKeyUuid = string
@@ -271,6 +303,14 @@ type Unauthentic = Error
 type ListEventsParams struct {
 	// Page Counted from 1, which is also the default.
 	Page PageNumber `form:"page,omitempty" json:"page,omitempty"`
+}
+
+// ListOrganizationsParams defines parameters for ListOrganizations.
+type ListOrganizationsParams struct {
+	Limit OrganizationLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before.
+	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ShowConfirmationParams defines parameters for ShowConfirmation.
@@ -312,8 +352,14 @@ type DeleteTempKeyJSONRequestBody = DeleteTempKeyRequest
 // UpdateTempKeyJSONRequestBody defines body for UpdateTempKey for application/json ContentType.
 type UpdateTempKeyJSONRequestBody = UpdateTempKeyRequest
 
+// RegisterOrganizationJSONRequestBody defines body for RegisterOrganization for application/json ContentType.
+type RegisterOrganizationJSONRequestBody = RegisterOrganizationRequest
+
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody = CreateApiKeyRequest
+
+// RotateApiKeyJSONRequestBody defines body for RotateApiKey for application/json ContentType.
+type RotateApiKeyJSONRequestBody = RotateApiKeyRequest
 
 // OpenWithTempKeyJSONRequestBody defines body for OpenWithTempKey for application/json ContentType.
 type OpenWithTempKeyJSONRequestBody = OpenWithTempKeyRequest
@@ -362,9 +408,24 @@ type ServerInterface interface {
 	// GetOpenAPI This document
 	// (GET /openapi.json)
 	GetOpenAPI(w http.ResponseWriter, r *http.Request)
+	// ListOrganizations List the organisations
+	// (GET /organizations)
+	ListOrganizations(w http.ResponseWriter, r *http.Request, params ListOrganizationsParams)
+	// RegisterOrganization Register an organisation
+	// (POST /organizations)
+	RegisterOrganization(w http.ResponseWriter, r *http.Request)
+	// ListApiKeys List an organisation's API keys
+	// (GET /organizations/{orgId}/api-keys)
+	ListApiKeys(w http.ResponseWriter, r *http.Request, orgId OrgId)
 	// CreateApiKey Make an API key for an organisation
 	// (POST /organizations/{orgId}/api-keys)
-	CreateApiKey(w http.ResponseWriter, r *http.Request, orgId string)
+	CreateApiKey(w http.ResponseWriter, r *http.Request, orgId OrgId)
+	// RevokeApiKey Revoke an API key
+	// (POST /organizations/{orgId}/api-keys/{keyId}/revoke)
+	RevokeApiKey(w http.ResponseWriter, r *http.Request, orgId OrgId, keyId ApiKeyId)
+	// RotateApiKey Replace an API key
+	// (POST /organizations/{orgId}/api-keys/{keyId}/rotate)
+	RotateApiKey(w http.ResponseWriter, r *http.Request, orgId OrgId, keyId ApiKeyId)
 	// ShowTempKey The page of a temporary key
 	// (GET /temp-keys/{uuid})
 	ShowTempKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid)
@@ -458,9 +519,39 @@ func (_ Unimplemented) GetOpenAPI(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListOrganizations List the organisations
+// (GET /organizations)
+func (_ Unimplemented) ListOrganizations(w http.ResponseWriter, r *http.Request, params ListOrganizationsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RegisterOrganization Register an organisation
+// (POST /organizations)
+func (_ Unimplemented) RegisterOrganization(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListApiKeys List an organisation's API keys
+// (GET /organizations/{orgId}/api-keys)
+func (_ Unimplemented) ListApiKeys(w http.ResponseWriter, r *http.Request, orgId OrgId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // CreateApiKey Make an API key for an organisation
 // (POST /organizations/{orgId}/api-keys)
-func (_ Unimplemented) CreateApiKey(w http.ResponseWriter, r *http.Request, orgId string) {
+func (_ Unimplemented) CreateApiKey(w http.ResponseWriter, r *http.Request, orgId OrgId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RevokeApiKey Revoke an API key
+// (POST /organizations/{orgId}/api-keys/{keyId}/revoke)
+func (_ Unimplemented) RevokeApiKey(w http.ResponseWriter, r *http.Request, orgId OrgId, keyId ApiKeyId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RotateApiKey Replace an API key
+// (POST /organizations/{orgId}/api-keys/{keyId}/rotate)
+func (_ Unimplemented) RotateApiKey(w http.ResponseWriter, r *http.Request, orgId OrgId, keyId ApiKeyId) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -833,6 +924,92 @@ func (siw *ServerInterfaceWrapper) GetOpenAPI(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// ListOrganizations operation middleware
+func (siw *ServerInterfaceWrapper) ListOrganizations(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOrganizationsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListOrganizations(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RegisterOrganization operation middleware
+func (siw *ServerInterfaceWrapper) RegisterOrganization(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RegisterOrganization(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListApiKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListApiKeys(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "orgId" -------------
+	var orgId OrgId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "orgId", chi.URLParam(r, "orgId"), &orgId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "orgId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListApiKeys(w, r, orgId)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // CreateApiKey operation middleware
 func (siw *ServerInterfaceWrapper) CreateApiKey(w http.ResponseWriter, r *http.Request) {
 
@@ -840,7 +1017,7 @@ func (siw *ServerInterfaceWrapper) CreateApiKey(w http.ResponseWriter, r *http.R
 	_ = err
 
 	// ------------- Path parameter "orgId" -------------
-	var orgId string
+	var orgId OrgId
 
 	err = runtime.BindStyledParameterWithOptions("simple", "orgId", chi.URLParam(r, "orgId"), &orgId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
@@ -850,6 +1027,76 @@ func (siw *ServerInterfaceWrapper) CreateApiKey(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CreateApiKey(w, r, orgId)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeApiKey operation middleware
+func (siw *ServerInterfaceWrapper) RevokeApiKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "orgId" -------------
+	var orgId OrgId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "orgId", chi.URLParam(r, "orgId"), &orgId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "orgId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "keyId" -------------
+	var keyId ApiKeyId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "keyId", chi.URLParam(r, "keyId"), &keyId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "keyId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeApiKey(w, r, orgId, keyId)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RotateApiKey operation middleware
+func (siw *ServerInterfaceWrapper) RotateApiKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "orgId" -------------
+	var orgId OrgId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "orgId", chi.URLParam(r, "orgId"), &orgId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "orgId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "keyId" -------------
+	var keyId ApiKeyId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "keyId", chi.URLParam(r, "keyId"), &keyId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "keyId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateApiKey(w, r, orgId, keyId)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1143,7 +1390,22 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/openapi.json", wrapper.GetOpenAPI)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/organizations", wrapper.ListOrganizations)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/organizations", wrapper.RegisterOrganization)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/organizations/{orgId}/api-keys", wrapper.ListApiKeys)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/organizations/{orgId}/api-keys", wrapper.CreateApiKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/organizations/{orgId}/api-keys/{keyId}/revoke", wrapper.RevokeApiKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/organizations/{orgId}/api-keys/{keyId}/rotate", wrapper.RotateApiKey)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/temp-keys/{uuid}", wrapper.ShowTempKey)

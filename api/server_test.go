@@ -123,7 +123,7 @@ func newServer(t testing.TB, change ...func(*api.Options)) *server {
 	j := memory.New()
 	t.Cleanup(func() { _ = j.Close() })
 	var err error
-	s.tenants, err = tenant.New(tenant.Options{Journal: j})
+	s.tenants, err = tenant.New(tenant.Options{Journal: j, Now: s.clock.Now})
 	require.NoError(t, err)
 	hash := sha256.Sum256([]byte(superKey))
 	options := api.Options{
@@ -236,9 +236,9 @@ func (s *server) validate(r *http.Request, a *answer) {
 // orgKey makes an API key for an organisation.
 func (s *server) orgKey(org string) string {
 	s.t.Helper()
-	key, err := s.tenants.Create(s.t.Context(), lock.OrgID(org))
+	_, secret, err := s.tenants.Create(s.t.Context(), lock.Caller{Super: true}, lock.OrgID(org), tenant.NewKey{})
 	require.NoError(s.t, err)
-	return key
+	return secret
 }
 
 // token makes a token of the development kind.

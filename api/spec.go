@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/latchkey/latchkey/tenant"
 )
 
 //go:embed openapi.yaml
@@ -21,10 +24,22 @@ const (
 	authNone                     // credentials are not looked at
 )
 
-// spec is the document as it is served, and what it says about security.
+// The values of x-scope beside the scopes of API keys.
+const (
+	scopePublic tenant.Scope = "public" // no credentials are needed
+	scopeSuper  tenant.Scope = "super"  // the super key alone; also of an operation that has no x-scope
+)
+
+// rule is what an operation's entry says of its callers.
+type rule struct {
+	security security
+	scope    tenant.Scope
+}
+
+// spec is the document as it is served, and what it says about callers.
 type spec struct {
-	json     []byte
-	security map[operation]security
+	json  []byte
+	rules map[operation]rule
 }
 
 // operation names what a request asks for.
@@ -43,23 +58,46 @@ func loadSpec() (*spec, error) {
 		return nil, fmt.Errorf("api: openapi.yaml: %w", err)
 	}
 	var parsed struct {
-		Paths map[string]struct {
-			Get, Post *struct{ Security *[]map[string][]string }
-		}
+		Paths map[string]map[string]json.RawMessage
 	}
 	if err := json.Unmarshal(data, &parsed); err != nil {
 		return nil, fmt.Errorf("api: openapi.yaml: %w", err)
 	}
-	s := &spec{json: data, security: make(map[operation]security)}
+	s := &spec{json: data, rules: make(map[operation]rule)}
 	for path, item := range parsed.Paths {
-		if item.Get != nil {
-			s.security[operation{http.MethodGet, path}] = securityOf(item.Get.Security)
-		}
-		if item.Post != nil {
-			s.security[operation{http.MethodPost, path}] = securityOf(item.Post.Security)
+		for field, content := range item {
+			method := strings.ToUpper(field)
+			switch method {
+			case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+			default:
+				continue // what all operations of the path share
+			}
+			var entry struct {
+				Security *[]map[string][]string
+				Scope    tenant.Scope `json:"x-scope"`
+			}
+			if err := json.Unmarshal(content, &entry); err != nil {
+				return nil, fmt.Errorf("api: openapi.yaml: %s %s: %w", method, path, err)
+			}
+			if entry.Scope == "" {
+				entry.Scope = scopeSuper
+			}
+			s.rules[operation{method, path}] = rule{securityOf(entry.Security), entry.Scope}
 		}
 	}
 	return s, nil
+}
+
+// ruleOf finds the rule of a request. What the document does not know is closed to all but the super key.
+func (s *spec) ruleOf(r *http.Request) rule {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	if found, ok := s.rules[operation{method, routeOf(r)}]; ok {
+		return found
+	}
+	return rule{authRequired, scopeSuper}
 }
 
 // securityOf reads a list of alternatives: an empty list asks for nothing, and an empty alternative makes the others optional.

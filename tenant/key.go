@@ -28,6 +28,9 @@ func newKey() string {
 	return body + checksum(body)
 }
 
+// ours tells whether a key was once one of ours, before somebody cut or mistyped it.
+func ours(key string) bool { return strings.HasPrefix(key, prefix) }
+
 // wellFormed tells whether a key has the form and the checksum of ours.
 func wellFormed(key string) bool {
 	if len(key) != keyLength || !strings.HasPrefix(key, prefix) {

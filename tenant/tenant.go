@@ -1,15 +1,13 @@
-// Package tenant keeps the organisations' API keys: one stream of the journal for each organisation.
+// Package tenant keeps the organisations and their API keys: one stream of the journal for each organisation.
 //
 // A key is shown once and stored as its SHA-256 only, which is enough: a secret of 256 random bits cannot be
-// guessed from its hash. The hash is claimed for the organisation's stream, so that one look-up says whose key it is.
+// guessed from its hash. The hash is claimed for the organisation's stream, so that one look-up says whose key it is; what
+// it is worth, the records of that stream say. They are remembered for less than a second, which is how soon every member
+// of a cluster hears that a key was revoked. When the journal cannot be asked no key is good any longer than that.
 package tenant
 
 import (
-	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,29 +16,44 @@ import (
 	"unicode/utf8"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
 )
 
-const (
-	streamPrefix     = "org/"
-	recordKeyCreated = "ApiKeyCreated"
-	claimKind        = "api-key"
-	maxOrgID         = 800 // bytes, as for the organisation of a lock
-	maxAttempts      = 5   // at an append that others were faster with
+// StreamPrefix starts the names of the organisations' streams.
+const StreamPrefix = "org/"
 
-	// DefaultCacheSize is how many keys are kept in memory.
+const (
+	claimKind   = "api-key"
+	maxOrgID    = 800 // bytes, as for the organisation of a lock
+	maxName     = 800
+	maxActive   = 1000 // keys of one organisation that are worth something
+	maxAttempts = 5    // at an append that others were faster with
+	pageSize    = 512  // records read at a time
+
+	// MaxGrace is the longest that a key may stay good beside its successor.
+	MaxGrace = 30 * 24 * time.Hour
+
+	// DefaultCacheSize is how many keys, and how many organisations, are kept in memory.
 	DefaultCacheSize = 4096
-	// cacheFor is short, so that every member hears of a change to a key within a second.
-	cacheFor = time.Second
+
+	// What is known of an organisation is good for freshFor, and for staleFor while the journal does not answer. Both are
+	// counted from before the journal was asked, so that a revocation holds everywhere a second after it was acknowledged.
+	freshFor = 500 * time.Millisecond
+	staleFor = 900 * time.Millisecond
+	// readTimeout bounds one look into the journal. Others wait for its result too, so it does not end with its first caller.
+	readTimeout = 5 * time.Second
 )
 
 // Options are what Keys are made of. Fields with a default may be left empty.
 type Options struct {
-	Journal   journal.Journal
-	CacheSize int
-	Now       func() time.Time // default: time.Now
+	Journal    journal.Journal
+	CacheSize  int
+	Now        func() time.Time      // default: time.Now
+	Registerer prometheus.Registerer // default: the metrics are not shown
 }
 
 func (o *Options) validate() error {
@@ -63,12 +76,22 @@ func (o *Options) validate() error {
 type Keys struct {
 	journal journal.Journal
 	now     func() time.Time
-	cache   *lru.Cache[[sha256.Size]byte, cached]
+	claims  *lru.Cache[[sha256.Size]byte, claim]
+	views   *lru.Cache[string, view] // by stream
+	flights singleflight.Group       // looks into the journal, by stream
+	metrics *metrics
 }
 
-type cached struct {
-	org lock.OrgID
-	at  time.Time
+// claim says whose a key is, which never changes. Who saw it at an instant must know the organisation as of then or later.
+type claim struct {
+	stream string
+	at     time.Time
+}
+
+// view is an organisation as the journal had it at an instant or later.
+type view struct {
+	organization *organization
+	at           time.Time
 }
 
 // New makes Keys on a journal.
@@ -76,82 +99,43 @@ func New(o Options) (*Keys, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	cache, err := lru.New[[sha256.Size]byte, cached](o.CacheSize)
+	claims, err := lru.New[[sha256.Size]byte, claim](o.CacheSize)
 	if err != nil {
 		return nil, fmt.Errorf("tenant: %w", err)
 	}
-	return &Keys{journal: o.Journal, now: o.Now, cache: cache}, nil
-}
-
-// keyCreated is the record of a new key.
-type keyCreated struct {
-	At    time.Time  `json:"at"`
-	OrgID lock.OrgID `json:"orgId"`
-	Hint  string     `json:"hint"` // the first characters, for people to tell keys apart
-	Hash  string     `json:"hash"`
-}
-
-// Create makes a key for an organisation. It is durable when it is returned, and cannot be read anywhere afterwards.
-func (k *Keys) Create(ctx context.Context, org lock.OrgID) (key string, err error) {
-	if err := checkOrg(org); err != nil {
-		return "", err
-	}
-	key = newKey()
-	hash := sha256.Sum256([]byte(key))
-	event := keyCreated{At: k.now().UTC().Truncate(time.Millisecond), OrgID: org, Hint: key[:hintLength], Hash: hex.EncodeToString(hash[:])}
-	data, err := json.Marshal(event)
+	views, err := lru.New[string, view](o.CacheSize)
 	if err != nil {
-		return "", fmt.Errorf("tenant: %w", err)
+		return nil, fmt.Errorf("tenant: %w", err)
 	}
-	stream := streamPrefix + string(org)
-	for range maxAttempts {
-		version, _, err := k.journal.Head(ctx, stream)
-		if err != nil {
-			return "", fmt.Errorf("tenant: %w", err)
-		}
-		_, err = journal.Do(ctx, k.journal, journal.Append{
-			Stream: stream, Expected: version, ID: rand.Text(),
-			Records: []journal.NewRecord{{Type: recordKeyCreated, Time: event.At, Data: data}},
-			Index:   []journal.IndexChange{{Op: journal.Claim, Kind: claimKind, Key: event.Hash}},
-		})
-		if err == nil {
-			return key, nil
-		}
-		if !errors.Is(err, journal.ErrConflict) {
-			return "", fmt.Errorf("tenant: %w", err)
-		}
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, err
 	}
-	return "", &lock.Error{Kind: lock.Busy, Reason: "organization-busy", Message: "Others are changing this organisation's keys. Try again."}
+	return &Keys{journal: o.Journal, now: o.Now, claims: claims, views: views, metrics: m}, nil
 }
+
+// What may go wrong beside rejections, which are of type *lock.Error. The journal's own error is wrapped as well.
+var (
+	ErrUnavailable = errors.New("tenant: the journal does not answer")        // nothing happened
+	ErrUnknown     = errors.New("tenant: the journal did not answer in time") // it may have happened
+)
+
+func streamOf(org lock.OrgID) string { return StreamPrefix + string(org) }
 
 func checkOrg(org lock.OrgID) error {
-	if org == "" || len(org) > maxOrgID || !utf8.ValidString(string(org)) || strings.ContainsFunc(string(org), unicode.IsControl) {
-		return &lock.Error{Kind: lock.Invalid, Reason: "org-id-invalid", Field: "orgId", Message: "orgId must name an organisation, in up to 800 characters without control characters"}
+	if org == "" || !text(string(org), maxOrgID) {
+		return &lock.Error{Kind: lock.Invalid, Reason: "org-id-invalid", Field: "orgId", Message: "orgId must name an organisation, in up to 800 bytes without control characters"}
 	}
 	return nil
 }
 
-var errInvalid = &lock.Error{Kind: lock.Unauthentic, Reason: "api-key-invalid", Message: "The API key is not good. Look for one that was cut off, or mixed up with another server's."}
+func checkName(name string) error {
+	if !text(name, maxName) {
+		return &lock.Error{Kind: lock.Invalid, Reason: "name-invalid", Field: "name", Message: "name may have up to 800 bytes, without control characters"}
+	}
+	return nil
+}
 
-// Authenticate tells whose key it is. A key that nobody has is a *lock.Error of the kind Unauthentic.
-// A key with a wrong checksum costs no look-up. The look-up is by hash, so its time tells nothing of the secret.
-func (k *Keys) Authenticate(ctx context.Context, key string) (lock.OrgID, error) {
-	if !wellFormed(key) {
-		return "", errInvalid
-	}
-	hash := sha256.Sum256([]byte(key))
-	now := k.now()
-	if c, ok := k.cache.Get(hash); ok && now.Sub(c.at) < cacheFor {
-		return c.org, nil
-	}
-	stream, err := k.journal.Claimed(ctx, claimKind, hex.EncodeToString(hash[:]))
-	if err != nil {
-		return "", fmt.Errorf("tenant: %w", err)
-	}
-	org, ok := strings.CutPrefix(stream, streamPrefix)
-	if !ok {
-		return "", errInvalid
-	}
-	k.cache.Add(hash, cached{lock.OrgID(org), now})
-	return lock.OrgID(org), nil
+func text(s string, most int) bool {
+	return len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/latchkey/latchkey/cluster"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
-	"github.com/latchkey/latchkey/tenant"
 )
 
 // apiLocks gives the API the locks in its own words.
@@ -43,21 +42,6 @@ func (l apiLocks) FindTempKey(ctx context.Context, key lock.TempKeyID) (lock.ID,
 func (l apiLocks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply, error) {
 	reply, err := l.Locks.Do(ctx, id, c)
 	return reply, inWordsOfAPI(err)
-}
-
-// apiKeys gives the API the organisations' keys in its own words.
-type apiKeys struct{ *tenant.Keys }
-
-// Create makes a key for an organisation.
-func (k apiKeys) Create(ctx context.Context, org lock.OrgID) (string, error) {
-	key, err := k.Keys.Create(ctx, org)
-	return key, inWordsOfAPI(err)
-}
-
-// Authenticate tells whose key it is.
-func (k apiKeys) Authenticate(ctx context.Context, key string) (lock.OrgID, error) {
-	org, err := k.Keys.Authenticate(ctx, key)
-	return org, inWordsOfAPI(err)
 }
 
 // inWordsOfAPI says of an error whether the command may have been executed. Rejections stay what they are. The order

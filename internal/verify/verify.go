@@ -205,7 +205,7 @@ func (c *checker) replayer(name string) replayer {
 	case strings.HasPrefix(name, lockPrefix):
 		return newLockReplay(c, name)
 	case strings.HasPrefix(name, orgPrefix):
-		return &orgReplay{c, name}
+		return newOrgReplay(c, name)
 	}
 	c.found(name, "no stream of Latchkey has such a name")
 	return nil

@@ -1,0 +1,124 @@
+package tenant
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// Event is a fact about an organisation, as its stream has it.
+type Event interface {
+	EventType() string
+	stamp() *Stamp
+}
+
+// Stamp is what every event carries. Journals before there was an audit have the instant and the organisation only.
+type Stamp struct {
+	At    time.Time  `json:"at"`
+	OrgID lock.OrgID `json:"orgId"`
+	By    string     `json:"by,omitempty"`
+	Via   string     `json:"via,omitempty"`  // the first characters of the API key that was shown
+	From  string     `json:"from,omitempty"` // the address that the call came from
+}
+
+func (s *Stamp) stamp() *Stamp { return s }
+
+// StampOf gives the stamp of an event.
+func StampOf(e Event) Stamp { return *e.stamp() }
+
+type (
+	// OrganizationRegistered names an organisation for people. It may come again, with another name.
+	OrganizationRegistered struct {
+		Stamp
+		Name string `json:"name"`
+	}
+	// KeyCreated tells of a new key. A key without scopes comes from a journal before there were any: it has them all.
+	KeyCreated struct {
+		Stamp
+		Hint      string    `json:"hint"` // the first characters, for people to tell keys apart
+		Hash      string    `json:"hash"`
+		Name      string    `json:"name,omitempty"`
+		Scopes    []Scope   `json:"scopes,omitempty"`
+		ExpiresAt time.Time `json:"expiresAt,omitzero"`
+		Replaces  string    `json:"replaces,omitempty"` // the ID of the key that it takes over from
+	}
+	// KeyReplaced ends a key when the grace is over that it has beside its successor.
+	KeyReplaced struct {
+		Stamp
+		KeyID      string    `json:"keyId"`
+		GraceUntil time.Time `json:"graceUntil"`
+	}
+	// KeyRevoked ends a key at once.
+	KeyRevoked struct {
+		Stamp
+		KeyID string `json:"keyId"`
+	}
+)
+
+// The types of the records.
+const (
+	recordRegistered  = "OrganizationRegistered"
+	recordKeyCreated  = "ApiKeyCreated"
+	recordKeyReplaced = "ApiKeyReplaced"
+	recordKeyRevoked  = "ApiKeyRevoked"
+)
+
+// EventType gives the type of the record.
+func (*OrganizationRegistered) EventType() string { return recordRegistered }
+
+// EventType gives the type of the record.
+func (*KeyCreated) EventType() string { return recordKeyCreated }
+
+// EventType gives the type of the record.
+func (*KeyReplaced) EventType() string { return recordKeyReplaced }
+
+// EventType gives the type of the record.
+func (*KeyRevoked) EventType() string { return recordKeyRevoked }
+
+// ReadEvent reads a record of an organisation's stream.
+func ReadEvent(r *journal.Record) (Event, error) {
+	var e Event
+	switch r.Type {
+	case recordRegistered:
+		e = new(OrganizationRegistered)
+	case recordKeyCreated:
+		e = new(KeyCreated)
+	case recordKeyReplaced:
+		e = new(KeyReplaced)
+	case recordKeyRevoked:
+		e = new(KeyRevoked)
+	default:
+		return nil, fmt.Errorf("tenant: %s has a record of the unknown type %q: the journal was written by a newer version", r.Stream, r.Type)
+	}
+	if err := json.Unmarshal(r.Data, e); err != nil {
+		return nil, fmt.Errorf("tenant: %s, version %d: %w", r.Stream, r.Version, err)
+	}
+	return e, nil
+}
+
+// PublicEvent projects an event to what callers see of it. Hashes stay out.
+func PublicEvent(e Event) (typ string, data map[string]any) {
+	s := e.stamp()
+	data = map[string]any{"orgId": s.OrgID, "timestamp": lock.Instant(s.At)}
+	switch e := e.(type) {
+	case *OrganizationRegistered:
+		data["name"] = e.Name
+	case *KeyCreated:
+		k := keyOf(e)
+		data["keyId"], data["prefix"], data["name"], data["scopes"] = k.ID, k.Hint, k.Name, k.Scopes
+		if !e.ExpiresAt.IsZero() {
+			data["expiresAt"] = lock.Instant(e.ExpiresAt)
+		}
+		if e.Replaces != "" {
+			data["replaces"] = e.Replaces
+		}
+	case *KeyReplaced:
+		data["keyId"], data["graceUntil"] = e.KeyID, lock.Instant(e.GraceUntil)
+	case *KeyRevoked:
+		data["keyId"] = e.KeyID
+	}
+	return e.EventType(), data
+}

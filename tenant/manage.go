@@ -1,0 +1,255 @@
+package tenant
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/lock"
+)
+
+var (
+	errBusy     = &lock.Error{Kind: lock.Busy, Reason: "organization-busy", Message: "Others are changing this organisation's keys. Try again."}
+	errNotFound = &lock.Error{Kind: lock.NotFound, Reason: "api-key-not-found", Message: "The organisation has no such API key. List its keys to see their IDs."}
+)
+
+// Organization is a tenant.
+type Organization struct {
+	ID    lock.OrgID
+	Name  string
+	Since time.Time
+}
+
+// NewKey says what a key shall be. Without scopes it gets them all, and without an end it has none.
+type NewKey struct {
+	Name      string
+	Scopes    []Scope
+	ExpiresAt time.Time
+}
+
+// Register names an organisation. created is false when it was there already; then it has the new name, if that is another.
+func (k *Keys) Register(ctx context.Context, by lock.Caller, org lock.OrgID, name string) (o Organization, created bool, err error) {
+	if err := errors.Join(checkOrg(org), checkName(name)); err != nil {
+		return o, false, err
+	}
+	now := k.stampNow()
+	err = k.change(ctx, org, func(o *organization) ([]Event, error) {
+		created = o.version == 0
+		if o.registered && o.name == name {
+			return nil, nil
+		}
+		return []Event{&OrganizationRegistered{Stamp: stampOf(by, org, now), Name: name}}, nil
+	})
+	if err != nil {
+		return o, false, err
+	}
+	o, err = k.Organization(ctx, org)
+	return o, created, err
+}
+
+// Organization tells of one organisation.
+func (k *Keys) Organization(ctx context.Context, org lock.OrgID) (Organization, error) {
+	o, err := k.current(ctx, org)
+	if err != nil {
+		return Organization{}, err
+	}
+	return Organization{ID: org, Name: o.name, Since: o.since}, nil
+}
+
+// Organizations lists up to limit organisations whose IDs come after one, in the order of their bytes.
+func (k *Keys) Organizations(ctx context.Context, after lock.OrgID, limit int) ([]Organization, error) {
+	streams, err := k.journal.Streams(ctx, streamOf(after), limit)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	list := make([]Organization, 0, len(streams))
+	for _, s := range streams {
+		id, ok := strings.CutPrefix(s.Name, StreamPrefix)
+		if !ok {
+			break // there are no more
+		}
+		o, err := k.Organization(ctx, lock.OrgID(id))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, o)
+	}
+	return list, nil
+}
+
+// List gives the keys of an organisation, oldest first, with those that were revoked or have expired.
+func (k *Keys) List(ctx context.Context, org lock.OrgID) ([]Key, error) {
+	o, err := k.current(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	return o.list(), nil
+}
+
+// Create makes a key for an organisation. It is durable when it is returned, and its secret cannot be read anywhere
+// afterwards.
+func (k *Keys) Create(ctx context.Context, by lock.Caller, org lock.OrgID, want NewKey) (key Key, secret string, err error) {
+	now := k.stampNow()
+	if err := errors.Join(checkOrg(org), want.check(now)); err != nil {
+		return key, "", err
+	}
+	event := &KeyCreated{Stamp: stampOf(by, org, now), Name: want.Name, Scopes: want.scopes(), ExpiresAt: millis(want.ExpiresAt)}
+	secret = event.mint()
+	err = k.change(ctx, org, func(o *organization) ([]Event, error) {
+		return []Event{event}, o.room(now)
+	})
+	return keyOf(event), secret, err
+}
+
+// Rotate makes a successor of a key, with the same name, scopes and lifetime. The key itself stays good for the grace.
+func (k *Keys) Rotate(ctx context.Context, by lock.Caller, org lock.OrgID, id string, grace time.Duration) (key Key, secret string, err error) {
+	if err := checkOrg(org); err != nil {
+		return key, "", err
+	}
+	if grace < 0 || grace > MaxGrace {
+		return key, "", &lock.Error{Kind: lock.Invalid, Reason: "grace-invalid", Field: "graceSeconds", Message: "graceSeconds must be from 0 to 2592000 (30 days)"}
+	}
+	now := k.stampNow()
+	event := &KeyCreated{Stamp: stampOf(by, org, now), Replaces: id}
+	secret = event.mint()
+	err = k.change(ctx, org, func(o *organization) ([]Event, error) {
+		old, ok := o.keys[id]
+		if !ok {
+			return nil, errNotFound
+		}
+		if status := old.Status(now); status != Active {
+			return nil, &lock.Error{Kind: lock.Conflict, Reason: "api-key-" + string(status), Message: "This key is good for nothing any more. Create another one."}
+		}
+		event.Name, event.Scopes = old.Name, old.Scopes
+		if old.lifetime > 0 {
+			event.ExpiresAt = now.Add(old.lifetime)
+		}
+		return []Event{event, &KeyReplaced{Stamp: event.Stamp, KeyID: id, GraceUntil: now.Add(grace).Truncate(time.Millisecond)}}, o.room(now)
+	})
+	return keyOf(event), secret, err
+}
+
+// Revoke ends a key: a second after it has returned no member of the cluster takes it any more. Doing it again is fine.
+func (k *Keys) Revoke(ctx context.Context, by lock.Caller, org lock.OrgID, id string) (Key, error) {
+	if err := checkOrg(org); err != nil {
+		return Key{}, err
+	}
+	now := k.stampNow()
+	var key Key
+	err := k.change(ctx, org, func(o *organization) ([]Event, error) {
+		old, ok := o.keys[id]
+		if !ok {
+			return nil, errNotFound
+		}
+		if key = *old; !key.RevokedAt.IsZero() {
+			return nil, nil
+		}
+		key.RevokedAt = now
+		return []Event{&KeyRevoked{Stamp: stampOf(by, org, now), KeyID: id}}, nil
+	})
+	return key, err
+}
+
+// change appends the events that decide makes of an organisation as the journal has it.
+func (k *Keys) change(ctx context.Context, org lock.OrgID, decide func(*organization) ([]Event, error)) error {
+	stream := streamOf(org)
+	for range maxAttempts {
+		now := k.now()
+		o, err := k.organization(ctx, stream, now, now)
+		if err != nil {
+			return err
+		}
+		events, err := decide(o)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		a := journal.Append{Stream: stream, Expected: o.version, ID: rand.Text()}
+		for _, e := range events {
+			data, err := json.Marshal(e)
+			if err != nil {
+				return fmt.Errorf("tenant: %w", err)
+			}
+			a.Records = append(a.Records, journal.NewRecord{Type: e.EventType(), Time: e.stamp().At, Data: data})
+			if created, ok := e.(*KeyCreated); ok {
+				a.Index = append(a.Index, journal.IndexChange{Op: journal.Claim, Kind: claimKind, Key: created.Hash})
+			}
+		}
+		if _, err = journal.Do(ctx, k.journal, a); err == nil {
+			k.views.Add(stream, view{organization: o}) // it is not fresh any more
+			return nil
+		}
+		if errors.Is(err, journal.ErrUnknown) {
+			return fmt.Errorf("%w: %w", ErrUnknown, err)
+		}
+		if !errors.Is(err, journal.ErrConflict) {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
+	return errBusy
+}
+
+// current is an organisation as the journal has it now.
+func (k *Keys) current(ctx context.Context, org lock.OrgID) (*organization, error) {
+	if err := checkOrg(org); err != nil {
+		return nil, err
+	}
+	now := k.now()
+	o, err := k.organization(ctx, streamOf(org), now, now)
+	if err == nil && o.version == 0 {
+		err = &lock.Error{Kind: lock.NotFound, Reason: "organization-not-found", Message: "There is no such organisation. Register it, or make it an API key."}
+	}
+	return o, err
+}
+
+// room rejects a key too many.
+func (o *organization) room(now time.Time) error {
+	if o.active(now) < maxActive {
+		return nil
+	}
+	return &lock.Error{Kind: lock.Conflict, Reason: "too-many-api-keys", Message: "The organisation has 1000 API keys that are good, the most that it may have. Revoke some first."}
+}
+
+func (n *NewKey) check(now time.Time) error {
+	for _, s := range n.Scopes {
+		if !slices.Contains(AllScopes(), s) {
+			return &lock.Error{Kind: lock.Invalid, Reason: "scope-invalid", Field: "scopes", Message: "scopes may have read, manage and open"}
+		}
+	}
+	if !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now) {
+		return &lock.Error{Kind: lock.Invalid, Reason: "expiry-invalid", Field: "expiresAt", Message: "expiresAt must be in the future"}
+	}
+	return checkName(n.Name)
+}
+
+// scopes are those that were asked for, once each and in our order.
+func (n *NewKey) scopes() []Scope {
+	if len(n.Scopes) == 0 {
+		return AllScopes()
+	}
+	return slices.DeleteFunc(AllScopes(), func(s Scope) bool { return !slices.Contains(n.Scopes, s) })
+}
+
+// mint gives the new key a secret, of which the event keeps the hash and the first characters.
+func (e *KeyCreated) mint() (secret string) {
+	secret = newKey()
+	hash := sha256.Sum256([]byte(secret))
+	e.Hint, e.Hash = secret[:hintLength], hex.EncodeToString(hash[:])
+	return secret
+}
+
+func stampOf(by lock.Caller, org lock.OrgID, at time.Time) Stamp {
+	return Stamp{At: at, OrgID: org, By: by.Name(), Via: by.Key, From: by.Addr}
+}
+
+func (k *Keys) stampNow() time.Time { return millis(k.now()) }
+
+// millis brings an instant to the form in which it is stored.
+func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
