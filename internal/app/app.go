@@ -122,7 +122,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.madeKey = madeKey
-	keys, err := tenant.New(tenant.Options{Journal: store})
+	keys, err := tenant.New(tenant.Options{Journal: store, Registerer: a.registry})
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +170,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	routes, err := api.New(api.Options{
-		Locks: apiLocks{locks}, APIKeys: apiKeys{keys}, SuperKeyHash: superKeyHash, Tokens: tokens,
+		Locks: apiLocks{locks}, APIKeys: keys, SuperKeyHash: superKeyHash, Tokens: tokens,
 		PublicURL: c.PublicURL, Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {
