@@ -127,7 +127,7 @@ func BenchmarkLoad(b *testing.B) {
 			b.ReportAllocs()
 			b.ResetTimer()
 			for range b.N {
-				img := w.shell.read(context.Background(), Stream(id), 0, "")
+				img := w.shell.read(context.Background(), Stream(id), nil)
 				require.NoError(b, img.err)
 				require.GreaterOrEqual(b, img.state.Version, uint64(1001))
 			}

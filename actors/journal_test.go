@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -279,6 +280,40 @@ func TestAnAppendInDoubtIsLookedUp(t *testing.T) {
 		require.EqualValues(t, 1, w.keyOf(id, key).UsedCount)
 		require.Equal(t, 1, movements(w.doors, id))
 		require.EqualValues(t, 1, w.metric("reloads_total"))
+	}
+}
+
+func TestAnothersAnswerToTheSameRequestIsNotTakenForOnesOwn(t *testing.T) {
+	t.Parallel()
+	for changed := range 2 { // the first record of the append, or its last
+		j := newGated(t)
+		w := start(t, j, func(o *Options) { o.OpenWait = 50 * time.Millisecond })
+		id := w.newLock()
+		key := w.newKey(id, 1)
+		w.connect(id, opens)
+		j.fail(func(a journal.Append, _ func()) error {
+			a.Records = slices.Clone(a.Records)
+			require.Len(t, a.Records, 2)
+			r := &a.Records[changed]
+			e, err := lock.UnmarshalEvent(r.Type, r.Data)
+			require.NoError(t, err)
+			switch e := e.(type) {
+			case *lock.TempKeyUsed:
+				e.At = e.At.Add(-time.Millisecond)
+			case *lock.LockOpenRequested:
+				e.At = e.At.Add(-time.Millisecond)
+			}
+			_, r.Data, err = lock.MarshalEvent(e)
+			require.NoError(t, err)
+			_, err = journal.Do(t.Context(), j.Journal, a)
+			require.NoError(t, err)
+			return journal.ErrUnknown
+		})
+		result, err := w.open(id, key, "first")
+		require.NoError(t, err)
+		require.False(t, result.Outcome.Final(), "the other one asks the device")
+		require.EqualValues(t, 1, w.keyOf(id, key).UsedCount)
+		require.Zero(t, movements(w.doors, id))
 	}
 }
 

@@ -1,9 +1,11 @@
 package actors
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -34,17 +36,40 @@ type image struct {
 // load reads the state from the journal, on a goroutine of its own; takeOver is called when it is there.
 func (g *grain) load(ctx actor.Context) {
 	g.phase = loading
-	var doubt string
-	if len(g.unknown) > 0 {
-		doubt = g.appendID(&g.unknown[firstStored(g.unknown)], g.expected)
-	}
-	stream, expected := g.stream(), g.expected
+	stream, doubt := g.stream(), g.doubt()
 	if !g.background(func() {
-		g.loaded.Store(g.read(g.shell.ctx, stream, expected, doubt))
+		g.loaded.Store(g.read(g.shell.ctx, stream, doubt))
 		g.system.Root.Send(g.pid, wake{})
 	}) {
 		g.quit(ctx)
 	}
+}
+
+// doubt is an append whose outcome is to be found out.
+type doubt struct {
+	id       string
+	expected uint64
+	records  []journal.NewRecord
+}
+
+// doubt is about the commands whose append's outcome is unknown; nil when there are none.
+func (g *grain) doubt() *doubt {
+	if len(g.unknown) == 0 {
+		return nil
+	}
+	d := &doubt{id: g.appendID(&g.unknown[firstStored(g.unknown)], g.expected), expected: g.expected}
+	for i := range g.unknown {
+		d.records = append(d.records, g.unknown[i].records...)
+	}
+	return d
+}
+
+// stored tells whether the records, which are those after the version expected, are the append's. Its ID alone proves
+// nothing: another activation may have stored an answer of its own to the same request.
+func (d *doubt) stored(records []journal.Record) bool {
+	return slices.EqualFunc(records, d.records, func(r journal.Record, own journal.NewRecord) bool {
+		return r.AppendID == d.id && r.Type == own.Type && bytes.Equal(r.Data, own.Data)
+	})
 }
 
 // reload drops what was staged and loads again what is durable.
@@ -75,13 +100,13 @@ func (g *grain) takeOver(ctx actor.Context) {
 	if before != nil {
 		g.carryOver(before)
 	}
-	doubt := g.unknown
+	unknown := g.unknown
 	g.unknown = nil
-	for i := range doubt {
+	for i := range unknown {
 		if img.durable {
-			g.finish(&doubt[i])
+			g.finish(&unknown[i])
 		} else {
-			doubt[i].say(g, cluster.Retry)
+			unknown[i].say(g, cluster.Retry)
 		}
 	}
 	for stash := g.stash; len(stash) > 0; stash = stash[1:] {
@@ -103,8 +128,8 @@ func (g *grain) carryOver(before *lock.State) {
 }
 
 // read brings a state together from the journal: the snapshot, if there is a usable one, and the records after it. It also
-// looks whether the append in doubt, if there is one, came right after the version expected.
-func (s *shell) read(ctx context.Context, stream string, expected uint64, doubt string) *image {
+// looks whether the append in doubt, if there is one, is in the journal.
+func (s *shell) read(ctx context.Context, stream string, d *doubt) *image {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	select {
@@ -120,12 +145,12 @@ func (s *shell) read(ctx context.Context, stream string, expected uint64, doubt 
 	}
 	started := time.Now()
 	img := new(image)
-	if doubt != "" {
-		records, err := s.Journal.Read(ctx, stream, expected, 1)
+	if d != nil {
+		records, err := s.Journal.Read(ctx, stream, d.expected, len(d.records))
 		if err != nil {
 			return &image{err: err}
 		}
-		img.durable = len(records) == 1 && records[0].AppendID == doubt
+		img.durable = d.stored(records)
 	}
 	if img.err = s.replay(ctx, stream, img); img.err == nil {
 		s.metrics.loads.Observe(time.Since(started).Seconds())
