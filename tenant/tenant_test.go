@@ -23,14 +23,14 @@ var operator = lock.Caller{Super: true, Addr: "203.0.113.7"}
 type counted struct {
 	journal.Journal
 	lookups atomic.Int32
-	err     atomic.Value
+	err     atomic.Pointer[error]
 }
 
 func (c *counted) fail(err error) { c.err.Store(&err) }
 func (c *counted) looks() int     { return int(c.lookups.Load()) }
 func (c *counted) failing() error {
 	c.lookups.Add(1)
-	if err, _ := c.err.Load().(*error); err != nil {
+	if err := c.err.Load(); err != nil && *err != nil {
 		return *err
 	}
 	return nil
