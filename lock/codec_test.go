@@ -15,7 +15,11 @@ func examples() []Event {
 	until, limit := noon.Add(time.Hour), int64(3)
 	key := TempKey{
 		UUID: name(1), AccessMode: UserWhitelist, AllowedUserIDs: []UserID{"ann", "bob"}, ValidFrom: noon, ValidUntil: until,
-		MaxUses: &limit, UsedCount: 2, Description: "d", CreatedBy: "ann", CreatedAt: noon,
+		MaxUses: &limit, UsedCount: 2, Description: "d", CreatedBy: "ann", CreatedAt: noon, GraceBeforeSeconds: 60, GraceAfterSeconds: 61,
+		Schedule: &Schedule{
+			TimeZone: "Europe/Berlin", Rules: []Rule{{Days: everyDay, Hours: Hours{From: 0, Until: endOfDay}}},
+			Except: []Date{5}, Extra: []Extra{{Date: lastDate, Hours: Hours{From: 61, Until: 60}}},
+		},
 	}
 	session := Session{Node: "n", ID: 7}
 	return []Event{
@@ -30,6 +34,7 @@ func examples() []Event {
 		&TempKeyCreated{Stamp: stamp, Key: key},
 		&TempKeyUpdated{Stamp: stamp, TempKeyID: name(1), Changes: Changes{
 			ValidFrom: &noon, ValidUntil: &until, MaxUses: &MaxUses{Limit: &limit}, AllowedUserIDs: &[]UserID{"ann"}, AccessMode: ptr(Public),
+			Description: ptr(""), Schedule: &ScheduleChange{}, GraceBeforeSeconds: ptr(int64(0)), GraceAfterSeconds: &limit,
 		}},
 		&TempKeyDeleted{Stamp: stamp, TempKeyID: name(1)},
 		&TempKeyUsed{Stamp: stamp, TempKeyID: name(1), UserID: "ann", UsedCount: 3, RequestID: "r<1>"},

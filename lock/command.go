@@ -89,8 +89,12 @@ type (
 		AllowedUserIDs []UserID
 		ValidFrom      time.Time
 		ValidUntil     time.Time
+		Schedule       *Schedule // nil: at any hour
 		MaxUses        *int64
-		Description    string
+
+		GraceBeforeSeconds int64
+		GraceAfterSeconds  int64
+		Description        string
 	}
 	// UpdateTempKey changes the terms of a temporary key. The reply waits for opens that the new terms do not cover.
 	UpdateTempKey struct {

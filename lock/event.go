@@ -181,6 +181,16 @@ type Changes struct {
 	MaxUses        *MaxUses    `json:"maxUses,omitempty"`
 	AllowedUserIDs *[]UserID   `json:"allowedUserIds,omitempty"`
 	AccessMode     *AccessMode `json:"accessMode,omitempty"`
+	Description    *string     `json:"description,omitempty"`
+
+	Schedule           *ScheduleChange `json:"schedule,omitempty"`
+	GraceBeforeSeconds *int64          `json:"graceBeforeSeconds,omitempty"`
+	GraceAfterSeconds  *int64          `json:"graceAfterSeconds,omitempty"`
+}
+
+// ScheduleChange is a schedule that was named in an update: Schedule nil takes it away.
+type ScheduleChange struct {
+	Schedule *Schedule `json:"schedule"`
 }
 
 // MaxUses is a limit of uses that was named in an update: Limit nil lifts it.

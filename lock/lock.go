@@ -166,10 +166,6 @@ func noLock() *Error {
 	return reject(NotFound, "lock-not-found", "There is no such lock, or it belongs to somebody else.")
 }
 
-func expired() *Error {
-	return reject(Forbidden, "temp-key-expired", "This key is not valid any more.")
-}
-
 func noTempKey() *Error {
 	return reject(NotFound, "temp-key-not-found", "There is no such temporary key, or it was deleted.")
 }

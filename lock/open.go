@@ -11,6 +11,7 @@ type ask struct {
 	request  RequestID
 	command  CommandID
 	key      *TempKey // nil: by right of owner or organisation
+	window   window   // that the key is in
 	why      string
 	lifetime time.Duration
 	hold     time.Duration // 0: not without a device
@@ -53,13 +54,9 @@ func (s *State) openWithTempKey(c *OpenWithTempKey, now time.Time) (Decision, er
 	case r != nil:
 		return s.again(r)
 	}
-	switch k.Status(now) {
-	case StatusExpired:
-		return Decision{}, expired()
-	case StatusUsedUp:
-		return Decision{}, reject(Forbidden, "temp-key-used-up", "This key has been used as often as it may be.")
-	case StatusNotYetValid:
-		return Decision{}, reject(Forbidden, "temp-key-not-yet-valid", "This key is not valid yet.")
+	var status Status
+	if a.window, status = k.standing(now, MaxHold); status != StatusValid {
+		return Decision{}, k.refused(status)
 	}
 	a.key = k
 	return s.open(a, now)
@@ -100,8 +97,11 @@ func (s *State) open(a ask, now time.Time) (Decision, error) {
 	if a.key != nil {
 		// A motor may still move at its deadline, but not at the end of the key's window any more. With less than a
 		// millisecond left there is no time to open.
-		if wait = min(wait, a.key.ValidUntil.Sub(now)-time.Millisecond); wait <= 0 {
-			return Decision{}, expired()
+		if wait = min(wait, a.window.Until.Sub(now)-time.Millisecond); wait <= 0 {
+			if _, later := a.key.window(a.window.Until, 0); later {
+				return Decision{}, a.key.refused(StatusNotYetValid)
+			}
+			return Decision{}, a.key.refused(StatusExpired)
 		}
 	}
 

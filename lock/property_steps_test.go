@@ -57,6 +57,19 @@ func (w *world) window(t *rapid.T) (from, until time.Time) {
 	return from, from.Add(rapid.SampledFrom([]time.Duration{2 * time.Hour, time.Millisecond, 3 * time.Second, 20 * time.Second}).Draw(t, "until"))
 }
 
+// someSchedule draws no schedule, or one that opens each other minute. Its hours are looked at without it in world.moved.
+func someSchedule(t *rapid.T) *Schedule {
+	if rapid.IntRange(0, 2).Draw(t, "schedule") > 0 {
+		return nil
+	}
+	s := &Schedule{TimeZone: "Asia/Kathmandu"} // 5:45 ahead
+	for i := range 16 {
+		from := TimeOfDay(noon.Add(5*time.Hour+45*time.Minute).Hour()*60+45) + TimeOfDay(2*i)
+		s.Rules = append(s.Rules, Rule{Days: everyDay, Hours: Hours{From: from, Until: from + 1}})
+	}
+	return s
+}
+
 func someLimit(t *rapid.T) *int64 {
 	if n := rapid.Int64Range(0, 3).Draw(t, "limit"); n > 0 {
 		return &n
@@ -70,6 +83,7 @@ func (w *world) createKey(t *rapid.T) {
 	if u := someUser(t); u != "" {
 		c.AccessMode, c.AllowedUserIDs = UserWhitelist, []UserID{u}
 	}
+	c.Schedule = someSchedule(t)
 	t.Logf("    create %s %s %v %s..%s", c.UUID, c.AccessMode, c.AllowedUserIDs, c.ValidFrom.Format(time.TimeOnly), c.ValidUntil.Format(time.TimeOnly))
 	w.do(t, c, nil)
 }
@@ -77,7 +91,7 @@ func (w *world) createKey(t *rapid.T) {
 func (w *world) updateKey(t *rapid.T) {
 	c := &UpdateTempKey{By: Caller{OrgID: "acme"}, TempKeyID: someKey(t)}
 	from, until := w.window(t)
-	what := rapid.SampledFrom([]string{"validFrom", "validUntil", "maxUses", "only ann", "everybody"}).Draw(t, "change")
+	what := rapid.SampledFrom([]string{"validFrom", "validUntil", "maxUses", "only ann", "everybody", "schedule"}).Draw(t, "change")
 	switch what {
 	case "validFrom":
 		c.Changes.ValidFrom = &from
@@ -85,6 +99,8 @@ func (w *world) updateKey(t *rapid.T) {
 		c.Changes.ValidUntil = &until
 	case "maxUses":
 		c.Changes.MaxUses = &MaxUses{Limit: someLimit(t)}
+	case "schedule":
+		c.Changes.Schedule = &ScheduleChange{Schedule: someSchedule(t)}
 	case "only ann":
 		c.Changes.AllowedUserIDs, c.Changes.AccessMode = &[]UserID{guests[1]}, ptr(UserWhitelist)
 	case "everybody":

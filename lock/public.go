@@ -101,6 +101,18 @@ func publicChanges(c Changes) payload {
 	if c.AccessMode != nil {
 		p["accessMode"] = *c.AccessMode
 	}
+	if c.Description != nil {
+		p["description"] = *c.Description
+	}
+	if c.Schedule != nil {
+		p["schedule"] = c.Schedule.Schedule
+	}
+	if c.GraceBeforeSeconds != nil {
+		p["graceBeforeSeconds"] = *c.GraceBeforeSeconds
+	}
+	if c.GraceAfterSeconds != nil {
+		p["graceAfterSeconds"] = *c.GraceAfterSeconds
+	}
 	return p
 }
 

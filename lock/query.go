@@ -52,7 +52,7 @@ func (s *State) listTempKeys(c *ListTempKeys, now time.Time) (Decision, error) {
 	}
 	list := &TempKeyList{ID: s.ID, UUID: s.UUID, TempKeys: make([]TempKeyView, len(s.TempKeys.list))}
 	for i, k := range s.TempKeys.list {
-		list.TempKeys[i] = TempKeyView{TempKey: *k, Status: k.Status(now)}
+		list.TempKeys[i] = k.view(now)
 	}
 	return Decision{Reply: list}, nil
 }
@@ -64,7 +64,7 @@ func (s *State) getTempKey(c *GetTempKey, now time.Time) (Decision, error) {
 	}
 	info := &TempKeyInfo{
 		ID: s.ID, UUID: s.UUID, SerialNumber: s.SerialNumber, VendorName: s.VendorName,
-		Key: TempKeyView{TempKey: *k, Status: k.Status(now)}, Online: s.Device.Connected, Reported: s.reported(),
+		Key: k.view(now), Online: s.Device.Connected, Reported: s.reported(),
 	}
 	if r := s.Requests.find(c.RequestID); r != nil && r.TempKeyID == k.UUID {
 		info.Open = s.openResult(r)

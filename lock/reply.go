@@ -46,10 +46,18 @@ type (
 		// DeadlineEnforced is false when the connected device cannot refuse a late command by itself.
 		DeadlineEnforced bool
 	}
-	// TempKeyView is one temporary key with its status at the instant of the query.
+	// TempKeyView is one temporary key with its status at the instant of the query. Of a key with a schedule or grace it says when
+	// that changes, as far as its uses allow.
 	TempKeyView struct {
 		TempKey
-		Status Status
+		Status     Status
+		OpenUntil  *time.Time  // the end of the window that it is in; nil: in none, or in one that ends in more than 31 days
+		NextWindow *NextWindow // nil: it is in a window, or there is none any more
+	}
+	// NextWindow is a stretch of time in which a key will open: From is inside, Until is not.
+	NextWindow struct {
+		From  time.Time
+		Until *time.Time // nil: more than 31 days after From
 	}
 	// TempKeyList holds the keys of a lock, oldest first.
 	TempKeyList struct {

@@ -63,19 +63,24 @@ const (
 )
 
 // TempKey is a temporary key. Its window is [ValidFrom, ValidUntil), both in milliseconds: the first instant is inside,
-// the last is not. A motor may move until a millisecond before ValidUntil; an open that comes so late that nothing is
-// left of that is refused.
+// the last is not. A schedule cuts the window into many, and grace widens each of them. A motor may move until a millisecond
+// before the end of the window; an open that comes so late that nothing is left of that is refused.
 type TempKey struct {
 	UUID           TempKeyID  `json:"uuid"`
 	AccessMode     AccessMode `json:"accessMode"`
 	AllowedUserIDs []UserID   `json:"allowedUserIds,omitempty"`
 	ValidFrom      time.Time  `json:"validFrom"`
 	ValidUntil     time.Time  `json:"validUntil"`
-	MaxUses        *int64     `json:"maxUses,omitempty"` // nil: as often as one likes
-	UsedCount      int64      `json:"usedCount,omitempty"`
-	Description    string     `json:"description,omitempty"`
-	CreatedBy      string     `json:"createdBy"`
-	CreatedAt      time.Time  `json:"createdAt"`
+	Schedule       *Schedule  `json:"schedule,omitempty"` // nil: at any hour
+	// Grace widens each window of the key: it opens so much earlier, and so much longer.
+	GraceBeforeSeconds int64 `json:"graceBeforeSeconds,omitempty"`
+	GraceAfterSeconds  int64 `json:"graceAfterSeconds,omitempty"`
+
+	MaxUses     *int64    `json:"maxUses,omitempty"` // nil: as often as one likes
+	UsedCount   int64     `json:"usedCount,omitempty"`
+	Description string    `json:"description,omitempty"`
+	CreatedBy   string    `json:"createdBy"`
+	CreatedAt   time.Time `json:"createdAt"`
 }
 
 // Status is what a temporary key is worth at an instant.
@@ -89,18 +94,10 @@ const (
 	StatusValid       Status = "valid"
 )
 
-// Status computes what the key is worth at now.
+// Status computes what the key is worth at now. Outside its hours a key is not yet valid, and expired when no hours come any more.
 func (k *TempKey) Status(now time.Time) Status {
-	switch {
-	case !now.Before(k.ValidUntil):
-		return StatusExpired
-	case k.MaxUses != nil && k.UsedCount >= *k.MaxUses:
-		return StatusUsedUp
-	case now.Before(k.ValidFrom):
-		return StatusNotYetValid
-	default:
-		return StatusValid
-	}
+	_, status := k.standing(now, 0)
+	return status
 }
 
 // Session names one WebSocket of a device: the member that holds the socket, and a number. The pair is unique for ever,

@@ -62,12 +62,10 @@ func (s *State) createTempKey(c *CreateTempKey, now time.Time) (Decision, error)
 	if err != nil {
 		return Decision{}, err
 	}
-	if !isText(c.Description, maxDescription) {
-		return Decision{}, invalid("description", "description-too-long", "description may have up to 2000 characters")
-	}
 	k := TempKey{
 		UUID: id, AccessMode: c.AccessMode, AllowedUserIDs: c.AllowedUserIDs,
 		ValidFrom: millis(c.ValidFrom), ValidUntil: millis(c.ValidUntil), MaxUses: c.MaxUses,
+		Schedule: c.Schedule.stored(), GraceBeforeSeconds: c.GraceBeforeSeconds, GraceAfterSeconds: c.GraceAfterSeconds,
 		Description: c.Description, CreatedBy: c.By.Name(), CreatedAt: millis(now),
 	}
 	if err := k.check(); err != nil {
@@ -87,6 +85,9 @@ func (s *State) createTempKey(c *CreateTempKey, now time.Time) (Decision, error)
 
 // check tells what is wrong with the terms of a key.
 func (k *TempKey) check() error {
+	if !isText(k.Description, maxDescription) {
+		return invalid("description", "description-too-long", "description may have up to 2000 characters")
+	}
 	switch k.AccessMode {
 	case Public:
 	case UserWhitelist:
@@ -113,6 +114,9 @@ func (k *TempKey) check() error {
 	if !k.ValidFrom.Before(k.ValidUntil) {
 		return invalid("validUntil", "window-empty", "validUntil must be later than validFrom, by a millisecond or more")
 	}
+	if err := k.checkHours(); err != nil {
+		return err
+	}
 	if k.MaxUses != nil && (*k.MaxUses < 1 || *k.MaxUses > int64(MaxID)) {
 		return invalid("maxUses", "max-uses-invalid", "maxUses must be a whole number of 1 or more, or null for no limit")
 	}
@@ -125,7 +129,8 @@ func validYear(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 }
 func (k *TempKey) sameTerms(o *TempKey) bool {
 	return k.AccessMode == o.AccessMode && k.Description == o.Description &&
 		slices.Equal(k.AllowedUserIDs, o.AllowedUserIDs) && equal(k.MaxUses, o.MaxUses) &&
-		k.ValidFrom.Equal(o.ValidFrom) && k.ValidUntil.Equal(o.ValidUntil)
+		k.ValidFrom.Equal(o.ValidFrom) && k.ValidUntil.Equal(o.ValidUntil) && k.Schedule.equal(o.Schedule) &&
+		k.GraceBeforeSeconds == o.GraceBeforeSeconds && k.GraceAfterSeconds == o.GraceAfterSeconds
 }
 
 func (s *State) updateTempKey(c *UpdateTempKey, now time.Time) (Decision, error) {
@@ -137,7 +142,7 @@ func (s *State) updateTempKey(c *UpdateTempKey, now time.Time) (Decision, error)
 		return Decision{}, noTempKey()
 	}
 	if c.Changes == (Changes{}) {
-		return Decision{}, invalid("", "nothing-to-change", "name at least one of validFrom, validUntil, maxUses, allowedUserIds, accessMode")
+		return Decision{}, invalid("", "nothing-to-change", "name at least one of validFrom, validUntil, schedule, graceBeforeSeconds, graceAfterSeconds, maxUses, allowedUserIds, accessMode, description")
 	}
 	changes := c.Changes.stored()
 	next := *old
@@ -167,6 +172,9 @@ func (c Changes) stored() Changes {
 		t := millis(*c.ValidUntil)
 		c.ValidUntil = &t
 	}
+	if c.Schedule != nil {
+		c.Schedule = &ScheduleChange{Schedule: c.Schedule.Schedule.stored()}
+	}
 	if c.AllowedUserIDs != nil && *c.AllowedUserIDs == nil {
 		c.AllowedUserIDs = &[]UserID{} // a null in the journal would read as "not named"
 	}
@@ -179,6 +187,18 @@ func (k *TempKey) apply(c Changes) {
 	}
 	if c.ValidUntil != nil {
 		k.ValidUntil = *c.ValidUntil
+	}
+	if c.Schedule != nil {
+		k.Schedule = c.Schedule.Schedule
+	}
+	if c.GraceBeforeSeconds != nil {
+		k.GraceBeforeSeconds = *c.GraceBeforeSeconds
+	}
+	if c.GraceAfterSeconds != nil {
+		k.GraceAfterSeconds = *c.GraceAfterSeconds
+	}
+	if c.Description != nil {
+		k.Description = *c.Description
 	}
 	if c.MaxUses != nil {
 		k.MaxUses = c.MaxUses.Limit
@@ -250,5 +270,12 @@ func (s *State) waitOut(d *Decision, k *TempKey, now time.Time) {
 
 // covers tells whether the key would still allow the request that is on its way. It has no say in those of other keys.
 func (k *TempKey) covers(r *request, cmd *DeviceCommand, now time.Time) bool {
-	return r.TempKeyID == "" || r.TempKeyID != k.UUID || !now.Before(k.ValidFrom) && cmd.Deadline.Before(k.ValidUntil) && k.mayUse(r.UserID)
+	if r.TempKeyID == "" || r.TempKeyID != k.UUID {
+		return true
+	}
+	if cmd.Deadline.Before(now) {
+		now = cmd.Deadline // the motor moves by then, if it does
+	}
+	w, ok := k.window(now, cmd.Deadline.Sub(now))
+	return ok && w.open && cmd.Deadline.Before(w.Until) && k.mayUse(r.UserID)
 }
