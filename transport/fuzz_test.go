@@ -61,6 +61,7 @@ func FuzzSession(f *testing.F) {
 			stream = append(stream, masked(finBit|opText, []byte(line[:min(len(line), 60_000)]))...)
 		}
 		conn := &script{Reader: bytes.NewReader(stream)}
+		require.True(t, hub.enter())
 		hub.register(conn, 1, proof{certified: true}).run()
 		require.Zero(t, hub.connected.Load())
 		checkHeard(t, conn.heard.Bytes())

@@ -2,8 +2,8 @@
 // they say to the grains of their locks; what grains want of a device comes in as effects.
 //
 // A session is the socket and nothing else: no rule about locks lives here. It is small, because there are many: one
-// goroutine that reads, no buffer while nothing is said, and a goroutine that writes only while there is something to
-// write. Whoever sends never waits for a device. A session belongs to the lock's grain, which decides which session of a
+// goroutine that waits on the smallest stack, no buffer while nothing is said, and a goroutine that writes only while there
+// is something to write. Whoever sends never waits for a device. A session belongs to the lock's grain, which decides which session of a
 // device is the newest; the session goes when the socket goes.
 package transport
 
@@ -17,6 +17,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/latchkey/latchkey/internal/workers"
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -34,7 +35,8 @@ type Hub struct {
 	keeping    atomic.Bool // a Keep is on its way
 	shards     [shardCount]shard
 
-	stop chan struct{}
+	stop    chan struct{}
+	workers *workers.Pool[*session]
 
 	mu     sync.Mutex // guards closed, and that no goroutine starts after it was set
 	closed bool
@@ -60,6 +62,7 @@ func New(o Options) (*Hub, error) {
 		handshakes: make(chan struct{}, o.MaxHandshakes),
 		stop:       make(chan struct{}),
 	}
+	h.workers = workers.New((*session).work, h.stop)
 	for i := range h.shards {
 		h.shards[i].live = make(map[uint64]*session)
 	}
@@ -99,17 +102,26 @@ func (h *Hub) tooLate(id lock.ID, e lock.Effect) {
 	h.Grains.Tell(id, &lock.DisconnectDevice{Session: e.To()})
 }
 
-// spawn starts a goroutine that Close waits for. After Close it starts none and reports false.
-func (h *Hub) spawn(f func()) bool {
+// enter makes Close wait for a leave. After Close it reports false.
+func (h *Hub) enter() bool {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.closed {
-		h.mu.Unlock()
 		return false
 	}
 	h.wg.Add(1)
-	h.mu.Unlock()
+	return true
+}
+
+func (h *Hub) leave() { h.wg.Done() }
+
+// spawn starts a goroutine that Close waits for. After Close it starts none and reports false.
+func (h *Hub) spawn(f func()) bool {
+	if !h.enter() {
+		return false
+	}
 	go func() {
-		defer h.wg.Done()
+		defer h.leave()
 		f()
 	}()
 	return true
@@ -123,10 +135,11 @@ func (h *Hub) shard(id uint64) *shard { return &h.shards[id%shardCount] }
 // add makes a new socket a session and starts to read it.
 func (h *Hub) add(conn net.Conn, id lock.ID, p proof) error {
 	s := h.register(conn, id, p)
-	if !h.spawn(s.run) {
+	if !h.enter() {
 		h.remove(s)
 		return errors.New("transport: the hub is closed")
 	}
+	go s.run() // and others after it, of which finish is the last
 	return nil
 }
 

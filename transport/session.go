@@ -47,7 +47,7 @@ type session struct {
 	heard  atomic.Int64  // Hub.elapsed when the last frame came in
 	keepAt time.Duration // Hub.elapsed when the grain is to be reminded; the sweeper's
 
-	// What follows belongs to the goroutine that reads.
+	// What follows belongs to the goroutine that reads, or that waits to.
 	reader frameReader
 	rate   limiter
 	strays int
@@ -81,15 +81,12 @@ var (
 	errClosing    = errors.New("the session is being closed")
 )
 
-// run reads the socket until its end.
-func (s *session) run() {
-	err := s.hello()
-	for err == nil {
-		var message []byte
-		if message, err = s.read(); err == nil {
-			err = s.receive(message)
-		}
-	}
+// run greets the device, and reads the socket until its end.
+func (s *session) run() { s.carryOn(s.hello()) }
+
+// finish says goodbye, if there is anybody to say it to.
+func (s *session) finish(err error) {
+	defer s.hub.leave()
 	s.reader.free()
 	var c *closed
 	switch {

@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"errors"
+	"io"
 	"net"
 	"syscall"
 	"time"
@@ -25,7 +27,7 @@ func setUserTimeout(c *net.TCPConn, d time.Duration) error {
 	return failed
 }
 
-// rawOf gives the socket itself, if nothing lies between it and the connection.
+// rawOf gives the socket itself, to read and write without waiting, if nothing lies between it and the connection.
 func rawOf(c net.Conn) syscall.RawConn {
 	tcp, plain := c.(*net.TCPConn)
 	if !plain {
@@ -46,4 +48,20 @@ func writeNow(raw syscall.RawConn, b []byte) (n int) {
 		return true // whatever came of it: do not wait
 	})
 	return max(n, 0)
+}
+
+// readNow reads what has come. Nothing has while done is false.
+func readNow(fd uintptr, b []byte) (n int, done bool, err error) {
+	for {
+		n, err = syscall.Read(int(fd), b)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EAGAIN):
+			return 0, false, nil
+		case err == nil && n == 0:
+			err = io.EOF
+		}
+		return max(n, 0), true, err
+	}
 }

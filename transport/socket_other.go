@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"errors"
 	"net"
 	"syscall"
 	"time"
@@ -11,7 +12,9 @@ import (
 // setUserTimeout does nothing where the system has no such limit: the device's own deadline has to do.
 func setUserTimeout(*net.TCPConn, time.Duration) error { return nil }
 
-// rawOf gives nothing: every write may wait, and has a goroutine of its own.
+// rawOf gives nothing: every session has a goroutine that reads, and every write one of its own.
 func rawOf(net.Conn) syscall.RawConn { return nil }
 
 func writeNow(syscall.RawConn, []byte) int { return 0 }
+
+func readNow(uintptr, []byte) (n int, done bool, err error) { return 0, true, errors.ErrUnsupported }

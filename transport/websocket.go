@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/latchkey/latchkey/transport/wire"
 )
@@ -63,7 +64,29 @@ type frameReader struct {
 	big        *buffer // a message that does not fit into small, or its parts so far
 	parts      bool    // big holds parts of a message that is not at its end
 	start, end int     // what is read and not used of small
+	failed     error   // instead of more bytes
 	small      [inlineSize]byte
+}
+
+// await waits until there is something to read, and reads it. Nothing of what was read before may be left.
+func (r *frameReader) await(raw syscall.RawConn) {
+	err := raw.Read(func(fd uintptr) (done bool) {
+		r.start = 0
+		r.end, done, r.failed = readNow(fd, r.small[:])
+		return done
+	})
+	if err != nil {
+		r.failed = err
+	}
+}
+
+// empty tells whether all that was read is used up, and then holds no buffer any more.
+func (r *frameReader) empty() bool {
+	if r.parts || r.start != r.end || r.failed != nil {
+		return false
+	}
+	r.free()
+	return true
 }
 
 // next reads one frame. The payload is good until the next call. Text and control frames come as their opcode; a text
@@ -172,6 +195,9 @@ func (r *frameReader) check(h *frameHeader, size uint64) error {
 func (r *frameReader) fill(n int) error {
 	if r.end-r.start >= n {
 		return nil
+	}
+	if r.failed != nil {
+		return r.failed
 	}
 	if r.start+n > len(r.small) || r.start == r.end {
 		r.end = copy(r.small[:], r.small[r.start:r.end])
