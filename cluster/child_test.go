@@ -10,12 +10,15 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -39,6 +42,7 @@ func runEtcd() {
 // live is the set of activations of a child.
 type live struct {
 	told  atomic.Int64 // messages without a sender
+	asked atomic.Int64 // requests that stay unanswered
 	mu    sync.Mutex
 	names map[string]int
 }
@@ -68,11 +72,14 @@ func runNode() {
 				return
 			}
 			ctx.Respond(wrapperspb.String(id))
-		case *emptypb.Empty: // stays unanswered
+		case *emptypb.Empty:
+			alive.asked.Add(1)
 		}
 	})
+	metrics := prometheus.NewRegistry()
 	o := cluster.Options{
-		EtcdDir: s.Dir, LeaseTTL: s.LeaseTTL, WatchDelay: s.Delay, Kinds: map[string]*actor.Props{"grain": grain},
+		Registerer: metrics,
+		EtcdDir:    s.Dir, LeaseTTL: s.LeaseTTL, WatchDelay: s.Delay, Kinds: map[string]*actor.Props{"grain": grain},
 		TLS: s.TLS, EtcdTLS: s.EtcdTLS, EtcdUser: s.EtcdUser, EtcdPassword: s.EtcdPassword,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
@@ -83,7 +90,7 @@ func runNode() {
 	check(err)
 	id = node.System().ID
 	write(report{ID: id, Addr: node.System().Address()})
-	c := &child{node: node, alive: alive}
+	c := &child{node: node, alive: alive, metrics: metrics}
 	for {
 		var next order
 		if !read(in, &next) {
@@ -95,18 +102,19 @@ func runNode() {
 
 // child runs the orders of the parent.
 type child struct {
-	node  *cluster.Node
-	alive *live
-	load  *load
+	node    *cluster.Node
+	alive   *live
+	metrics *prometheus.Registry
+	load    *load
 }
 
 func (c *child) obey(o order) report {
 	switch o.Op {
 	case "state":
 		return c.state()
-	case "ask": // every key once
+	case "ask": // every key once, or so many times
 		l := newLoad(c.node, o)
-		l.limit = int64(o.Keys)
+		l.limit = int64(o.Keys) * int64(max(o.Times, 1))
 		l.start(o.Workers)
 		l.done.Wait()
 		return l.report()
@@ -152,7 +160,11 @@ func (c *child) obey(o order) report {
 }
 
 func (c *child) state() report {
-	r := report{ID: c.node.System().ID, Told: int(c.alive.told.Load())}
+	r := report{ID: c.node.System().ID, Told: int(c.alive.told.Load()), Asked: int(c.alive.asked.Load())}
+	runtime.GC()
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	r.Heap, r.Waiting = memory.HeapAlloc, c.gauge("latchkey_cluster_outbox_waiting")
 	for _, m := range c.node.Members() {
 		r.Members = append(r.Members, m.ID)
 	}
@@ -173,12 +185,24 @@ func (c *child) state() report {
 	return r
 }
 
+func (c *child) gauge(name string) float64 {
+	families, err := c.metrics.Gather()
+	check(err)
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	return -1
+}
+
 // load sends requests from several workers and keeps an account of them.
 type load struct {
 	node    *cluster.Node
 	keys    int64
 	limit   int64 // of requests, 0 for none
 	timeout time.Duration
+	padding string
 	again   bool
 	next    atomic.Int64
 	stop    chan struct{}
@@ -190,7 +214,7 @@ type load struct {
 
 func newLoad(node *cluster.Node, o order) *load {
 	return &load{
-		node: node, keys: int64(o.Keys), timeout: o.Timeout, again: o.Again,
+		node: node, keys: int64(o.Keys), timeout: o.Timeout, padding: strings.Repeat(" ", o.Size), again: o.Again,
 		stop: make(chan struct{}), total: report{Owners: map[string]int{}},
 	}
 }
@@ -218,9 +242,10 @@ func (l *load) request(identity string) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
 	defer cancel()
 	begin := time.Now()
-	answer, err := l.node.Request(ctx, "grain", identity, wrapperspb.String(identity))
+	message := wrapperspb.String(identity + l.padding)
+	answer, err := l.node.Request(ctx, "grain", identity, message)
 	for l.again && errors.Is(err, cluster.ErrUnknown) && ctx.Err() == nil {
-		answer, err = l.node.Request(ctx, "grain", identity, wrapperspb.String(identity))
+		answer, err = l.node.Request(ctx, "grain", identity, message)
 	}
 	took := time.Since(begin)
 	l.mu.Lock()
@@ -235,6 +260,9 @@ func (l *load) request(identity string) {
 		l.total.Unknown++
 	default:
 		l.total.Failed++
+		if errors.Is(err, cluster.ErrBusy) {
+			l.total.Busy++
+		}
 	}
 	if len(l.total.Errors) < 5 {
 		l.total.Errors = append(l.total.Errors, fmt.Sprintf("%s after %v: %v", identity, took, err))

@@ -33,6 +33,7 @@ type Node struct {
 	client      *clientv3.Client
 	system      *actor.ActorSystem
 	remote      *remote.Remote // nil when there is nobody to talk to
+	outboxes    *outboxes      // nil without a remote
 	nodeKeys    *keyring       // nil when nodes speak plain
 	etcdKeys    *keyring       // nil when no files are given
 	trouble     etcdTrouble
@@ -110,6 +111,7 @@ func (n *Node) startRemote(context.Context) error {
 	}
 	r := remote.NewRemote(n.system, config)
 	if !n.options.alone() {
+		n.outboxes = newOutboxes(n.system, r, n.metrics)
 		if err := listen(r); err != nil {
 			return err
 		}
@@ -171,19 +173,6 @@ func listen(r *remote.Remote) (err error) {
 	}()
 	r.Start()
 	return nil
-}
-
-// publish tells the actor system who the members are. protoactor's MemberList is left out: it would end the connection to a
-// member at the moment in which that leaves, with all that is under way. A member that has gone ends it itself.
-func (n *Node) publish(members []Member) {
-	n.system.EventStream.Publish(&pcluster.ClusterTopology{Members: toProto(members)})
-}
-
-// connectionLost ends the requests that wait for a node whose connection broke, and forgets where its grains are, so that
-// the next ones ask first: a question may be asked twice, a message may not be sent twice.
-func (n *Node) connectionLost(addr string) {
-	n.lookup.view.Load().pids.Purge()
-	n.replies.fail(addr)
 }
 
 // System is the actor system, for what Request and Tell do not cover: spawning other actors, or their PIDs.

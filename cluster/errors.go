@@ -8,8 +8,8 @@ import (
 // What Request returns besides an answer. The first group was not executed and may be sent again; of the second nobody knows
 // (errors.Is(err, ErrUnknown)), so only a message with an idempotency key may be sent again.
 var (
-	// ErrBusy says that the grain's mailbox is full.
-	ErrBusy = errors.New("cluster: the grain has too many requests waiting")
+	// ErrBusy says that the grain's mailbox is full, or that too many messages wait for the connection to its node.
+	ErrBusy = errors.New("cluster: the grain or its node has too many requests waiting")
 	// ErrUnavailable says that no grain took the request before its deadline.
 	ErrUnavailable = errors.New("cluster: no node took the request in time")
 	// ErrKind says that no member of the cluster runs grains of this kind.

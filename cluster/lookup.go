@@ -155,6 +155,9 @@ func (l *lookup) ask(ctx context.Context, owner *Member, h uint64, key grainKey)
 	}
 	a, ok := answer.(*clusterpb.Activation)
 	if !ok {
+		if answer == Busy { // this node's own word, for too much waits for the connection; that of the other is asked again
+			return nil, ErrBusy
+		}
 		return nil, fmt.Errorf("placement answered %T", answer)
 	}
 	switch a.Status {

@@ -11,7 +11,8 @@ import (
 type metrics struct {
 	ok, busy, timeout, lost, failed, unavailable, refused prometheus.Counter
 
-	retries, overflows, dropped, panics   prometheus.Counter
+	retries, overflows, outboxFull        prometheus.Counter
+	dropped, panics                       prometheus.Counter
 	activations, terminations, topologies prometheus.Counter
 	leaseLost, watchBroken, unreachable   prometheus.Counter
 	collectors                            []prometheus.Collector
@@ -38,6 +39,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m.refused = requests.WithLabelValues("refused")
 	m.retries = counter("request_retries_total", "Requests that were not executed and sent again.")
 	m.overflows = counter("mailbox_overflows_total", "Messages that found the mailbox of their grain full.")
+	m.outboxFull = counter("outbox_overflows_total", "Messages to another node that found too many waiting for its connection.")
 	m.dropped = counter("dropped_messages_total", "Messages without a sender that could not be delivered.")
 	m.panics = counter("grain_panics_total", "Panics of grains.")
 	m.activations = counter("activations_total", "Grains started on this node.")
@@ -62,6 +64,10 @@ func (m *metrics) observe(n *Node) error {
 	}
 	gauge("members", "Members that this node knows, itself included.", nil,
 		func() float64 { return float64(len(n.lookup.view.Load().members)) })
+	if n.outboxes != nil {
+		gauge("outbox_waiting", "Messages that wait for the connections to other nodes.", nil,
+			func() float64 { return float64(n.outboxes.waiting()) })
+	}
 	for shown, keys := range map[string]*keyring{"nodes": n.nodeKeys, "etcd": n.etcdKeys} {
 		if keys != nil && keys.files.Cert != "" {
 			gauge("certificate_expiry_timestamp_seconds", "When the certificate of this node ends, by whom it is shown to.",

@@ -193,16 +193,10 @@ func TestTwoNodes(t *testing.T) {
 	require.Zero(t, r.Failed+r.Unknown, r.Errors)
 	require.Len(t, b.state().Identities, len(there))
 
+	before := b.state().Asked
 	lost := make(chan report, 1)
 	go func() { lost <- a.tell(order{Op: "wait", Key: there[0], Timeout: time.Minute}) }()
-	require.Eventually(t, func() bool { // until the request waits, as its grain has no other work
-		select {
-		case <-lost:
-			return true
-		default:
-			return b.state().ID != ""
-		}
-	}, patient, time.Millisecond)
+	require.Eventually(t, func() bool { return b.state().Asked > before }, patient, time.Millisecond)
 	b.kill()
 	r = <-lost
 	require.Contains(t, r.Errors[0], "outcome unknown")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,8 +48,10 @@ type order struct {
 	Op      string        `json:"op"`
 	Key     string        `json:"key,omitempty"`
 	Keys    int           `json:"keys,omitempty"`
+	Times   int           `json:"times,omitempty"`
 	Workers int           `json:"workers,omitempty"`
 	Timeout time.Duration `json:"timeout,omitempty"`
+	Size    int           `json:"size,omitempty"`  // of a request, at least
 	Again   bool          `json:"again,omitempty"` // send again when the outcome is unknown, as callers with idempotency keys do
 }
 
@@ -58,8 +61,12 @@ type report struct {
 	Identities []string       // that have a live activation here
 	Owners     map[string]int // grains by the node that answered
 	Told       int
+	Asked      int    // requests that stay unanswered
+	Heap       uint64 // bytes in use
+	Waiting    float64
 	Requests   int
 	Failed     int // of which the outcome is known: not executed
+	Busy       int // of these, refused at once
 	Unknown    int
 	Errors     []string // the first few
 	Slowest    time.Duration
@@ -142,6 +149,21 @@ func (p *process) state() report {
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
+}
+
+// freeze stops the process without a word, until thaw.
+func (p *process) freeze() {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGSTOP))
+	var status syscall.WaitStatus
+	_, err := syscall.Wait4(p.cmd.Process.Pid, &status, syscall.WUNTRACED, nil) // a process takes a moment to stop
+	require.NoError(p.t, err)
+	require.True(p.t, status.Stopped())
+}
+
+func (p *process) thaw() {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGCONT))
 }
 
 // awaitRequests waits until the load has sent n more.

@@ -23,7 +23,7 @@ const (
 	writerQueue     = 1024     // where the queue to a node begins; it grows
 	connectTries    = 1        // before the requests to a node are given up; each is followed by a pause of 2 s
 	connectTimeout  = 3 * time.Second
-	probeAfter      = 5 * time.Second
+	probeAfter      = 10 * time.Second // gRPC lets clients probe no more often
 	probeTimeout    = 3 * time.Second
 	minProbeAllowed = 2 * time.Second
 	maxStreams      = 8 // on one connection; a node needs one

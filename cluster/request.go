@@ -44,6 +44,11 @@ func (n *Node) request(ctx context.Context, kind, identity string, msg any) (any
 			return nil, fmt.Errorf("%w: %w: %w", ErrUnavailable, context.Cause(ctx), err)
 		}
 		n.metrics.retries.Inc()
+		if attempt == 0 { // only now, since nearly all requests need no more time than the first attempt takes
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, n.options.RequestTimeout)
+			defer cancel()
+		}
 	}
 }
 
@@ -64,7 +69,7 @@ func (n *Node) try(ctx context.Context, kind, identity string, msg any) (any, er
 	}
 	pid, err := n.lookup.locate(ctx, kind, identity)
 	if err != nil {
-		if errors.Is(err, ErrFailed) || errors.Is(err, ErrKind) {
+		if errors.Is(err, ErrFailed) || errors.Is(err, ErrKind) || errors.Is(err, ErrBusy) {
 			return nil, err
 		}
 		return nil, fmt.Errorf("%w: %v", errRetry, err) // its own outcome does not matter: it only asked for the grain
