@@ -37,6 +37,7 @@ func (e *LockOpenRequested) appendJSON(dst []byte) ([]byte, error) {
 	dst = appendOptional(dst, `,"reason":`, e.Reason)
 	dst = appendTrue(dst, `,"joined":true`, e.Joined)
 	dst = appendTrue(dst, `,"held":true`, e.Held)
+	dst = appendTrue(dst, `,"pin":true`, e.PIN)
 	dst, err = appendTime(append(dst, `,"deadline":`...), e.Deadline)
 	if e.Session != (Session{}) {
 		dst = appendField(dst, `,"session":{"node":`, e.Session.Node)

@@ -97,6 +97,7 @@ var eventTypes = map[string]func() Event{
 	"LockOpened":          func() Event { return new(LockOpened) },
 	"LockOpenFailed":      func() Event { return new(LockOpenFailed) },
 	"DeviceReported":      func() Event { return new(DeviceReported) },
+	"PINWasWrong":         func() Event { return new(PINWasWrong) },
 }
 
 // EventType gives the type of the record.

@@ -16,6 +16,7 @@ func examples() []Event {
 	key := TempKey{
 		UUID: name(1), AccessMode: UserWhitelist, AllowedUserIDs: []UserID{"ann", "bob"}, ValidFrom: noon, ValidUntil: until,
 		MaxUses: &limit, UsedCount: 2, Description: "d", CreatedBy: "ann", CreatedAt: noon, GraceBeforeSeconds: 60, GraceAfterSeconds: 61,
+		Door: &Door{Key: name(2), Number: 3, Link: true, PIN: hash("p")},
 		Schedule: &Schedule{
 			TimeZone: "Europe/Berlin", Rules: []Rule{{Days: everyDay, Hours: Hours{From: 0, Until: endOfDay}}},
 			Except: []Date{5}, Extra: []Extra{{Date: lastDate, Hours: Hours{From: 61, Until: 60}}},
@@ -40,7 +41,7 @@ func examples() []Event {
 		&TempKeyUsed{Stamp: stamp, TempKeyID: name(1), UserID: "ann", UsedCount: 3, RequestID: "r<1>"},
 		&TempKeyUseReturned{Stamp: stamp, TempKeyID: name(1), UsedCount: 2, RequestID: "r1", CommandID: "c1"},
 		&LockOpenRequested{
-			Stamp: stamp, RequestID: "r1", CommandID: "c1", TempKeyID: name(1), UserID: "ann", Reason: `"why"`, Joined: true, Held: true,
+			Stamp: stamp, RequestID: "r1", CommandID: "c1", TempKeyID: name(1), UserID: "ann", Reason: `"why"`, Joined: true, Held: true, PIN: true,
 			Deadline: until, Session: session, DeadlineEnforced: true,
 		},
 		&LockOpenSent{Stamp: stamp, CommandID: "c1", Deadline: until, Session: session, DeadlineEnforced: true},
@@ -50,6 +51,7 @@ func examples() []Event {
 			Resolved: true, Final: true,
 		},
 		&DeviceReported{Stamp: stamp, Items: []DeviceEvent{{Seq: 1, Type: "door", Value: "open", Mono: 5}}},
+		&PINWasWrong{Stamp: stamp, Wrong: 5, LockedUntil: until},
 	}
 }
 

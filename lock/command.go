@@ -95,6 +95,9 @@ type (
 		GraceBeforeSeconds int64
 		GraceAfterSeconds  int64
 		Description        string
+
+		Door    *Door     // nil: it is no part of a collective key
+		GrantBy time.Time // after which a door is not granted any more
 	}
 	// UpdateTempKey changes the terms of a temporary key. The reply waits for opens that the new terms do not cover.
 	UpdateTempKey struct {
@@ -106,6 +109,7 @@ type (
 	DeleteTempKey struct {
 		By        Caller
 		TempKeyID TempKeyID
+		Door      bool // the collective key that it is a part of is revoked
 	}
 	// OpenLock opens for an owner, an organisation or the operator, when the device is connected.
 	OpenLock struct {

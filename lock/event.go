@@ -111,6 +111,7 @@ type (
 		Reason    string    `json:"reason,omitempty"`
 		Joined    bool      `json:"joined,omitempty"`
 		Held      bool      `json:"held,omitempty"`
+		PIN       bool      `json:"pin,omitempty"` // by code; that ends a row of wrong ones
 		Deadline  time.Time `json:"deadline"`
 		Session   Session   `json:"session,omitzero"` // where the command that it starts goes to
 		// DeadlineEnforced tells whether the device that the command is sent to can refuse it by its own clock.

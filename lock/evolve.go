@@ -54,6 +54,11 @@ func Evolve(s *State, e Event) {
 		s.Requests.giveBack(e.RequestID, e.CommandID)
 	case *LockOpenRequested:
 		s.evolveRequest(e)
+		if e.PIN {
+			s.Panel = Panel{}
+		}
+	case *PINWasWrong:
+		s.Panel.evolve(e)
 	case *LockOpenSent:
 		if cmd := s.command(e.CommandID); cmd != nil {
 			cmd.Outcome, cmd.Deadline, cmd.Session, cmd.DeadlineEnforced = Sent, e.Deadline, e.Session, e.DeadlineEnforced

@@ -70,6 +70,8 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 		return s.openLock(c, now)
 	case *OpenWithTempKey:
 		return s.openWithTempKey(c, now)
+	case *OpenWithPIN:
+		return s.openWithPIN(c, now)
 	case *GetLock:
 		return s.getLock(c)
 	case *GetTempKey:
@@ -104,6 +106,8 @@ func (s *State) decideAbsent(c Command) (Decision, error) {
 		return Decision{}, badCredentials()
 	case *GetTempKey, *OpenWithTempKey:
 		return Decision{}, noTempKey()
+	case *OpenWithPIN:
+		return Decision{Reply: &PINRefused{}}, nil
 	case *Tick, *KeepDevice, *DisconnectDevice, *AnswerOpen, *AnswerStatus, *ReportEvents:
 		return Decision{Reply: &Done{}}, nil
 	default:

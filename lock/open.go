@@ -15,6 +15,7 @@ type ask struct {
 	why      string
 	lifetime time.Duration
 	hold     time.Duration // 0: not without a device
+	pin      bool          // by code
 }
 
 func (s *State) openLock(c *OpenLock, now time.Time) (Decision, error) {
@@ -53,6 +54,9 @@ func (s *State) openWithTempKey(c *OpenWithTempKey, now time.Time) (Decision, er
 		return Decision{}, reject(Forbidden, "temp-key-not-for-you", "This key is for certain users only. Open it from an account that it names.")
 	case r != nil:
 		return s.again(r)
+	}
+	if k.Door != nil && !k.Door.Link {
+		return Decision{}, reject(Forbidden, "door-needs-code", "This door is opened with the code, at the door.")
 	}
 	var status Status
 	if a.window, status = k.standing(now, MaxHold); status != StatusValid {
@@ -109,7 +113,7 @@ func (s *State) open(a ask, now time.Time) (Decision, error) {
 	cmd := s.joinable(a, wait, now)
 	event := &LockOpenRequested{
 		Stamp: s.stampBy(a.by, now), RequestID: a.request, CommandID: a.command, UserID: a.by.UserID,
-		Reason: a.why, Held: !online, Deadline: deadline(now, wait),
+		Reason: a.why, PIN: a.pin, Held: !online, Deadline: deadline(now, wait),
 	}
 	if err := s.makeRoom(&d, cmd != nil, now); err != nil {
 		return Decision{}, err

@@ -54,6 +54,10 @@ func PublicEvent(id ID, e Event) (typ string, data map[string]any) {
 		p["commandId"], p["outcome"], p["reason"] = e.CommandID, e.Outcome, e.Reason
 		p["deadlineEnforced"], p["resolved"] = e.DeadlineEnforced, e.Resolved
 		p.with("message", e.Message).with("requestId", string(e.RequestID))
+	case *PINWasWrong:
+		if p["wrong"] = e.Wrong; !e.LockedUntil.IsZero() {
+			p["lockedUntil"] = Instant(e.LockedUntil)
+		}
 	case *DeviceReported:
 		p["items"] = e.Items
 	case *DeviceSecretRotated:

@@ -209,6 +209,29 @@ var scriptCommands = map[string]func(*script, *arguments){
 	"delete-key": func(r *script, a *arguments) {
 		r.do(&DeleteTempKey{By: a.by("org:acme"), TempKeyID: keyNamed(a.next())})
 	},
+	// grant-door k9 2 k1 09:00..12:00 pin=a is the door 2 of the collective key k9, which the lock holds as k1.
+	"grant-door": func(r *script, a *arguments) {
+		c := &CreateTempKey{By: a.by("org:acme"), Door: &Door{Key: keyNamed(a.next()), Link: a.get("link", "true") == "true"}, AccessMode: Public}
+		n, err := strconv.ParseInt(a.next(), 10, 64)
+		require.NoError(r.t, err, "line %d", r.line)
+		c.Door.Number, c.UUID = n, keyNamed(a.next())
+		from, until, _ := strings.Cut(a.next(), "..")
+		c.ValidFrom, c.ValidUntil, c.GrantBy = clock(r.t, from), clock(r.t, until), r.now.Add(a.duration("within", time.Minute))
+		if a.has("pin") {
+			c.Door.PIN = hash(a.get("pin", ""))
+		}
+		r.do(c)
+	},
+	"revoke-door": func(r *script, a *arguments) {
+		r.do(&DeleteTempKey{By: a.by("super"), TempKeyID: keyNamed(a.next()), Door: true})
+	},
+	"open-with-pin": func(r *script, a *arguments) {
+		pin, request := a.next(), a.next()
+		r.do(&OpenWithPIN{
+			Hash: hash(pin), RequestID: RequestID(request), CommandID: CommandID(strings.Replace(request, "r", "c", 1)),
+			Lifetime: 5 * time.Second, Hold: a.duration("hold", 10*time.Second),
+		})
+	},
 	"keys": func(r *script, a *arguments) { r.do(&ListTempKeys{By: a.by("org:acme")}) },
 	"key": func(r *script, a *arguments) {
 		r.do(&GetTempKey{TempKeyID: keyNamed(a.next()), RequestID: RequestID(a.get("request", ""))})

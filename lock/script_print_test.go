@@ -82,6 +82,8 @@ func describeJSON(t require.TestingT, d *json.Decoder) string {
 				parts = append(parts, "session=s"+strings.TrimPrefix(id, "id="))
 			case name == "hash":
 				parts = append(parts, "hash=...")
+			case name == "pin" && value != "true":
+				parts = append(parts, "pin=...")
 			case name != "":
 				parts = append(parts, name+"="+value)
 			default:
@@ -164,6 +166,11 @@ func describeReply(r Reply) []string {
 			s = append(s, describeKey(&k))
 		}
 		return s
+	case *PINRefused:
+		if r.LockedFor > 0 {
+			return []string{"the panel is locked for " + r.LockedFor.String()}
+		}
+		return []string{"the code is refused"}
 	case *Info:
 		s := fmt.Sprintf("owner=%s org=%s online=%t deadlineEnforced=%t reported=%+v", r.OwnerID, r.OrgID, r.Online, r.DeadlineEnforced, r.Reported)
 		for _, k := range r.Keys {

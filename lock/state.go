@@ -27,6 +27,8 @@ type State struct {
 	AckSeq   uint64   `json:"ackSeq,omitempty"` // the device's events up to here are in the journal
 	Reported Reported `json:"reported"`         // as the device's events last told
 
+	Panel Panel `json:"panel,omitzero"` // the wrong codes
+
 	Device Device `json:"-"` // the live session, if there is one; gone with the process
 }
 
@@ -81,6 +83,7 @@ type TempKey struct {
 	Description string    `json:"description,omitempty"`
 	CreatedBy   string    `json:"createdBy"`
 	CreatedAt   time.Time `json:"createdAt"`
+	Door        *Door     `json:"door,omitempty"` // nil: it is not a part of a collective key
 }
 
 // Status is what a temporary key is worth at an instant.

@@ -66,7 +66,7 @@ func (s *State) createTempKey(c *CreateTempKey, now time.Time) (Decision, error)
 		UUID: id, AccessMode: c.AccessMode, AllowedUserIDs: c.AllowedUserIDs,
 		ValidFrom: millis(c.ValidFrom), ValidUntil: millis(c.ValidUntil), MaxUses: c.MaxUses,
 		Schedule: c.Schedule.stored(), GraceBeforeSeconds: c.GraceBeforeSeconds, GraceAfterSeconds: c.GraceAfterSeconds,
-		Description: c.Description, CreatedBy: c.By.Name(), CreatedAt: millis(now),
+		Description: c.Description, CreatedBy: c.By.Name(), CreatedAt: millis(now), Door: c.Door,
 	}
 	if err := k.check(); err != nil {
 		return Decision{}, err
@@ -76,6 +76,9 @@ func (s *State) createTempKey(c *CreateTempKey, now time.Time) (Decision, error)
 			return s.unchanged()
 		}
 		return Decision{}, reject(Conflict, "temp-key-exists", "The lock has a temporary key with this tempKeyUuid and other terms. Use update-temp-key, or another UUID.")
+	}
+	if err := s.checkDoor(&k, c.GrantBy, now); err != nil {
+		return Decision{}, err
 	}
 	if len(s.TempKeys.list) >= maxTempKeys {
 		return Decision{}, reject(Conflict, "too-many-temp-keys", "The lock has 10000 temporary keys, the most that it takes. Delete expired ones first.")
@@ -130,7 +133,7 @@ func (k *TempKey) sameTerms(o *TempKey) bool {
 	return k.AccessMode == o.AccessMode && k.Description == o.Description &&
 		slices.Equal(k.AllowedUserIDs, o.AllowedUserIDs) && equal(k.MaxUses, o.MaxUses) &&
 		k.ValidFrom.Equal(o.ValidFrom) && k.ValidUntil.Equal(o.ValidUntil) && k.Schedule.equal(o.Schedule) &&
-		k.GraceBeforeSeconds == o.GraceBeforeSeconds && k.GraceAfterSeconds == o.GraceAfterSeconds
+		k.GraceBeforeSeconds == o.GraceBeforeSeconds && k.GraceAfterSeconds == o.GraceAfterSeconds && k.Door.equal(o.Door)
 }
 
 func (s *State) updateTempKey(c *UpdateTempKey, now time.Time) (Decision, error) {
@@ -140,6 +143,9 @@ func (s *State) updateTempKey(c *UpdateTempKey, now time.Time) (Decision, error)
 	old := s.TempKeys.find(c.TempKeyID)
 	if old == nil {
 		return Decision{}, noTempKey()
+	}
+	if old.Door != nil {
+		return Decision{}, partOfCollective()
 	}
 	if c.Changes == (Changes{}) {
 		return Decision{}, invalid("", "nothing-to-change", "name at least one of validFrom, validUntil, schedule, graceBeforeSeconds, graceAfterSeconds, maxUses, allowedUserIds, accessMode, description")
@@ -216,7 +222,11 @@ func (s *State) deleteTempKey(c *DeleteTempKey, now time.Time) (Decision, error)
 		return Decision{}, err
 	}
 	gone := TempKey{UUID: c.TempKeyID} // it covers nothing
-	if s.TempKeys.find(c.TempKeyID) == nil {
+	old := s.TempKeys.find(c.TempKeyID)
+	if old != nil && old.Door != nil && !c.Door {
+		return Decision{}, partOfCollective()
+	}
+	if old == nil {
 		// "There is no such key" would tell whoever repeats a deletion too early that the door is safe.
 		d, err := s.unchanged()
 		if s.waitOut(&d, &gone, now); len(d.SafeAfter) == 0 {

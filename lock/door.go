@@ -1,0 +1,67 @@
+package lock
+
+import (
+	"crypto/subtle"
+	"time"
+)
+
+// ReasonPINTaken is the reason of the rejection of a door whose code another key of the lock has.
+const ReasonPINTaken = "pin-taken"
+
+const pinHashBytes = 32
+
+// Door makes a temporary key the lock's part of a collective key. Only through that key it is revoked, and it is never changed.
+type Door struct {
+	Key    TempKeyID `json:"key"`           // the collective key
+	Number int64     `json:"number"`        // of the door, from 1
+	Link   bool      `json:"link"`          // it opens with the link; otherwise with the code only
+	PIN    []byte    `json:"pin,omitempty"` // hash of the code; nil: there is none
+}
+
+func (d *Door) check() error {
+	if d.Number < 1 || d.PIN != nil && len(d.PIN) != pinHashBytes || d.PIN == nil && !d.Link {
+		return invalid("", "door-invalid", "a door needs a number from 1 on, and a link or the hash of a code, which has 32 bytes")
+	}
+	return nil
+}
+
+func (d *Door) equal(o *Door) bool {
+	if d == nil || o == nil {
+		return d == o
+	}
+	return d.Key == o.Key && d.Number == o.Number && d.Link == o.Link && subtle.ConstantTimeCompare(d.PIN, o.PIN) == 1
+}
+
+// checkDoor tells why the lock cannot take a key as its part of a collective key.
+func (s *State) checkDoor(k *TempKey, grantBy, now time.Time) error {
+	if k.Door == nil {
+		return nil
+	}
+	if err := k.Door.check(); err != nil {
+		return err
+	}
+	if !now.Before(grantBy) {
+		return reject(Conflict, "grant-too-late", "The collective key was given up before this lock heard of it. Create another one.")
+	}
+	if k.Door.PIN != nil && s.byPIN(k.Door.PIN, now) != nil {
+		return reject(Conflict, ReasonPINTaken, "Another key of the lock has this code.")
+	}
+	return nil
+}
+
+// byPIN finds the key with a code among those that are not over. It looks at all of them, whichever it finds.
+func (s *State) byPIN(hash []byte, now time.Time) (found *TempKey) {
+	for _, k := range s.TempKeys.list {
+		if k.Door == nil || k.Door.PIN == nil || !now.Before(k.ValidUntil) {
+			continue
+		}
+		if subtle.ConstantTimeCompare(k.Door.PIN, hash) == 1 {
+			found = k
+		}
+	}
+	return found
+}
+
+func partOfCollective() *Error {
+	return reject(Conflict, "part-of-collective-key", "This is one door of a collective key. Revoke that key, with all its doors, instead.")
+}

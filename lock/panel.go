@@ -1,0 +1,93 @@
+package lock
+
+import "time"
+
+// The bounds of guessing codes at a lock's panel: so many wrong ones in a row are free, then each one locks the panel, twice
+// as long as the one before, up to the longest. A code that is right ends the row, and so does a time without tries.
+const (
+	freeTries     = 4
+	firstLockout  = 30 * time.Second
+	longestLock   = time.Hour
+	forgetLockout = 24 * time.Hour
+)
+
+// Panel is what is known of the wrong codes that were tried at a lock.
+type Panel struct {
+	Wrong int       `json:"wrong,omitempty"` // in a row
+	Last  time.Time `json:"last,omitzero"`
+	Until time.Time `json:"until,omitzero"` // nothing is tried before
+}
+
+type (
+	// OpenWithPIN opens with the code of a door. Hash is the code's, under the key that Door.PIN was hashed with.
+	// Reply: *OpenResult, or *PINRefused.
+	OpenWithPIN struct {
+		Hash      []byte
+		RequestID RequestID
+		CommandID CommandID
+		Lifetime  time.Duration
+		Hold      time.Duration // how long to wait for a device that is offline
+	}
+	// PINRefused answers a code that does not open now. LockedFor tells how long no code will be looked at, when this one was
+	// not looked at either.
+	PINRefused struct {
+		Version   uint64
+		LockedFor time.Duration
+	}
+	// PINWasWrong is one wrong code.
+	PINWasWrong struct {
+		Stamp
+		Wrong       int       `json:"wrong"` // in a row, with this one
+		LockedUntil time.Time `json:"lockedUntil,omitzero"`
+	}
+)
+
+func (*OpenWithPIN) isCommand() {}
+func (*PINRefused) isReply()    {}
+
+// EventType gives the type of the record.
+func (*PINWasWrong) EventType() string { return "PINWasWrong" }
+
+// openWithPIN tells nothing about why a code is refused: whether it belongs to no key, or to one that is not valid now.
+// A wrong code is an event, because the tries must be counted whatever crashes.
+func (s *State) openWithPIN(c *OpenWithPIN, now time.Time) (Decision, error) {
+	if len(c.Hash) != pinHashBytes {
+		return Decision{}, invalid("pin", "pin-invalid", "the hash of a code has 32 bytes")
+	}
+	if now.Before(s.Panel.Until) {
+		return Decision{Reply: &PINRefused{Version: s.Version, LockedFor: s.Panel.Until.Sub(now)}}, nil
+	}
+	a := ask{request: c.RequestID, command: c.CommandID, lifetime: c.Lifetime, hold: c.Hold, pin: true}
+	k, status := s.byPIN(c.Hash, now), StatusExpired
+	if k != nil {
+		a.window, status = k.standing(now, MaxHold)
+	}
+	if status != StatusValid {
+		return s.wrongPIN(now)
+	}
+	switch r, err := s.seen(a, k.UUID); {
+	case err != nil:
+		return Decision{}, err
+	case r != nil:
+		return s.again(r)
+	}
+	a.key = k
+	return s.open(a, now)
+}
+
+func (s *State) wrongPIN(now time.Time) (Decision, error) {
+	e := &PINWasWrong{Stamp: s.stamp("guest", now), Wrong: 1}
+	if now.Sub(s.Panel.Last) < forgetLockout {
+		e.Wrong = s.Panel.Wrong + 1
+	}
+	if e.Wrong > freeTries {
+		lockout := longestLock
+		if doubled := e.Wrong - freeTries - 1; doubled < 8 {
+			lockout = min(lockout, firstLockout<<doubled)
+		}
+		e.LockedUntil = millis(now.Add(lockout))
+	}
+	return Decision{Events: []Event{e}, Reply: &PINRefused{Version: s.Version + 1}}, nil
+}
+
+func (p *Panel) evolve(e *PINWasWrong) { *p = Panel{Wrong: e.Wrong, Last: e.At, Until: e.LockedUntil} }
