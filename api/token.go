@@ -2,18 +2,15 @@ package api
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
+	"unicode"
 
-	"github.com/MicahParks/keyfunc/v3"
+	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
-	"golang.org/x/time/rate"
 
 	"github.com/latchkey/latchkey/lock"
 )
@@ -30,19 +27,13 @@ const (
 	tokenLeeway      = 30 * time.Second
 	maxSubjectLength = 800
 	minSecretLength  = 32
-	minRSABits       = 2048
-
-	// An identity provider that is down does not stop the keys that are known. A token with an unknown key makes us look
-	// for new keys, but only so often: tokens are anybody's to make.
-	jwksTimeout     = 5 * time.Second
-	jwksRefresh     = time.Hour
-	jwksLookForKeys = time.Minute
+	latestInstant    = 253402300799 // the last second of the year 9999, in which no reader of RFC 3339 overflows
 )
 
-// tokens checks JSON web tokens.
+// tokens checks JSON web tokens as RFC 8725 asks. What a token says of its own key (jku, jwk, x5u, x5c) is never looked at.
 type tokens struct {
 	parser *jwt.Parser // nil: none are taken
-	keys   keyfunc.Keyfunc
+	keys   jwkset.Storage
 	secret []byte
 	close  context.CancelFunc
 }
@@ -52,12 +43,11 @@ func newTokens(o TokenOptions, now func() time.Time, logger *slog.Logger) (*toke
 	t := &tokens{secret: o.HS256Secret, close: cancel}
 	var methods []string
 	if o.JWKS != "" {
-		keys, err := loadJWKS(ctx, o.JWKS, logger)
-		if err != nil {
+		var err error
+		if t.keys, err = loadJWKS(ctx, o.JWKS, logger); err != nil {
 			cancel()
 			return nil, fmt.Errorf("api: JWKS: %w", err)
 		}
-		t.keys = keys
 		methods = append(methods, jwt.SigningMethodRS256.Name, jwt.SigningMethodES256.Name)
 	}
 	if len(o.HS256Secret) > 0 {
@@ -80,81 +70,76 @@ func newTokens(o TokenOptions, now func() time.Time, logger *slog.Logger) (*toke
 	if o.Audience != "" {
 		options = append(options, jwt.WithAudience(o.Audience))
 	}
+	if o.JWKS != "" && (o.Issuer == "" || o.Audience == "") {
+		logger.Warn("tokens that the identity provider made for other services are taken here too: say which issuer and which audience a token must name")
+	}
 	t.parser = jwt.NewParser(options...)
 	return t, nil
 }
 
-func loadJWKS(ctx context.Context, where string, logger *slog.Logger) (keyfunc.Keyfunc, error) {
-	if !strings.HasPrefix(where, "https://") && !strings.HasPrefix(where, "http://") {
-		raw, err := os.ReadFile(where)
-		if err != nil {
-			return nil, err
-		}
-		return keyfunc.NewJWKSetJSON(raw)
-	}
-	return keyfunc.NewDefaultOverrideCtx(ctx, []string{where}, keyfunc.Override{
-		HTTPTimeout: jwksTimeout, RateLimitWaitMax: jwksTimeout, RefreshInterval: jwksRefresh,
-		RefreshUnknownKID: rate.NewLimiter(rate.Every(jwksLookForKeys), 1),
-		RefreshErrorHandlerFunc: func(url string) func(context.Context, error) {
-			return func(ctx context.Context, err error) {
-				logger.WarnContext(ctx, "the keys of tokens could not be fetched; the known ones stay", "url", url, "error", err)
-			}
-		},
-	})
-}
+var errTokenUser = unauthentic("token-without-user", "The token names no user: it needs a sub of 1 to 800 bytes, without control characters.")
 
 // check returns the user of a token.
-func (t *tokens) check(ctx context.Context, token string) (lock.UserID, error) {
+func (t *tokens) check(ctx context.Context, text string) (lock.UserID, error) {
 	if t.parser == nil {
 		return "", unauthentic("tokens-not-taken", "This server takes no tokens. Show an API key in X-API-Key.")
 	}
-	var claims jwt.RegisteredClaims
-	if _, err := t.parser.ParseWithClaims(token, &claims, t.key(ctx)); err != nil {
+	claims := jwt.MapClaims{} // unlike a struct, it tells sub from Sub
+	token, err := t.parser.ParseWithClaims(text, claims, func(token *jwt.Token) (any, error) { return t.key(ctx, token) })
+	if err == nil {
+		err = t.strict(token, claims)
+	}
+	if err != nil {
 		return "", tokenError(err)
 	}
-	if claims.Subject == "" || len(claims.Subject) > maxSubjectLength {
-		return "", unauthentic("token-without-user", "The token names no user: it needs a sub of 1 to 800 characters.")
+	user, err := claims.GetSubject()
+	if err != nil {
+		return "", tokenError(err)
 	}
-	return lock.UserID(claims.Subject), nil
+	if user == "" || len(user) > maxSubjectLength || strings.ContainsFunc(user, unicode.IsControl) {
+		return "", errTokenUser
+	}
+	return lock.UserID(user), nil
 }
 
-// key finds the key of a token. The algorithm was checked against the list before; the type of the key must fit it.
-func (t *tokens) key(ctx context.Context) jwt.Keyfunc {
-	return func(token *jwt.Token) (any, error) {
-		if _, there := token.Header["crit"]; there {
-			return nil, errors.New("the token asks for extensions that are not known here")
-		}
-		if token.Method == jwt.SigningMethodHS256 {
-			return t.secret, nil
-		}
-		key, err := t.keys.KeyfuncCtx(ctx)(token)
+// strict rejects what a signature does not make good: it is looked at after that, so that only the issuer can make us look.
+func (t *tokens) strict(token *jwt.Token, claims jwt.MapClaims) error {
+	segments := strings.Split(token.Raw, ".")
+	for _, segment := range segments[:2] {
+		data, err := t.parser.DecodeSegment(segment)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if set, ok := key.(jwt.VerificationKeySet); ok {
-			fitting := jwt.VerificationKeySet{}
-			for _, k := range set.Keys {
-				if fits(token.Method, k) {
-					fitting.Keys = append(fitting.Keys, k)
-				}
-			}
-			return fitting, nil
+		if err := noNameTwice(data); err != nil {
+			return err
 		}
-		if !fits(token.Method, key) {
-			return nil, errors.New("the key of the token is of another kind than its algorithm")
-		}
-		return key, nil
 	}
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		if at, ok := claims[name].(float64); ok && (at < 0 || at > latestInstant) {
+			return fmt.Errorf("%s is no instant", name)
+		}
+	}
+	return nil
 }
 
-func fits(method jwt.SigningMethod, key jwt.VerificationKey) bool {
-	switch k := key.(type) {
-	case *rsa.PublicKey:
-		return method == jwt.SigningMethodRS256 && k.N.BitLen() >= minRSABits
-	case *ecdsa.PublicKey:
-		return method == jwt.SigningMethodES256
+// types are the values of typ that say that it is a token for us. A token for something else must not be taken for one.
+var types = []string{"jwt", "at+jwt"}
+
+// understood rejects headers that change what a token means.
+func understood(header map[string]any) error {
+	if typ, there := header["typ"]; there {
+		text, _ := typ.(string)
+		text = strings.TrimPrefix(strings.ToLower(text), "application/")
+		if text != types[0] && text != types[1] {
+			return errors.New("the token is of another type")
+		}
 	}
-	return false
+	for _, name := range []string{"crit", "b64", "zip", "enc"} {
+		if _, there := header[name]; there {
+			return fmt.Errorf("the token has %s, which is not known here", name)
+		}
+	}
+	return nil
 }
 
 // tokenError tells the caller what to mend. Whether the signature or the algorithm was wrong is not told apart.
