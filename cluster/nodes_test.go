@@ -4,13 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-	"github.com/asynkron/protoactor-go/remote"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 )
 
 const (
@@ -201,30 +195,4 @@ func TestTwoNodes(t *testing.T) {
 	r = <-lost
 	require.Contains(t, r.Errors[0], "outcome unknown")
 	require.Less(t, r.Slowest, patient, "a request to a node that was killed ends when its connection does")
-}
-
-// TestStrangersMessages sends the port of a node what it cannot handle: only that connection ends.
-func TestStrangersMessages(t *testing.T) {
-	t.Parallel()
-	etcd := spawn(t, "etcd", setup{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
-	n := spawn(t, "node", setup{Etcd: etcd.hello.Addr})
-	conn, err := grpc.NewClient(n.hello.Addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, conn.Close()) }()
-	client := remote.NewRemotingClient(conn)
-
-	_, err = client.ListProcesses(t.Context(), &remote.ListProcessesRequest{})
-	require.Equal(t, codes.Internal, status.Code(err))
-
-	stream, err := client.Receive(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, stream.Send(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_MessageBatch{
-		MessageBatch: &remote.MessageBatch{
-			TypeNames: []string{"no.such.Message"}, Targets: []*actor.PID{{Id: "placement-0"}},
-			Envelopes: []*remote.MessageEnvelope{{MessageData: []byte{1}}},
-		},
-	}}))
-	_, err = stream.Recv()
-	require.Equal(t, codes.Internal, status.Code(err))
-	require.Empty(t, n.state().Ready)
 }
