@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -130,6 +131,8 @@ func requestID(c lock.Command) string {
 		return string(c.CommandID)
 	case *lock.OpenWithTempKey:
 		return string(c.CommandID)
+	case *lock.OpenWithPIN:
+		return string(c.CommandID)
 	case *lock.CreateLock, *lock.SetOwner, *lock.SetOrganization, *lock.AddKey, *lock.RemoveKey, *lock.AddResident, *lock.RemoveResident,
 		*lock.RotateDeviceSecret, *lock.CreateTempKey, *lock.UpdateTempKey, *lock.DeleteTempKey:
 		return uuid.NewString()
@@ -158,6 +161,9 @@ func (l *Locks) find(ctx context.Context, kind, key, reason, message string) (lo
 		return 0, fmt.Errorf("actors: look up a %s: %w", kind, err)
 	}
 	if stream == "" {
+		return 0, &lock.Error{Kind: lock.NotFound, Reason: reason, Message: message}
+	}
+	if !strings.HasPrefix(stream, Kind+"/") { // a collective key
 		return 0, &lock.Error{Kind: lock.NotFound, Reason: reason, Message: message}
 	}
 	id, err := lockOf(stream)

@@ -40,13 +40,16 @@ func putCommand(x *pb.Request, c lock.Command) error {
 		x.Command = &pb.Request_CreateTempKey{CreateTempKey: &pb.CreateTempKey{
 			By: callerToPB(c.By), Uuid: string(c.UUID), AccessMode: string(c.AccessMode), AllowedUserIds: texts(c.AllowedUserIDs),
 			ValidFrom: timeToPB(c.ValidFrom), ValidUntil: timeToPB(c.ValidUntil), MaxUses: c.MaxUses, Description: c.Description,
+			Door: doorToPB(c.Door), GrantBy: timeToPB(c.GrantBy),
 		}}
 	case *lock.UpdateTempKey:
 		x.Command = &pb.Request_UpdateTempKey{UpdateTempKey: &pb.UpdateTempKey{
 			By: callerToPB(c.By), TempKeyId: string(c.TempKeyID), Changes: changesToPB(c.Changes),
 		}}
 	case *lock.DeleteTempKey:
-		x.Command = &pb.Request_DeleteTempKey{DeleteTempKey: &pb.DeleteTempKey{By: callerToPB(c.By), TempKeyId: string(c.TempKeyID)}}
+		x.Command = &pb.Request_DeleteTempKey{DeleteTempKey: &pb.DeleteTempKey{
+			By: callerToPB(c.By), TempKeyId: string(c.TempKeyID), Door: c.Door,
+		}}
 	case *lock.OpenLock:
 		x.Command = &pb.Request_OpenLock{OpenLock: &pb.OpenLock{
 			By: callerToPB(c.By), RequestId: string(c.RequestID), CommandId: string(c.CommandID), Reason: c.Reason,
@@ -55,6 +58,11 @@ func putCommand(x *pb.Request, c lock.Command) error {
 	case *lock.OpenWithTempKey:
 		x.Command = &pb.Request_OpenWithTempKey{OpenWithTempKey: &pb.OpenWithTempKey{
 			By: callerToPB(c.By), TempKeyId: string(c.TempKeyID), RequestId: string(c.RequestID), CommandId: string(c.CommandID),
+			Lifetime: durationpb.New(c.Lifetime), Hold: durationpb.New(c.Hold),
+		}}
+	case *lock.OpenWithPIN:
+		x.Command = &pb.Request_OpenWithPin{OpenWithPin: &pb.OpenWithPIN{
+			Hash: c.Hash, RequestId: string(c.RequestID), CommandId: string(c.CommandID),
 			Lifetime: durationpb.New(c.Lifetime), Hold: durationpb.New(c.Hold),
 		}}
 	case *lock.GetLock:
@@ -124,7 +132,7 @@ func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 		return &lock.CreateTempKey{
 			By: callerOf(m.GetBy()), UUID: lock.TempKeyID(m.GetUuid()), AccessMode: lock.AccessMode(m.GetAccessMode()),
 			AllowedUserIDs: words[lock.UserID](m.GetAllowedUserIds()), ValidFrom: timeOf(m.GetValidFrom()), ValidUntil: timeOf(m.GetValidUntil()),
-			MaxUses: m.MaxUses, Description: m.GetDescription(),
+			MaxUses: m.MaxUses, Description: m.GetDescription(), Door: doorOf(m.GetDoor()), GrantBy: timeOf(m.GetGrantBy()),
 		}, nil
 	case *pb.Request_UpdateTempKey:
 		m := c.UpdateTempKey
@@ -132,7 +140,8 @@ func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 			By: callerOf(m.GetBy()), TempKeyID: lock.TempKeyID(m.GetTempKeyId()), Changes: changesOf(m.GetChanges()),
 		}, nil
 	case *pb.Request_DeleteTempKey:
-		return &lock.DeleteTempKey{By: callerOf(c.DeleteTempKey.GetBy()), TempKeyID: lock.TempKeyID(c.DeleteTempKey.GetTempKeyId())}, nil
+		m := c.DeleteTempKey
+		return &lock.DeleteTempKey{By: callerOf(m.GetBy()), TempKeyID: lock.TempKeyID(m.GetTempKeyId()), Door: m.GetDoor()}, nil
 	case *pb.Request_OpenLock:
 		m := c.OpenLock
 		return &lock.OpenLock{
@@ -144,6 +153,12 @@ func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 		return &lock.OpenWithTempKey{
 			By: callerOf(m.GetBy()), TempKeyID: lock.TempKeyID(m.GetTempKeyId()), RequestID: lock.RequestID(m.GetRequestId()),
 			CommandID: lock.CommandID(m.GetCommandId()), Lifetime: m.GetLifetime().AsDuration(), Hold: m.GetHold().AsDuration(),
+		}, nil
+	case *pb.Request_OpenWithPin:
+		m := c.OpenWithPin
+		return &lock.OpenWithPIN{
+			Hash: m.GetHash(), RequestID: lock.RequestID(m.GetRequestId()), CommandID: lock.CommandID(m.GetCommandId()),
+			Lifetime: m.GetLifetime().AsDuration(), Hold: m.GetHold().AsDuration(),
 		}, nil
 	case *pb.Request_GetLock:
 		return &lock.GetLock{By: callerOf(c.GetLock.GetBy())}, nil

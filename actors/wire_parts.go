@@ -83,6 +83,20 @@ func deviceEventOf(x *pb.DeviceEvent) lock.DeviceEvent {
 	return lock.DeviceEvent{Seq: x.GetSeq(), Type: x.GetType(), Value: x.GetValue(), Mono: x.GetMono()}
 }
 
+func doorToPB(d *lock.Door) *pb.Door {
+	if d == nil {
+		return nil
+	}
+	return &pb.Door{Key: string(d.Key), Number: d.Number, Link: d.Link, Pin: d.PIN}
+}
+
+func doorOf(x *pb.Door) *lock.Door {
+	if x == nil {
+		return nil
+	}
+	return &lock.Door{Key: lock.TempKeyID(x.GetKey()), Number: x.GetNumber(), Link: x.GetLink(), PIN: x.GetPin()}
+}
+
 func changesToPB(c lock.Changes) *pb.Changes {
 	x := new(pb.Changes)
 	if c.ValidFrom != nil {

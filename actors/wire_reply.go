@@ -3,6 +3,8 @@ package actors
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	pb "github.com/latchkey/latchkey/actors/actorspb"
 	"github.com/latchkey/latchkey/lock"
 )
@@ -40,6 +42,8 @@ func putReply(x *pb.Response, r lock.Reply) error {
 			m.Open = open
 			return err
 		}
+	case *lock.PINRefused:
+		x.Answer = &pb.Response_PinRefused{PinRefused: &pb.PINRefused{Version: r.Version, LockedFor: durationpb.New(r.LockedFor)}}
 	case *lock.Greeting:
 		x.Answer = &pb.Response_Greeting{Greeting: &pb.Greeting{Epoch: r.Epoch, AckSeq: r.AckSeq, Resolve: texts(r.Resolve)}}
 	default:
@@ -79,6 +83,8 @@ func replyOf(x *pb.Response) (lock.Reply, error) {
 		open, err := openOf(m.GetOpen())
 		info.Open = open
 		return info, err
+	case *pb.Response_PinRefused:
+		return &lock.PINRefused{Version: a.PinRefused.GetVersion(), LockedFor: a.PinRefused.GetLockedFor().AsDuration()}, nil
 	case *pb.Response_Greeting:
 		m := a.Greeting
 		return &lock.Greeting{Epoch: m.GetEpoch(), AckSeq: m.GetAckSeq(), Resolve: words[lock.CommandID](m.GetResolve())}, nil
@@ -139,7 +145,7 @@ func viewToPB(v lock.TempKeyView) *pb.TempKeyView {
 	return &pb.TempKeyView{Status: string(v.Status), Key: &pb.TempKey{
 		Uuid: string(v.UUID), AccessMode: string(v.AccessMode), AllowedUserIds: texts(v.AllowedUserIDs),
 		ValidFrom: timeToPB(v.ValidFrom), ValidUntil: timeToPB(v.ValidUntil), MaxUses: v.MaxUses, UsedCount: v.UsedCount,
-		Description: v.Description, CreatedBy: v.CreatedBy, CreatedAt: timeToPB(v.CreatedAt),
+		Description: v.Description, CreatedBy: v.CreatedBy, CreatedAt: timeToPB(v.CreatedAt), Door: doorToPB(v.Door),
 	}}
 }
 
@@ -151,6 +157,6 @@ func viewOf(x *pb.TempKeyView) lock.TempKeyView {
 	return lock.TempKeyView{Status: lock.Status(x.GetStatus()), TempKey: lock.TempKey{
 		UUID: lock.TempKeyID(k.GetUuid()), AccessMode: lock.AccessMode(k.GetAccessMode()), AllowedUserIDs: words[lock.UserID](k.GetAllowedUserIds()),
 		ValidFrom: timeOf(k.GetValidFrom()), ValidUntil: timeOf(k.GetValidUntil()), MaxUses: k.MaxUses, UsedCount: k.GetUsedCount(),
-		Description: k.GetDescription(), CreatedBy: k.GetCreatedBy(), CreatedAt: timeOf(k.GetCreatedAt()),
+		Description: k.GetDescription(), CreatedBy: k.GetCreatedBy(), CreatedAt: timeOf(k.GetCreatedAt()), Door: doorOf(k.GetDoor()),
 	}}
 }

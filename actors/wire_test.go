@@ -29,9 +29,11 @@ var (
 		new(lock.UpdateTempKey), new(lock.DeleteTempKey), new(lock.OpenLock), new(lock.OpenWithTempKey), new(lock.GetLock),
 		new(lock.GetTempKey), new(lock.ListTempKeys), new(lock.AuthenticateDevice), new(lock.ConnectDevice), new(lock.KeepDevice),
 		new(lock.DisconnectDevice), new(lock.AnswerOpen), new(lock.AnswerStatus), new(lock.ReportEvents), new(lock.Tick),
+		new(lock.OpenWithPIN),
 	)
 	replies = byName(
 		new(lock.Done), new(lock.OpenResult), new(lock.Info), new(lock.TempKeyList), new(lock.TempKeyInfo), new(lock.Greeting),
+		new(lock.PINRefused),
 	)
 )
 

@@ -56,6 +56,7 @@ type Request struct {
 	//	*Request_AnswerStatus
 	//	*Request_ReportEvents
 	//	*Request_Tick
+	//	*Request_OpenWithPin
 	Command       isRequest_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -328,6 +329,15 @@ func (x *Request) GetTick() *Tick {
 	return nil
 }
 
+func (x *Request) GetOpenWithPin() *OpenWithPIN {
+	if x != nil {
+		if x, ok := x.Command.(*Request_OpenWithPin); ok {
+			return x.OpenWithPin
+		}
+	}
+	return nil
+}
+
 type isRequest_Command interface {
 	isRequest_Command()
 }
@@ -428,6 +438,10 @@ type Request_Tick struct {
 	Tick *Tick `protobuf:"bytes,33,opt,name=tick,proto3,oneof"`
 }
 
+type Request_OpenWithPin struct {
+	OpenWithPin *OpenWithPIN `protobuf:"bytes,34,opt,name=open_with_pin,json=openWithPin,proto3,oneof"`
+}
+
 func (*Request_CreateLock) isRequest_Command() {}
 
 func (*Request_SetOwner) isRequest_Command() {}
@@ -475,6 +489,8 @@ func (*Request_AnswerStatus) isRequest_Command() {}
 func (*Request_ReportEvents) isRequest_Command() {}
 
 func (*Request_Tick) isRequest_Command() {}
+
+func (*Request_OpenWithPin) isRequest_Command() {}
 
 // Effect is what a lock's grain wants done to a session of its device on another node. Its origin numbers what it sends, so
 // that an effect that comes twice, or after a later one, is known: it must not be carried out, and above all no proof be drawn
@@ -853,6 +869,7 @@ type Response struct {
 	//	*Response_TempKeyList
 	//	*Response_TempKeyInfo
 	//	*Response_Greeting
+	//	*Response_PinRefused
 	Answer        isResponse_Answer `protobuf_oneof:"answer"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -958,6 +975,15 @@ func (x *Response) GetGreeting() *Greeting {
 	return nil
 }
 
+func (x *Response) GetPinRefused() *PINRefused {
+	if x != nil {
+		if x, ok := x.Answer.(*Response_PinRefused); ok {
+			return x.PinRefused
+		}
+	}
+	return nil
+}
+
 type isResponse_Answer interface {
 	isResponse_Answer()
 }
@@ -990,6 +1016,10 @@ type Response_Greeting struct {
 	Greeting *Greeting `protobuf:"bytes,15,opt,name=greeting,proto3,oneof"`
 }
 
+type Response_PinRefused struct {
+	PinRefused *PINRefused `protobuf:"bytes,16,opt,name=pin_refused,json=pinRefused,proto3,oneof"`
+}
+
 func (*Response_Error) isResponse_Answer() {}
 
 func (*Response_Done) isResponse_Answer() {}
@@ -1003,6 +1033,8 @@ func (*Response_TempKeyList) isResponse_Answer() {}
 func (*Response_TempKeyInfo) isResponse_Answer() {}
 
 func (*Response_Greeting) isResponse_Answer() {}
+
+func (*Response_PinRefused) isResponse_Answer() {}
 
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1545,6 +1577,7 @@ type TempKey struct {
 	Description    string                 `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`
 	CreatedBy      string                 `protobuf:"bytes,9,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
 	CreatedAt      *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	Door           *Door                  `protobuf:"bytes,11,opt,name=door,proto3" json:"door,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1645,6 +1678,13 @@ func (x *TempKey) GetCreatedBy() string {
 func (x *TempKey) GetCreatedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *TempKey) GetDoor() *Door {
+	if x != nil {
+		return x.Door
 	}
 	return nil
 }
@@ -2199,6 +2239,8 @@ type CreateTempKey struct {
 	ValidUntil     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
 	MaxUses        *int64                 `protobuf:"varint,7,opt,name=max_uses,json=maxUses,proto3,oneof" json:"max_uses,omitempty"`
 	Description    string                 `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`
+	Door           *Door                  `protobuf:"bytes,9,opt,name=door,proto3" json:"door,omitempty"`
+	GrantBy        *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=grant_by,json=grantBy,proto3" json:"grant_by,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2287,6 +2329,20 @@ func (x *CreateTempKey) GetDescription() string {
 		return x.Description
 	}
 	return ""
+}
+
+func (x *CreateTempKey) GetDoor() *Door {
+	if x != nil {
+		return x.Door
+	}
+	return nil
+}
+
+func (x *CreateTempKey) GetGrantBy() *timestamppb.Timestamp {
+	if x != nil {
+		return x.GrantBy
+	}
+	return nil
 }
 
 type UpdateTempKey struct {
@@ -2517,6 +2573,7 @@ type DeleteTempKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
 	TempKeyId     string                 `protobuf:"bytes,2,opt,name=temp_key_id,json=tempKeyId,proto3" json:"temp_key_id,omitempty"`
+	Door          bool                   `protobuf:"varint,3,opt,name=door,proto3" json:"door,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2563,6 +2620,13 @@ func (x *DeleteTempKey) GetTempKeyId() string {
 		return x.TempKeyId
 	}
 	return ""
+}
+
+func (x *DeleteTempKey) GetDoor() bool {
+	if x != nil {
+		return x.Door
+	}
+	return false
 }
 
 type OpenLock struct {
@@ -2725,6 +2789,202 @@ func (x *OpenWithTempKey) GetHold() *durationpb.Duration {
 	return nil
 }
 
+type OpenWithPIN struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hash          []byte                 `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	RequestId     string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	CommandId     string                 `protobuf:"bytes,3,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Lifetime      *durationpb.Duration   `protobuf:"bytes,4,opt,name=lifetime,proto3" json:"lifetime,omitempty"`
+	Hold          *durationpb.Duration   `protobuf:"bytes,5,opt,name=hold,proto3" json:"hold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenWithPIN) Reset() {
+	*x = OpenWithPIN{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenWithPIN) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenWithPIN) ProtoMessage() {}
+
+func (x *OpenWithPIN) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenWithPIN.ProtoReflect.Descriptor instead.
+func (*OpenWithPIN) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *OpenWithPIN) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *OpenWithPIN) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *OpenWithPIN) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *OpenWithPIN) GetLifetime() *durationpb.Duration {
+	if x != nil {
+		return x.Lifetime
+	}
+	return nil
+}
+
+func (x *OpenWithPIN) GetHold() *durationpb.Duration {
+	if x != nil {
+		return x.Hold
+	}
+	return nil
+}
+
+type Door struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Number        int64                  `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	Link          bool                   `protobuf:"varint,3,opt,name=link,proto3" json:"link,omitempty"`
+	Pin           []byte                 `protobuf:"bytes,4,opt,name=pin,proto3" json:"pin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Door) Reset() {
+	*x = Door{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Door) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Door) ProtoMessage() {}
+
+func (x *Door) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Door.ProtoReflect.Descriptor instead.
+func (*Door) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Door) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Door) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Door) GetLink() bool {
+	if x != nil {
+		return x.Link
+	}
+	return false
+}
+
+func (x *Door) GetPin() []byte {
+	if x != nil {
+		return x.Pin
+	}
+	return nil
+}
+
+type PINRefused struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	LockedFor     *durationpb.Duration   `protobuf:"bytes,2,opt,name=locked_for,json=lockedFor,proto3" json:"locked_for,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PINRefused) Reset() {
+	*x = PINRefused{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PINRefused) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PINRefused) ProtoMessage() {}
+
+func (x *PINRefused) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PINRefused.ProtoReflect.Descriptor instead.
+func (*PINRefused) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *PINRefused) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PINRefused) GetLockedFor() *durationpb.Duration {
+	if x != nil {
+		return x.LockedFor
+	}
+	return nil
+}
+
 type GetLock struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
@@ -2734,7 +2994,7 @@ type GetLock struct {
 
 func (x *GetLock) Reset() {
 	*x = GetLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2746,7 +3006,7 @@ func (x *GetLock) String() string {
 func (*GetLock) ProtoMessage() {}
 
 func (x *GetLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2759,7 +3019,7 @@ func (x *GetLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLock.ProtoReflect.Descriptor instead.
 func (*GetLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{33}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetLock) GetBy() *Caller {
@@ -2779,7 +3039,7 @@ type GetTempKey struct {
 
 func (x *GetTempKey) Reset() {
 	*x = GetTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2791,7 +3051,7 @@ func (x *GetTempKey) String() string {
 func (*GetTempKey) ProtoMessage() {}
 
 func (x *GetTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2804,7 +3064,7 @@ func (x *GetTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTempKey.ProtoReflect.Descriptor instead.
 func (*GetTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{34}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetTempKey) GetTempKeyId() string {
@@ -2830,7 +3090,7 @@ type ListTempKeys struct {
 
 func (x *ListTempKeys) Reset() {
 	*x = ListTempKeys{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2842,7 +3102,7 @@ func (x *ListTempKeys) String() string {
 func (*ListTempKeys) ProtoMessage() {}
 
 func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2855,7 +3115,7 @@ func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTempKeys.ProtoReflect.Descriptor instead.
 func (*ListTempKeys) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{35}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListTempKeys) GetBy() *Caller {
@@ -2875,7 +3135,7 @@ type AuthenticateDevice struct {
 
 func (x *AuthenticateDevice) Reset() {
 	*x = AuthenticateDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2887,7 +3147,7 @@ func (x *AuthenticateDevice) String() string {
 func (*AuthenticateDevice) ProtoMessage() {}
 
 func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2900,7 +3160,7 @@ func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateDevice.ProtoReflect.Descriptor instead.
 func (*AuthenticateDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{36}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *AuthenticateDevice) GetUuid() string {
@@ -2926,7 +3186,7 @@ type ConnectDevice struct {
 
 func (x *ConnectDevice) Reset() {
 	*x = ConnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2938,7 +3198,7 @@ func (x *ConnectDevice) String() string {
 func (*ConnectDevice) ProtoMessage() {}
 
 func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2951,7 +3211,7 @@ func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectDevice.ProtoReflect.Descriptor instead.
 func (*ConnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{37}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ConnectDevice) GetDevice() *Device {
@@ -2970,7 +3230,7 @@ type KeepDevice struct {
 
 func (x *KeepDevice) Reset() {
 	*x = KeepDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2982,7 +3242,7 @@ func (x *KeepDevice) String() string {
 func (*KeepDevice) ProtoMessage() {}
 
 func (x *KeepDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2995,7 +3255,7 @@ func (x *KeepDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepDevice.ProtoReflect.Descriptor instead.
 func (*KeepDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{38}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *KeepDevice) GetDevice() *Device {
@@ -3014,7 +3274,7 @@ type DisconnectDevice struct {
 
 func (x *DisconnectDevice) Reset() {
 	*x = DisconnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3026,7 +3286,7 @@ func (x *DisconnectDevice) String() string {
 func (*DisconnectDevice) ProtoMessage() {}
 
 func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3039,7 +3299,7 @@ func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectDevice.ProtoReflect.Descriptor instead.
 func (*DisconnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{39}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *DisconnectDevice) GetSession() *Session {
@@ -3064,7 +3324,7 @@ type AnswerOpen struct {
 
 func (x *AnswerOpen) Reset() {
 	*x = AnswerOpen{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3076,7 +3336,7 @@ func (x *AnswerOpen) String() string {
 func (*AnswerOpen) ProtoMessage() {}
 
 func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3089,7 +3349,7 @@ func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerOpen.ProtoReflect.Descriptor instead.
 func (*AnswerOpen) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AnswerOpen) GetSession() *Session {
@@ -3151,7 +3411,7 @@ type AnswerStatus struct {
 
 func (x *AnswerStatus) Reset() {
 	*x = AnswerStatus{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3163,7 +3423,7 @@ func (x *AnswerStatus) String() string {
 func (*AnswerStatus) ProtoMessage() {}
 
 func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3176,7 +3436,7 @@ func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerStatus.ProtoReflect.Descriptor instead.
 func (*AnswerStatus) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AnswerStatus) GetSession() *Session {
@@ -3204,7 +3464,7 @@ type ReportEvents struct {
 
 func (x *ReportEvents) Reset() {
 	*x = ReportEvents{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3216,7 +3476,7 @@ func (x *ReportEvents) String() string {
 func (*ReportEvents) ProtoMessage() {}
 
 func (x *ReportEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3229,7 +3489,7 @@ func (x *ReportEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportEvents.ProtoReflect.Descriptor instead.
 func (*ReportEvents) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ReportEvents) GetSession() *Session {
@@ -3265,7 +3525,7 @@ type DeviceEvent struct {
 
 func (x *DeviceEvent) Reset() {
 	*x = DeviceEvent{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3277,7 +3537,7 @@ func (x *DeviceEvent) String() string {
 func (*DeviceEvent) ProtoMessage() {}
 
 func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3290,7 +3550,7 @@ func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceEvent.ProtoReflect.Descriptor instead.
 func (*DeviceEvent) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DeviceEvent) GetSeq() uint64 {
@@ -3329,7 +3589,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3341,7 +3601,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3354,7 +3614,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{47}
 }
 
 type Done struct {
@@ -3367,7 +3627,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3379,7 +3639,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3392,7 +3652,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Done) GetVersion() uint64 {
@@ -3430,7 +3690,7 @@ type OpenResult struct {
 
 func (x *OpenResult) Reset() {
 	*x = OpenResult{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3442,7 +3702,7 @@ func (x *OpenResult) String() string {
 func (*OpenResult) ProtoMessage() {}
 
 func (x *OpenResult) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3455,7 +3715,7 @@ func (x *OpenResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResult.ProtoReflect.Descriptor instead.
 func (*OpenResult) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{46}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *OpenResult) GetVersion() uint64 {
@@ -3572,7 +3832,7 @@ type Info struct {
 
 func (x *Info) Reset() {
 	*x = Info{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3584,7 +3844,7 @@ func (x *Info) String() string {
 func (*Info) ProtoMessage() {}
 
 func (x *Info) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3597,7 +3857,7 @@ func (x *Info) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Info.ProtoReflect.Descriptor instead.
 func (*Info) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{47}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Info) GetId() int64 {
@@ -3716,7 +3976,7 @@ type TempKeyList struct {
 
 func (x *TempKeyList) Reset() {
 	*x = TempKeyList{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3728,7 +3988,7 @@ func (x *TempKeyList) String() string {
 func (*TempKeyList) ProtoMessage() {}
 
 func (x *TempKeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3741,7 +4001,7 @@ func (x *TempKeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyList.ProtoReflect.Descriptor instead.
 func (*TempKeyList) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{48}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *TempKeyList) GetId() int64 {
@@ -3781,7 +4041,7 @@ type TempKeyInfo struct {
 
 func (x *TempKeyInfo) Reset() {
 	*x = TempKeyInfo{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3793,7 +4053,7 @@ func (x *TempKeyInfo) String() string {
 func (*TempKeyInfo) ProtoMessage() {}
 
 func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3806,7 +4066,7 @@ func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyInfo.ProtoReflect.Descriptor instead.
 func (*TempKeyInfo) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{49}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *TempKeyInfo) GetId() int64 {
@@ -3876,7 +4136,7 @@ type Greeting struct {
 
 func (x *Greeting) Reset() {
 	*x = Greeting{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3888,7 +4148,7 @@ func (x *Greeting) String() string {
 func (*Greeting) ProtoMessage() {}
 
 func (x *Greeting) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3901,7 +4161,7 @@ func (x *Greeting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greeting.ProtoReflect.Descriptor instead.
 func (*Greeting) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{50}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Greeting) GetEpoch() uint64 {
@@ -3929,7 +4189,7 @@ var File_actors_actorspb_actors_proto protoreflect.FileDescriptor
 
 const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\n" +
-	"\x1cactors/actorspb/actors.proto\x12\x12latchkey.actors.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x0e\n" +
+	"\x1cactors/actorspb/actors.proto\x12\x12latchkey.actors.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x0e\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fremaining_ms\x18\x02 \x01(\x03R\vremainingMs\x12A\n" +
@@ -3962,7 +4222,8 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"answerOpen\x12G\n" +
 	"\ranswer_status\x18\x1f \x01(\v2 .latchkey.actors.v1.AnswerStatusH\x00R\fanswerStatus\x12G\n" +
 	"\rreport_events\x18  \x01(\v2 .latchkey.actors.v1.ReportEventsH\x00R\freportEvents\x12.\n" +
-	"\x04tick\x18! \x01(\v2\x18.latchkey.actors.v1.TickH\x00R\x04tickB\t\n" +
+	"\x04tick\x18! \x01(\v2\x18.latchkey.actors.v1.TickH\x00R\x04tick\x12E\n" +
+	"\ropen_with_pin\x18\" \x01(\v2\x1f.latchkey.actors.v1.OpenWithPINH\x00R\vopenWithPinB\t\n" +
 	"\acommand\"\x98\x03\n" +
 	"\x06Effect\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x16\n" +
@@ -3991,7 +4252,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x17\n" +
 	"\aack_seq\x18\x02 \x01(\x04R\x06ackSeq\"$\n" +
 	"\fCloseSession\x12\x14\n" +
-	"\x05cause\x18\x01 \x01(\rR\x05cause\"\xb4\x03\n" +
+	"\x05cause\x18\x01 \x01(\rR\x05cause\"\xf7\x03\n" +
 	"\bResponse\x121\n" +
 	"\x05error\x18\x01 \x01(\v2\x19.latchkey.actors.v1.ErrorH\x00R\x05error\x12.\n" +
 	"\x04done\x18\n" +
@@ -4001,7 +4262,9 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x04info\x18\f \x01(\v2\x18.latchkey.actors.v1.InfoH\x00R\x04info\x12E\n" +
 	"\rtemp_key_list\x18\r \x01(\v2\x1f.latchkey.actors.v1.TempKeyListH\x00R\vtempKeyList\x12E\n" +
 	"\rtemp_key_info\x18\x0e \x01(\v2\x1f.latchkey.actors.v1.TempKeyInfoH\x00R\vtempKeyInfo\x12:\n" +
-	"\bgreeting\x18\x0f \x01(\v2\x1c.latchkey.actors.v1.GreetingH\x00R\bgreetingB\b\n" +
+	"\bgreeting\x18\x0f \x01(\v2\x1c.latchkey.actors.v1.GreetingH\x00R\bgreeting\x12A\n" +
+	"\vpin_refused\x18\x10 \x01(\v2\x1e.latchkey.actors.v1.PINRefusedH\x00R\n" +
+	"pinRefusedB\b\n" +
 	"\x06answer\"c\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x16\n" +
@@ -4042,7 +4305,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\ajournal\x18\x06 \x01(\bR\ajournal\x128\n" +
 	"\breported\x18\a \x01(\v2\x1c.latchkey.actors.v1.ReportedR\breported\x12\x17\n" +
 	"\x04mono\x18\b \x01(\x03H\x00R\x04mono\x88\x01\x01B\a\n" +
-	"\x05_mono\"\xa8\x03\n" +
+	"\x05_mono\"\xd6\x03\n" +
 	"\aTempKey\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x1f\n" +
 	"\vaccess_mode\x18\x02 \x01(\tR\n" +
@@ -4060,7 +4323,8 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"created_by\x18\t \x01(\tR\tcreatedBy\x129\n" +
 	"\n" +
 	"created_at\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAtB\v\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12,\n" +
+	"\x04door\x18\v \x01(\v2\x18.latchkey.actors.v1.DoorR\x04doorB\v\n" +
 	"\t_max_uses\"T\n" +
 	"\vTempKeyView\x12-\n" +
 	"\x03key\x18\x01 \x01(\v2\x1b.latchkey.actors.v1.TempKeyR\x03key\x12\x16\n" +
@@ -4100,7 +4364,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x12RotateDeviceSecret\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12/\n" +
-	"\x05grace\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05grace\"\xe1\x02\n" +
+	"\x05grace\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05grace\"\xc6\x03\n" +
 	"\rCreateTempKey\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12\x1f\n" +
@@ -4112,7 +4376,10 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\vvalid_until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"validUntil\x12\x1e\n" +
 	"\bmax_uses\x18\a \x01(\x03H\x00R\amaxUses\x88\x01\x01\x12 \n" +
-	"\vdescription\x18\b \x01(\tR\vdescriptionB\v\n" +
+	"\vdescription\x18\b \x01(\tR\vdescription\x12,\n" +
+	"\x04door\x18\t \x01(\v2\x18.latchkey.actors.v1.DoorR\x04door\x125\n" +
+	"\bgrant_by\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\agrantByB\v\n" +
 	"\t_max_uses\"\x92\x01\n" +
 	"\rUpdateTempKey\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x1e\n" +
@@ -4132,10 +4399,11 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x05limit\x18\x01 \x01(\x03H\x00R\x05limit\x88\x01\x01B\b\n" +
 	"\x06_limit\"\x1b\n" +
 	"\aUserIDs\x12\x10\n" +
-	"\x03ids\x18\x01 \x03(\tR\x03ids\"[\n" +
+	"\x03ids\x18\x01 \x03(\tR\x03ids\"o\n" +
 	"\rDeleteTempKey\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x1e\n" +
-	"\vtemp_key_id\x18\x02 \x01(\tR\ttempKeyId\"\xc3\x01\n" +
+	"\vtemp_key_id\x18\x02 \x01(\tR\ttempKeyId\x12\x12\n" +
+	"\x04door\x18\x03 \x01(\bR\x04door\"\xc3\x01\n" +
 	"\bOpenLock\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x1d\n" +
 	"\n" +
@@ -4152,7 +4420,25 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\n" +
 	"command_id\x18\x04 \x01(\tR\tcommandId\x125\n" +
 	"\blifetime\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\blifetime\x12-\n" +
-	"\x04hold\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04hold\"5\n" +
+	"\x04hold\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04hold\"\xc5\x01\n" +
+	"\vOpenWithPIN\x12\x12\n" +
+	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x03 \x01(\tR\tcommandId\x125\n" +
+	"\blifetime\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\blifetime\x12-\n" +
+	"\x04hold\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04hold\"V\n" +
+	"\x04Door\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x12\n" +
+	"\x04link\x18\x03 \x01(\bR\x04link\x12\x10\n" +
+	"\x03pin\x18\x04 \x01(\fR\x03pin\"`\n" +
+	"\n" +
+	"PINRefused\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x128\n" +
+	"\n" +
+	"locked_for\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\tlockedFor\"5\n" +
 	"\aGetLock\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\"K\n" +
 	"\n" +
@@ -4270,7 +4556,7 @@ func file_actors_actorspb_actors_proto_rawDescGZIP() []byte {
 	return file_actors_actorspb_actors_proto_rawDescData
 }
 
-var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_actors_actorspb_actors_proto_goTypes = []any{
 	(*Request)(nil),               // 0: latchkey.actors.v1.Request
 	(*Effect)(nil),                // 1: latchkey.actors.v1.Effect
@@ -4305,126 +4591,137 @@ var file_actors_actorspb_actors_proto_goTypes = []any{
 	(*DeleteTempKey)(nil),         // 30: latchkey.actors.v1.DeleteTempKey
 	(*OpenLock)(nil),              // 31: latchkey.actors.v1.OpenLock
 	(*OpenWithTempKey)(nil),       // 32: latchkey.actors.v1.OpenWithTempKey
-	(*GetLock)(nil),               // 33: latchkey.actors.v1.GetLock
-	(*GetTempKey)(nil),            // 34: latchkey.actors.v1.GetTempKey
-	(*ListTempKeys)(nil),          // 35: latchkey.actors.v1.ListTempKeys
-	(*AuthenticateDevice)(nil),    // 36: latchkey.actors.v1.AuthenticateDevice
-	(*ConnectDevice)(nil),         // 37: latchkey.actors.v1.ConnectDevice
-	(*KeepDevice)(nil),            // 38: latchkey.actors.v1.KeepDevice
-	(*DisconnectDevice)(nil),      // 39: latchkey.actors.v1.DisconnectDevice
-	(*AnswerOpen)(nil),            // 40: latchkey.actors.v1.AnswerOpen
-	(*AnswerStatus)(nil),          // 41: latchkey.actors.v1.AnswerStatus
-	(*ReportEvents)(nil),          // 42: latchkey.actors.v1.ReportEvents
-	(*DeviceEvent)(nil),           // 43: latchkey.actors.v1.DeviceEvent
-	(*Tick)(nil),                  // 44: latchkey.actors.v1.Tick
-	(*Done)(nil),                  // 45: latchkey.actors.v1.Done
-	(*OpenResult)(nil),            // 46: latchkey.actors.v1.OpenResult
-	(*Info)(nil),                  // 47: latchkey.actors.v1.Info
-	(*TempKeyList)(nil),           // 48: latchkey.actors.v1.TempKeyList
-	(*TempKeyInfo)(nil),           // 49: latchkey.actors.v1.TempKeyInfo
-	(*Greeting)(nil),              // 50: latchkey.actors.v1.Greeting
-	nil,                           // 51: latchkey.actors.v1.AnswerStatus.StatusesEntry
-	(*timestamppb.Timestamp)(nil), // 52: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 53: google.protobuf.Duration
+	(*OpenWithPIN)(nil),           // 33: latchkey.actors.v1.OpenWithPIN
+	(*Door)(nil),                  // 34: latchkey.actors.v1.Door
+	(*PINRefused)(nil),            // 35: latchkey.actors.v1.PINRefused
+	(*GetLock)(nil),               // 36: latchkey.actors.v1.GetLock
+	(*GetTempKey)(nil),            // 37: latchkey.actors.v1.GetTempKey
+	(*ListTempKeys)(nil),          // 38: latchkey.actors.v1.ListTempKeys
+	(*AuthenticateDevice)(nil),    // 39: latchkey.actors.v1.AuthenticateDevice
+	(*ConnectDevice)(nil),         // 40: latchkey.actors.v1.ConnectDevice
+	(*KeepDevice)(nil),            // 41: latchkey.actors.v1.KeepDevice
+	(*DisconnectDevice)(nil),      // 42: latchkey.actors.v1.DisconnectDevice
+	(*AnswerOpen)(nil),            // 43: latchkey.actors.v1.AnswerOpen
+	(*AnswerStatus)(nil),          // 44: latchkey.actors.v1.AnswerStatus
+	(*ReportEvents)(nil),          // 45: latchkey.actors.v1.ReportEvents
+	(*DeviceEvent)(nil),           // 46: latchkey.actors.v1.DeviceEvent
+	(*Tick)(nil),                  // 47: latchkey.actors.v1.Tick
+	(*Done)(nil),                  // 48: latchkey.actors.v1.Done
+	(*OpenResult)(nil),            // 49: latchkey.actors.v1.OpenResult
+	(*Info)(nil),                  // 50: latchkey.actors.v1.Info
+	(*TempKeyList)(nil),           // 51: latchkey.actors.v1.TempKeyList
+	(*TempKeyInfo)(nil),           // 52: latchkey.actors.v1.TempKeyInfo
+	(*Greeting)(nil),              // 53: latchkey.actors.v1.Greeting
+	nil,                           // 54: latchkey.actors.v1.AnswerStatus.StatusesEntry
+	(*timestamppb.Timestamp)(nil), // 55: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 56: google.protobuf.Duration
 }
 var file_actors_actorspb_actors_proto_depIdxs = []int32{
-	17, // 0: latchkey.actors.v1.Request.create_lock:type_name -> latchkey.actors.v1.CreateLock
-	18, // 1: latchkey.actors.v1.Request.set_owner:type_name -> latchkey.actors.v1.SetOwner
-	19, // 2: latchkey.actors.v1.Request.set_organization:type_name -> latchkey.actors.v1.SetOrganization
-	20, // 3: latchkey.actors.v1.Request.add_key:type_name -> latchkey.actors.v1.AddKey
-	21, // 4: latchkey.actors.v1.Request.remove_key:type_name -> latchkey.actors.v1.RemoveKey
-	22, // 5: latchkey.actors.v1.Request.add_resident:type_name -> latchkey.actors.v1.AddResident
-	23, // 6: latchkey.actors.v1.Request.remove_resident:type_name -> latchkey.actors.v1.RemoveResident
-	24, // 7: latchkey.actors.v1.Request.rotate_device_secret:type_name -> latchkey.actors.v1.RotateDeviceSecret
-	25, // 8: latchkey.actors.v1.Request.create_temp_key:type_name -> latchkey.actors.v1.CreateTempKey
-	26, // 9: latchkey.actors.v1.Request.update_temp_key:type_name -> latchkey.actors.v1.UpdateTempKey
-	30, // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
-	31, // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
-	32, // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
-	33, // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
-	34, // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
-	35, // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
-	36, // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
-	37, // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
-	38, // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
-	39, // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
-	40, // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
-	41, // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
-	42, // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
-	44, // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
-	12, // 24: latchkey.actors.v1.Effect.session:type_name -> latchkey.actors.v1.Session
-	2,  // 25: latchkey.actors.v1.Effect.send_open:type_name -> latchkey.actors.v1.SendOpen
-	3,  // 26: latchkey.actors.v1.Effect.ask_status:type_name -> latchkey.actors.v1.AskStatus
-	4,  // 27: latchkey.actors.v1.Effect.ack_events:type_name -> latchkey.actors.v1.AckEvents
-	5,  // 28: latchkey.actors.v1.Effect.close_session:type_name -> latchkey.actors.v1.CloseSession
-	7,  // 29: latchkey.actors.v1.Response.error:type_name -> latchkey.actors.v1.Error
-	45, // 30: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
-	46, // 31: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
-	47, // 32: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
-	48, // 33: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
-	49, // 34: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
-	50, // 35: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
-	12, // 36: latchkey.actors.v1.Device.session:type_name -> latchkey.actors.v1.Session
-	13, // 37: latchkey.actors.v1.Device.reported:type_name -> latchkey.actors.v1.Reported
-	52, // 38: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
-	52, // 39: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
-	52, // 40: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
-	15, // 41: latchkey.actors.v1.TempKeyView.key:type_name -> latchkey.actors.v1.TempKey
-	9,  // 42: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
-	10, // 43: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
-	9,  // 44: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
-	9,  // 45: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
-	9,  // 46: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
-	10, // 47: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
-	9,  // 48: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
-	9,  // 49: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
-	11, // 50: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
-	9,  // 51: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
-	9,  // 52: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
-	53, // 53: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
-	9,  // 54: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	52, // 55: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
-	52, // 56: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
-	9,  // 57: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	27, // 58: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
-	52, // 59: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
-	52, // 60: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
-	28, // 61: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
-	29, // 62: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
-	9,  // 63: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
-	9,  // 64: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
-	53, // 65: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
-	9,  // 66: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
-	53, // 67: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
-	53, // 68: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
-	9,  // 69: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
-	9,  // 70: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
-	14, // 71: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
-	14, // 72: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
-	12, // 73: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
-	12, // 74: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
-	12, // 75: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
-	51, // 76: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
-	12, // 77: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
-	43, // 78: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
-	8,  // 79: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
-	8,  // 80: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
-	52, // 81: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
-	52, // 82: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
-	10, // 83: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
-	11, // 84: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
-	52, // 85: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
-	52, // 86: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
-	13, // 87: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
-	16, // 88: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
-	16, // 89: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
-	13, // 90: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
-	46, // 91: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
-	92, // [92:92] is the sub-list for method output_type
-	92, // [92:92] is the sub-list for method input_type
-	92, // [92:92] is the sub-list for extension type_name
-	92, // [92:92] is the sub-list for extension extendee
-	0,  // [0:92] is the sub-list for field type_name
+	17,  // 0: latchkey.actors.v1.Request.create_lock:type_name -> latchkey.actors.v1.CreateLock
+	18,  // 1: latchkey.actors.v1.Request.set_owner:type_name -> latchkey.actors.v1.SetOwner
+	19,  // 2: latchkey.actors.v1.Request.set_organization:type_name -> latchkey.actors.v1.SetOrganization
+	20,  // 3: latchkey.actors.v1.Request.add_key:type_name -> latchkey.actors.v1.AddKey
+	21,  // 4: latchkey.actors.v1.Request.remove_key:type_name -> latchkey.actors.v1.RemoveKey
+	22,  // 5: latchkey.actors.v1.Request.add_resident:type_name -> latchkey.actors.v1.AddResident
+	23,  // 6: latchkey.actors.v1.Request.remove_resident:type_name -> latchkey.actors.v1.RemoveResident
+	24,  // 7: latchkey.actors.v1.Request.rotate_device_secret:type_name -> latchkey.actors.v1.RotateDeviceSecret
+	25,  // 8: latchkey.actors.v1.Request.create_temp_key:type_name -> latchkey.actors.v1.CreateTempKey
+	26,  // 9: latchkey.actors.v1.Request.update_temp_key:type_name -> latchkey.actors.v1.UpdateTempKey
+	30,  // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
+	31,  // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
+	32,  // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
+	36,  // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
+	37,  // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
+	38,  // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
+	39,  // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
+	40,  // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
+	41,  // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
+	42,  // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
+	43,  // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
+	44,  // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
+	45,  // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
+	47,  // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
+	33,  // 24: latchkey.actors.v1.Request.open_with_pin:type_name -> latchkey.actors.v1.OpenWithPIN
+	12,  // 25: latchkey.actors.v1.Effect.session:type_name -> latchkey.actors.v1.Session
+	2,   // 26: latchkey.actors.v1.Effect.send_open:type_name -> latchkey.actors.v1.SendOpen
+	3,   // 27: latchkey.actors.v1.Effect.ask_status:type_name -> latchkey.actors.v1.AskStatus
+	4,   // 28: latchkey.actors.v1.Effect.ack_events:type_name -> latchkey.actors.v1.AckEvents
+	5,   // 29: latchkey.actors.v1.Effect.close_session:type_name -> latchkey.actors.v1.CloseSession
+	7,   // 30: latchkey.actors.v1.Response.error:type_name -> latchkey.actors.v1.Error
+	48,  // 31: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
+	49,  // 32: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
+	50,  // 33: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
+	51,  // 34: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
+	52,  // 35: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
+	53,  // 36: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
+	35,  // 37: latchkey.actors.v1.Response.pin_refused:type_name -> latchkey.actors.v1.PINRefused
+	12,  // 38: latchkey.actors.v1.Device.session:type_name -> latchkey.actors.v1.Session
+	13,  // 39: latchkey.actors.v1.Device.reported:type_name -> latchkey.actors.v1.Reported
+	55,  // 40: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
+	55,  // 41: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
+	55,  // 42: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
+	34,  // 43: latchkey.actors.v1.TempKey.door:type_name -> latchkey.actors.v1.Door
+	15,  // 44: latchkey.actors.v1.TempKeyView.key:type_name -> latchkey.actors.v1.TempKey
+	9,   // 45: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
+	10,  // 46: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
+	9,   // 47: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
+	9,   // 48: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
+	9,   // 49: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
+	10,  // 50: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
+	9,   // 51: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
+	9,   // 52: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 53: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
+	9,   // 54: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
+	9,   // 55: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
+	56,  // 56: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
+	9,   // 57: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	55,  // 58: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
+	55,  // 59: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
+	34,  // 60: latchkey.actors.v1.CreateTempKey.door:type_name -> latchkey.actors.v1.Door
+	55,  // 61: latchkey.actors.v1.CreateTempKey.grant_by:type_name -> google.protobuf.Timestamp
+	9,   // 62: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	27,  // 63: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
+	55,  // 64: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
+	55,  // 65: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
+	28,  // 66: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
+	29,  // 67: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
+	9,   // 68: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
+	9,   // 69: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
+	56,  // 70: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
+	9,   // 71: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
+	56,  // 72: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
+	56,  // 73: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
+	56,  // 74: latchkey.actors.v1.OpenWithPIN.lifetime:type_name -> google.protobuf.Duration
+	56,  // 75: latchkey.actors.v1.OpenWithPIN.hold:type_name -> google.protobuf.Duration
+	56,  // 76: latchkey.actors.v1.PINRefused.locked_for:type_name -> google.protobuf.Duration
+	9,   // 77: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
+	9,   // 78: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
+	14,  // 79: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
+	14,  // 80: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
+	12,  // 81: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
+	12,  // 82: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
+	12,  // 83: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
+	54,  // 84: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
+	12,  // 85: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
+	46,  // 86: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
+	8,   // 87: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
+	8,   // 88: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
+	55,  // 89: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
+	55,  // 90: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
+	10,  // 91: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
+	11,  // 92: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
+	55,  // 93: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
+	55,  // 94: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
+	13,  // 95: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
+	16,  // 96: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
+	16,  // 97: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
+	13,  // 98: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
+	49,  // 99: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
+	100, // [100:100] is the sub-list for method output_type
+	100, // [100:100] is the sub-list for method input_type
+	100, // [100:100] is the sub-list for extension type_name
+	100, // [100:100] is the sub-list for extension extendee
+	0,   // [0:100] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorspb_actors_proto_init() }
@@ -4457,6 +4754,7 @@ func file_actors_actorspb_actors_proto_init() {
 		(*Request_AnswerStatus)(nil),
 		(*Request_ReportEvents)(nil),
 		(*Request_Tick)(nil),
+		(*Request_OpenWithPin)(nil),
 	}
 	file_actors_actorspb_actors_proto_msgTypes[1].OneofWrappers = []any{
 		(*Effect_SendOpen)(nil),
@@ -4472,6 +4770,7 @@ func file_actors_actorspb_actors_proto_init() {
 		(*Response_TempKeyList)(nil),
 		(*Response_TempKeyInfo)(nil),
 		(*Response_Greeting)(nil),
+		(*Response_PinRefused)(nil),
 	}
 	file_actors_actorspb_actors_proto_msgTypes[10].OneofWrappers = []any{}
 	file_actors_actorspb_actors_proto_msgTypes[14].OneofWrappers = []any{}
@@ -4486,7 +4785,7 @@ func file_actors_actorspb_actors_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorspb_actors_proto_rawDesc), len(file_actors_actorspb_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   52,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

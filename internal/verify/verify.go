@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/latchkey/latchkey/collective"
 	"github.com/latchkey/latchkey/journal"
 )
 
@@ -206,6 +207,10 @@ func (c *checker) replayer(name string) replayer {
 		return newLockReplay(c, name)
 	case strings.HasPrefix(name, orgPrefix):
 		return newOrgReplay(c, name)
+	case strings.HasPrefix(name, collective.StreamPrefix):
+		return &collectiveReplay{checker: c, stream: name}
+	case name == collective.PINStream:
+		return &pinReplay{c}
 	}
 	c.found(name, "no stream of Latchkey has such a name")
 	return nil

@@ -1,0 +1,146 @@
+// Package collective keeps the keys that open several doors: one stream of the journal for each key, and in each of its
+// locks a part, which is a temporary key that the lock decides about alone.
+//
+// Creating a key grants every door or none, and a revocation is acknowledged only when every lock has committed it. Both
+// are sagas: what is about to happen is stored first, then the locks are told, then the end is stored. Each step may be
+// repeated, and the version that an append expects decides between those who do the same at once, so that no process
+// owns a key: whoever finds one that was left half done (Sweep) finishes it. Nothing of a key is kept in memory.
+package collective
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// StreamPrefix starts the names of the keys' streams.
+const StreamPrefix = "collective/"
+
+// The rows of the index: a key's UUID is one of temporary keys, which no lock may use for another; a key is listed under
+// its owner while its doors are granted, and found by Sweep while it is half done.
+const (
+	claimKind      = "temp-key"
+	entryKind      = "collective-key"
+	unfinishedKind = "collective-key-unfinished"
+	unfinishedKey  = "all"
+)
+
+// MaxDoors is how many doors a key may open.
+const MaxDoors = 50
+
+const (
+	maxDescription = 2000 // characters
+	maxLabel       = 120  // characters
+	maxPINs        = 8    // tried, until one is free in all the locks
+	maxAttempts    = 5    // at an append that others were faster with
+	pageSize       = 512  // rows read at a time
+	abreast        = 8    // doors of a key that are seen to at the same time
+
+	// createFor is how long a creation may take. giveUpAfter that it was begun it is undone by whoever finds it.
+	createFor   = 20 * time.Second
+	giveUpAfter = 45 * time.Second
+	// finishFor bounds what is done after the caller has gone.
+	finishFor = 30 * time.Second
+)
+
+// Access is how a door is opened.
+type Access string
+
+// The ways to open a door: with the guest's link, with the code at the door, or with either.
+const (
+	ByKey  Access = "key"
+	ByCode Access = "code"
+	ByBoth Access = "both"
+)
+
+func (a Access) code() bool { return a == ByCode || a == ByBoth }
+
+// Key is a collective key.
+type Key struct {
+	UUID        lock.TempKeyID
+	Owner       lock.Caller // who created it; an organisation's keys are all its members'
+	ValidFrom   time.Time
+	ValidUntil  time.Time
+	Description string
+	CreatedAt   time.Time
+	RevokedAt   *time.Time // when the last lock had committed the revocation
+	Doors       []Door
+	PIN         string // 6 digits; empty when no door is opened by code
+}
+
+// Door is one door of a key. Number counts from 1.
+type Door struct {
+	Number    int64          `json:"id"`
+	LockID    lock.ID        `json:"lockId"`
+	LockUUID  lock.UUID      `json:"lockUuid"`
+	Label     string         `json:"label,omitempty"`
+	Access    Access         `json:"accessMethod"`
+	TempKeyID lock.TempKeyID `json:"tempKeyUuid"` // of the part that the lock holds
+}
+
+// Door finds a door by its number; nil when there is none.
+func (k *Key) Door(number int64) *Door {
+	if number < 1 || number > int64(len(k.Doors)) {
+		return nil
+	}
+	return &k.Doors[number-1]
+}
+
+// Locks are asked to grant and revoke doors. An error that is no *lock.Error leaves open whether the command was executed.
+type Locks interface {
+	Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply, error)
+}
+
+// Options are what Keys are made of. Fields with a default may be left empty.
+type Options struct {
+	Journal journal.Journal
+	Locks   Locks
+	PINs    *PINs
+	Now     func() time.Time // default: time.Now
+	Logger  *slog.Logger     // default: discards
+}
+
+func (o *Options) validate() error {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case o.Journal == nil:
+		return errors.New("collective: Journal is required")
+	case o.Locks == nil:
+		return errors.New("collective: Locks are required")
+	case o.PINs == nil:
+		return errors.New("collective: PINs are required")
+	}
+	return nil
+}
+
+// Keys makes collective keys. It may be used from any goroutine.
+type Keys struct{ Options }
+
+// New makes Keys.
+func New(o Options) (*Keys, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	return &Keys{o}, nil
+}
+
+func invalid(field, reason, message string) error {
+	return &lock.Error{Kind: lock.Invalid, Reason: reason, Field: field, Message: message}
+}
+
+func notFound() error {
+	return &lock.Error{Kind: lock.NotFound, Reason: "temp-key-not-found", Message: "There is no such key, or it was revoked."}
+}
+
+func busy(reason, message string) error {
+	return &lock.Error{Kind: lock.Busy, Reason: reason, Message: message}
+}

@@ -1,0 +1,198 @@
+package collective
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey/latchkey/lock"
+)
+
+// Create is a request for a key.
+type Create struct {
+	By          lock.Caller
+	ValidFrom   time.Time
+	ValidUntil  time.Time
+	Description string
+	Doors       []NewDoor
+}
+
+// NewDoor is a door that is asked for.
+type NewDoor struct {
+	LockID lock.ID
+	Label  string
+	Access Access
+}
+
+func (c *Create) check() error {
+	if len(c.Doors) < 1 || len(c.Doors) > MaxDoors {
+		return invalid("doors", "doors-invalid", "doors must name 1 to 50 doors")
+	}
+	if !text(c.Description, maxDescription) {
+		return invalid("description", "description-too-long", "description may have up to 2000 characters")
+	}
+	if !c.ValidFrom.Before(c.ValidUntil) {
+		return invalid("validUntil", "window-empty", "validUntil must be later than validFrom")
+	}
+	seen := make(map[lock.ID]bool, len(c.Doors))
+	for i, d := range c.Doors {
+		field := fmt.Sprintf("doors[%d]", i)
+		switch {
+		case seen[d.LockID]:
+			return invalid(field+".lockId", "door-named-twice", fmt.Sprintf("lock %s is named twice: each door of a key is another lock", d.LockID))
+		case !text(d.Label, maxLabel) || strings.ContainsFunc(d.Label, unicode.IsControl):
+			return invalid(field+".label", "label-invalid", "a label may have up to 120 characters, without control characters")
+		case d.Access != ByKey && d.Access != ByCode && d.Access != ByBoth:
+			return invalid(field+".accessMethod", "access-method-invalid", `accessMethod must be "key", "code" or "both"`)
+		}
+		seen[d.LockID] = true
+	}
+	return nil
+}
+
+func text(s string, most int) bool { return utf8.ValidString(s) && utf8.RuneCountInString(s) <= most }
+
+// Create grants every door of a new key, or none. The caller must be allowed to manage each of the locks; the error of the
+// first that refuses is returned. It ends within createFor.
+func (k *Keys) Create(ctx context.Context, c Create) (*Key, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, createFor)
+	defer cancel()
+	doors, err := k.look(ctx, &c)
+	if err != nil {
+		return nil, err
+	}
+	for range maxPINs {
+		var key *Key
+		if key, err = k.create(ctx, &c, doors); !errors.Is(err, errPINTaken) {
+			return key, err
+		}
+	}
+	return nil, busy("no-free-pin", "No PIN was found that is free in all of the locks. Try again, or revoke keys that are not needed any more.")
+}
+
+// look asks the locks before anything is stored, so that a door that does not exist leaves no trace.
+func (k *Keys) look(ctx context.Context, c *Create) ([]Door, error) {
+	doors := make([]Door, len(c.Doors))
+	for i, d := range c.Doors {
+		doors[i] = Door{Number: int64(i) + 1, LockID: d.LockID, Label: d.Label, Access: d.Access}
+	}
+	return doors, each(ctx, doors, func(ctx context.Context, d *Door) error {
+		reply, err := k.Locks.Do(ctx, d.LockID, &lock.GetLock{By: c.By})
+		if err != nil {
+			return err
+		}
+		info, ok := reply.(*lock.Info)
+		if !ok {
+			return fmt.Errorf("collective: a lock answered %T", reply)
+		}
+		d.LockUUID = info.UUID
+		return nil
+	})
+}
+
+// each does something for all the doors, some of them at the same time, until one fails.
+func each(ctx context.Context, doors []Door, do func(context.Context, *Door) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(abreast)
+	for i := range doors {
+		group.Go(func() error { return do(ctx, &doors[i]) })
+	}
+	return group.Wait()
+}
+
+// errPINTaken says that another key of one of the locks has the same code.
+var errPINTaken = errors.New("the PIN is taken")
+
+// create makes one attempt, with a UUID and a PIN of its own.
+func (k *Keys) create(ctx context.Context, c *Create, doors []Door) (*Key, error) {
+	r, pin, err := k.request(c, doors)
+	if err != nil {
+		return nil, err
+	}
+	s := new(state)
+	if err := k.append(ctx, s, r); err != nil {
+		return nil, err
+	}
+	if err := k.grant(ctx, s, c.By, pin); err != nil {
+		k.undo(ctx, s, err)
+		return nil, err
+	}
+	if err := k.append(ctx, s, &granted{At: millis(k.Now())}); err != nil {
+		return nil, err // whoever was faster has given it up, or it is found half done
+	}
+	return k.key(s)
+}
+
+func (k *Keys) request(c *Create, doors []Door) (r *requested, pin string, err error) {
+	now := k.Now()
+	r = &requested{
+		At: millis(now), UUID: lock.TempKeyID(uuid.NewString()), OrgID: c.By.OrgID, UserID: c.By.UserID, Super: c.By.Super,
+		By: c.By.Key, From: c.By.Addr, ValidFrom: millis(c.ValidFrom), ValidUntil: millis(c.ValidUntil), Description: c.Description,
+		Doors: make([]Door, len(doors)), GiveUpAt: millis(now.Add(giveUpAfter)),
+	}
+	codes := false
+	for i, d := range doors {
+		d.TempKeyID = lock.TempKeyID(uuid.NewString())
+		r.Doors[i] = d
+		codes = codes || d.Access.code()
+	}
+	if !codes {
+		return r, "", nil
+	}
+	if pin, err = k.PINs.mint(); err != nil {
+		return nil, "", err
+	}
+	r.PIN = k.PINs.sealed(r.UUID, pin)
+	return r, pin, nil
+}
+
+// grant has each lock take its part.
+func (k *Keys) grant(ctx context.Context, s *state, by lock.Caller, pin string) error {
+	return each(ctx, s.Doors, func(ctx context.Context, d *Door) error {
+		c := &lock.CreateTempKey{
+			By: by, UUID: d.TempKeyID, AccessMode: lock.Public, ValidFrom: s.ValidFrom, ValidUntil: s.ValidUntil, Description: s.Description,
+			Door: &lock.Door{Key: s.UUID, Number: d.Number, Link: d.Access != ByCode}, GrantBy: s.GiveUpAt,
+		}
+		if d.Access.code() {
+			c.Door.PIN = k.PINs.Hash(d.LockID, pin)
+		}
+		_, err := k.insist(ctx, d.LockID, c)
+		var rejection *lock.Error
+		if errors.As(err, &rejection) && rejection.Reason == lock.ReasonPINTaken {
+			return errPINTaken
+		}
+		return err
+	})
+}
+
+// insist gives a lock a command until it is known what became of it, which is safe with those that may be repeated.
+func (k *Keys) insist(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply, error) {
+	var reply lock.Reply
+	err := errors.New("not tried")
+	for attempt := 0; err != nil && attempt < maxAttempts && (attempt == 0 || ctx.Err() == nil); attempt++ {
+		var rejection *lock.Error
+		if reply, err = k.Locks.Do(ctx, id, c); errors.As(err, &rejection) && rejection.Kind != lock.Busy {
+			break
+		}
+	}
+	return reply, err
+}
+
+// undo takes back what was granted, whether or not the caller still waits.
+func (k *Keys) undo(ctx context.Context, s *state, why error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishFor)
+	defer cancel()
+	if err := k.abandon(ctx, s, why.Error()); err != nil {
+		k.Logger.Warn("a collective key was left half granted, and is undone soon", "key_created", s.At, "error", err)
+	}
+}

@@ -1,0 +1,96 @@
+package collective
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/lock"
+)
+
+func streamOf(key lock.TempKeyID) string { return StreamPrefix + string(key) }
+
+// listOf names the list that a key is in: its organisation's, or else its user's.
+func listOf(owner lock.Caller) string {
+	switch {
+	case owner.OrgID != "":
+		return "org/" + string(owner.OrgID)
+	case owner.UserID != "":
+		return "user/" + string(owner.UserID)
+	default:
+		return "super"
+	}
+}
+
+func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// load reads a key. One that does not exist has the phase missing.
+func (k *Keys) load(ctx context.Context, key lock.TempKeyID) (*state, error) {
+	s := new(state)
+	// A stream has four records at most.
+	records, err := k.Journal.Read(ctx, streamOf(key), 0, pageSize)
+	if err != nil {
+		return nil, fmt.Errorf("collective: %w", err)
+	}
+	for i := range records {
+		if err := s.evolve(&records[i]); err != nil {
+			return nil, fmt.Errorf("collective: %s: %w", records[i].Stream, err)
+		}
+	}
+	return s, nil
+}
+
+// append stores what comes next, and applies it. An error that is journal.ErrConflict says that somebody else went on.
+func (k *Keys) append(ctx context.Context, s *state, e any) error {
+	record, err := newRecord(e, k.Now())
+	if err != nil {
+		return fmt.Errorf("collective: %w", err)
+	}
+	key := s.UUID
+	if r, first := e.(*requested); first {
+		key = r.UUID
+	}
+	a := journal.Append{
+		Stream: streamOf(key), Expected: s.version, ID: uuid.NewString(), Records: []journal.NewRecord{record}, Index: s.rows(e),
+	}
+	result, err := journal.Do(ctx, k.Journal, a)
+	if errors.Is(err, journal.ErrUnknown) {
+		result, err = k.resolve(ctx, &a, err)
+	}
+	if err != nil {
+		return fmt.Errorf("collective: %w", err)
+	}
+	return s.evolve(&journal.Record{Stream: a.Stream, Version: result.Version, Type: record.Type, Data: record.Data})
+}
+
+// resolve finds out whether an append happened whose answer was lost.
+func (k *Keys) resolve(ctx context.Context, a *journal.Append, unknown error) (journal.Result, error) {
+	version, last, err := k.Journal.Head(ctx, a.Stream)
+	switch {
+	case err != nil:
+		return journal.Result{}, errors.Join(unknown, err)
+	case last == a.ID:
+		return journal.Result{Version: version}, nil
+	case version > a.Expected:
+		return journal.Result{}, fmt.Errorf("%w: %s is at %d", journal.ErrConflict, a.Stream, version)
+	}
+	return journal.Result{}, unknown
+}
+
+// key shows a state to those outside.
+func (k *Keys) key(s *state) (*Key, error) {
+	key := &Key{
+		UUID: s.UUID, Owner: s.owner(), ValidFrom: s.ValidFrom, ValidUntil: s.ValidUntil, Description: s.Description,
+		CreatedAt: s.At, RevokedAt: s.revokedAt, Doors: s.Doors,
+	}
+	if len(s.PIN) == 0 {
+		return key, nil
+	}
+	var err error
+	key.PIN, err = k.PINs.opened(s.UUID, s.PIN)
+	return key, err
+}
