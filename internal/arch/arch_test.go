@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"journal":          {"internal/planted"},
 	"cluster":          {"internal/planted"},
 	"tenant":           {"journal", "lock"},
-	"collective":        {"journal", "lock"},
+	"collective":       {"journal", "lock"},
 	"actors":           {"cluster", "internal/planted", "journal", "lock"},
 	"transport":        {"internal/planted", "internal/workers", "transport/wire", "lock"},
 	"api":              {"lock", "tenant"},
