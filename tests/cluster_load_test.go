@@ -65,6 +65,7 @@ func (c *cluster) use(t *testing.T) *load {
 		l.people.Go(func() error { l.manager(day, night, r, id+1); return nil })
 	}
 	l.began = time.Now()
+	t.Cleanup(func() { c.keepEvidence(t) })
 	return l
 }
 

@@ -169,5 +169,7 @@ func (c *cluster) records(t *testing.T) []journal.Record {
 	j, err := postgres.Open(t.Context(), postgres.Options{URL: c.store.URL(database)})
 	require.NoError(t, err)
 	defer j.Close()
-	return readAll(t, j)
+	records, err := readAll(t.Context(), j)
+	require.NoError(t, err)
+	return records
 }

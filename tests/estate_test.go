@@ -107,7 +107,7 @@ func (e *estate) manager(day, night context.Context, random *rand.Rand, id int64
 		e.keys[id] = append([]guestKey(nil), mine...)
 		e.mu.Unlock()
 		if err != nil || a.status != http.StatusOK {
-			e.fail(fmt.Errorf("the manager of lock %d: %v, %w", id, a, err))
+			e.fail(fmt.Errorf("the manager of lock %d, by %s: %v, %w", id, time.Now().Format(clockFormat), a, err))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	mrand "math/rand/v2"
@@ -110,22 +111,24 @@ func (s *server) records(t *testing.T) []journal.Record {
 	j, err := sqlite.Open(sqlite.Options{Path: filepath.Join(s.dir, "journal.db")})
 	require.NoError(t, err)
 	defer j.Close()
-	return readAll(t, j)
+	records, err := readAll(t.Context(), j)
+	require.NoError(t, err)
+	return records
 }
 
-func readAll(t *testing.T, j journal.Journal) []journal.Record {
-	t.Helper()
+func readAll(ctx context.Context, j journal.Journal) (all []journal.Record, err error) {
 	const page = 1000
-	var all []journal.Record
 	for {
 		after := uint64(0)
 		if len(all) > 0 {
 			after = all[len(all)-1].Position
 		}
-		records, err := j.ReadAll(t.Context(), after, page)
-		require.NoError(t, err)
+		records, err := j.ReadAll(ctx, after, page)
+		if err != nil {
+			return all, err
+		}
 		if all = append(all, records...); len(records) < page {
-			return all
+			return all, nil
 		}
 	}
 }

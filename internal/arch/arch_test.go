@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"internal/app":     {"actors", "api", "cluster", "collective", "internal/config", "internal/ops", "journal", "lock", "tenant", "transport"},
 	"internal/demo":    {"sim"},
 	"internal/arch":    {},
+	"internal/dose":    {},
 	"internal/planted": {},
 	"internal/verify":  {"collective", "journal", "lock", "tenant"},
 	"internal/workers": {},
