@@ -43,14 +43,17 @@ func TestDemoOverTLS(t *testing.T) {
 	require.Equal(t, 0, d.exit(t))
 }
 
-// certificate makes a certificate for loopback that is its own root.
+// nodeName is what the certificates of members bear.
+const nodeName = "node.latchkey.internal"
+
+// certificate makes a certificate for loopback, and for members of a cluster, that is its own root.
 func certificate(t *testing.T) (certFile, keyFile string, roots *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{nodeName},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
