@@ -96,6 +96,7 @@ func (g *grain) takeOver(ctx actor.Context) {
 	}
 	before := g.state
 	g.state, g.phase = img.state, ready
+	lock.Activate(g.state, time.Now())
 	g.unsaved, g.growth, g.saved = img.unsaved, img.growth, img.saved
 	if before != nil {
 		g.carryOver(before)

@@ -18,9 +18,9 @@ type twoNodes struct {
 	Node // of the grains
 	far  *shell
 
-	mu      sync.Mutex
-	gone    bool // the other node is no member
-	cut     bool // the connection to it is
+	mu   sync.Mutex
+	gone bool // the other node is no member
+	cut  bool // the connection to it is
 }
 
 const farNode = "far-node"
@@ -199,5 +199,5 @@ type ear struct{ commands []lock.Command }
 func (e *ear) Tell(_, _ string, msg any) { e.commands = append(e.commands, msg.(*Request).Command) }
 
 func (*ear) Request(context.Context, string, string, any) (any, error) { return nil, context.Canceled }
-func (*ear) TellMember(string, string, any) bool                      { return false }
+func (*ear) TellMember(string, string, any) bool                       { return false }
 func (*ear) Listen(string, func(any))                                  {}

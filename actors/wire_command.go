@@ -92,7 +92,7 @@ func putCommand(x *pb.Request, c lock.Command) error {
 		x.Command = &pb.Request_AnswerStatus{AnswerStatus: &pb.AnswerStatus{Session: sessionToPB(c.Session), Statuses: statuses}}
 	case *lock.ReportEvents:
 		x.Command = &pb.Request_ReportEvents{ReportEvents: &pb.ReportEvents{
-			Session: sessionToPB(c.Session), CallId: c.CallID, Items: each(c.Items, deviceEventToPB),
+			Session: sessionToPB(c.Session), CallId: c.CallID, After: c.After, Items: each(c.Items, deviceEventToPB),
 		}}
 	case *lock.Tick:
 		x.Command = &pb.Request_Tick{Tick: &pb.Tick{}}
@@ -190,7 +190,7 @@ func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 		return &lock.AnswerStatus{Session: sessionOf(m.GetSession()), Statuses: statuses}, nil
 	case *pb.Request_ReportEvents:
 		m := c.ReportEvents
-		return &lock.ReportEvents{Session: sessionOf(m.GetSession()), CallID: m.GetCallId(), Items: each(m.GetItems(), deviceEventOf)}, nil
+		return &lock.ReportEvents{Session: sessionOf(m.GetSession()), CallID: m.GetCallId(), After: m.GetAfter(), Items: each(m.GetItems(), deviceEventOf)}, nil
 	case *pb.Request_Tick:
 		return &lock.Tick{}, nil
 	default:

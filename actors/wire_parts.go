@@ -55,7 +55,7 @@ func reportedOf(x *pb.Reported) lock.Reported {
 func deviceToPB(d lock.Device) *pb.Device {
 	x := &pb.Device{
 		Session: sessionToPB(d.Session), Connected: d.Connected, BootId: d.BootID, Firmware: d.Firmware,
-		Deadline: d.Deadline, Journal: d.Journal, Reported: reportedToPB(d.Reported),
+		Deadline: d.Deadline, Journal: d.Journal, Reported: reportedToPB(d.Reported), HelloMono: d.HelloMono,
 	}
 	if !d.Clock.At.IsZero() {
 		mono := d.Clock.NotAfter(time.Now())
@@ -67,7 +67,7 @@ func deviceToPB(d lock.Device) *pb.Device {
 func deviceOf(x *pb.Device, at time.Time) lock.Device {
 	d := lock.Device{
 		Session: sessionOf(x.GetSession()), Connected: x.GetConnected(), BootID: x.GetBootId(), Firmware: x.GetFirmware(),
-		Deadline: x.GetDeadline(), Journal: x.GetJournal(), Reported: reportedOf(x.GetReported()),
+		Deadline: x.GetDeadline(), Journal: x.GetJournal(), Reported: reportedOf(x.GetReported()), HelloMono: x.GetHelloMono(),
 	}
 	if x != nil && x.Mono != nil {
 		d.Clock = lock.Clock{Mono: *x.Mono, At: at}

@@ -178,6 +178,7 @@ type (
 	ReportEvents struct {
 		Session Session
 		CallID  string
+		After   uint64 // seq of the last event that the session handed over before these, or of its greeting; 0: it hands these over again
 		Items   []DeviceEvent
 	}
 )

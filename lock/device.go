@@ -5,19 +5,15 @@ import (
 	"time"
 )
 
-func (s *State) connectDevice(c *ConnectDevice, now time.Time) (Decision, error) {
+func (s *State) connectDevice(device Device, recalled bool, now time.Time) (Decision, error) {
 	var d Decision
-	device := c.Device
 	device.Connected = true
-	d.Events = append(d.Events, &DeviceConnected{Stamp: s.stamp("", now), Device: device})
+	d.Events = append(d.Events, &DeviceConnected{Stamp: s.stamp("", now), Device: device, Recalled: recalled})
 	if s.Device.Connected && s.Device.Session != device.Session {
 		d.Effects = append(d.Effects, &CloseSession{Session: s.Device.Session, Cause: CauseReplaced})
 	}
-	var unresolved []CommandID
 	for _, cmd := range s.Commands {
-		switch {
-		case cmd.Outcome == Reserved && now.Before(cmd.Deadline):
-			until := cmd.Deadline
+		if until := cmd.until(); cmd.Outcome == Reserved && now.Before(until) {
 			if latest := deadline(now, MaxLifetime); latest.Before(until) {
 				until = latest
 			}
@@ -26,31 +22,52 @@ func (s *State) connectDevice(c *ConnectDevice, now time.Time) (Decision, error)
 					Stamp: s.stamp("", now), CommandID: cmd.ID, Deadline: until, Session: device.Session, DeadlineEnforced: device.Deadline,
 				})
 			d.Effects = append(d.Effects, device.sendOpen(cmd.ID, s.Version+count(d.Events), until))
-		case cmd.Outcome != Reserved && device.Journal && cmd.Session != device.Session:
-			unresolved = append(unresolved, cmd.ID)
 		}
 	}
-	if len(unresolved) > 0 {
-		d.Effects = append(d.Effects, &AskStatus{Session: device.Session, CommandIDs: unresolved})
-	}
+	unresolved := s.unresolved(&device)
+	d.ask(device.Session, unresolved)
 	d.Reply = &Greeting{Epoch: s.Version + count(d.Events), AckSeq: s.AckSeq, Resolve: unresolved}
 	return d, nil
 }
 
+// unresolved are the commands that went out on older sessions, and of which the device's journal may know the end.
+func (s *State) unresolved(device *Device) (ids []CommandID) {
+	for _, cmd := range s.Commands {
+		if cmd.Outcome != Reserved && device.Journal && cmd.Session != device.Session {
+			ids = append(ids, cmd.ID)
+		}
+	}
+	return ids
+}
+
+func (d *Decision) ask(session Session, ids []CommandID) {
+	if len(ids) > 0 {
+		d.Effects = append(d.Effects, &AskStatus{Session: session, CommandIDs: ids})
+	}
+}
+
+// keepDevice hears from a session that it still lives. If it is the lock's, there may be a newer reading of its clock, and
+// commands that it was asked about in vain. If not, it has told of itself after another one: that was seen to connect, so it is the
+// newer one, or it has only told of itself too, and nobody here has seen which of the two came last.
 func (s *State) keepDevice(c *KeepDevice, now time.Time) (Decision, error) {
+	d := Decision{Reply: &Done{Version: s.Version}}
+	sameBoot := s.Device.BootID == c.Device.BootID
 	switch {
-	case !s.Device.Connected:
-		d, err := s.connectDevice(&ConnectDevice{Device: c.Device}, now)
+	case !s.Device.Connected, s.Device.Session != c.Device.Session && s.recalled && sameBoot && s.Device.HelloMono < c.Device.HelloMono:
+		d, err := s.connectDevice(c.Device, true, now)
 		d.Reply = &Done{Version: s.Version + count(d.Events)}
 		return d, err
 	case s.Device.Session == c.Device.Session:
-		return s.unchanged()
+		device := s.Device
+		device.Clock = c.Device.Clock
+		d.Events = append(d.Events, &DeviceConnected{Stamp: s.stamp("", now), Device: device, Recalled: s.recalled})
+		d.ask(device.Session, s.unresolved(&device))
+	case s.recalled && !sameBoot:
+		d.Effects = append(d.Effects, &CloseSession{Session: c.Device.Session, Cause: CauseUnsure})
 	default:
-		return Decision{
-			Effects: []Effect{&CloseSession{Session: c.Device.Session, Cause: CauseReplaced}},
-			Reply:   &Done{Version: s.Version},
-		}, nil
+		d.Effects = append(d.Effects, &CloseSession{Session: c.Device.Session, Cause: CauseReplaced})
 	}
+	return d, nil
 }
 
 func (s *State) disconnectDevice(c *DisconnectDevice, now time.Time) (Decision, error) {
@@ -150,10 +167,17 @@ func (s *State) answerStatus(c *AnswerStatus, now time.Time) (Decision, error) {
 }
 
 // reportEvents stores what is new, and acknowledges everything up to there once it is durable. A number that is too far
-// ahead is wrong: if it counted, all that the device says after it would be taken for known, for ever.
+// ahead is wrong: if it counted, all that the device says after it would be taken for known, for ever. And if some of what a
+// session handed over got lost on the way, the rest is not taken: the device would be told to forget what nobody has. It has to
+// come back and say it all again.
 func (s *State) reportEvents(c *ReportEvents, now time.Time) (Decision, error) {
 	if !s.current(c.Session) {
 		return s.unchanged()
+	}
+	if c.After > s.AckSeq && c.After-s.AckSeq <= maxSeqAhead {
+		return Decision{
+			Effects: []Effect{&CloseSession{Session: c.Session, Cause: CauseUnsure}}, Reply: &Done{Version: s.Version},
+		}, nil
 	}
 	if len(c.Items) > maxReported {
 		return Decision{}, invalid("items", "too-many-events", "one frame may carry up to 100 events")

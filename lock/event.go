@@ -154,10 +154,12 @@ type (
 
 // The events that live in memory only: they are about sessions, which end with the process.
 type (
-	// DeviceConnected makes the session of Device the lock's only one.
+	// DeviceConnected makes the session of Device the lock's only one, or tells more of it. Recalled says that nobody has
+	// seen it connect who is here to tell.
 	DeviceConnected struct {
 		Stamp
-		Device Device
+		Device   Device
+		Recalled bool
 	}
 	// DeviceDisconnected tells that the lock's session has ended, or is about to be ended by us.
 	DeviceDisconnected struct {

@@ -6,10 +6,10 @@ import "slices"
 func Evolve(s *State, e Event) {
 	switch e := e.(type) {
 	case *DeviceConnected:
-		s.Device = e.Device
+		s.Device, s.recalled = e.Device, e.Recalled
 		return
 	case *DeviceDisconnected:
-		s.Device = Device{}
+		s.Device, s.recalled = Device{}, false
 		return
 	}
 	s.Version++

@@ -81,7 +81,7 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 	case *AuthenticateDevice:
 		return s.authenticateDevice(c, now)
 	case *ConnectDevice:
-		return s.connectDevice(c, now)
+		return s.connectDevice(c.Device, false, now)
 	case *KeepDevice:
 		return s.keepDevice(c, now)
 	case *DisconnectDevice:

@@ -143,13 +143,13 @@ func (s *State) open(a ask, now time.Time) (Decision, error) {
 }
 
 // joinable finds the command that the request can join: one that will end in time for it, and has at least half of
-// the time left that the request would get by itself.
+// the time left that the request would get by itself. One that another process has sent may have been answered already.
 func (s *State) joinable(a ask, wait time.Duration, now time.Time) *DeviceCommand {
 	latest, earliest := now.Add(wait), now.Add(wait/2)
 	for _, cmd := range s.Commands {
 		way := cmd.Outcome == Reserved && !s.Device.Connected ||
-			cmd.Outcome == Sent && s.Device.Connected && cmd.Session == s.Device.Session
-		inTime := !cmd.Deadline.After(latest) && !cmd.Deadline.Before(earliest)
+			cmd.Outcome == Sent && cmd.latest.IsZero() && s.Device.Connected && cmd.Session == s.Device.Session
+		inTime := !cmd.Deadline.After(latest) && !cmd.until().Before(earliest)
 		if way && inTime {
 			return cmd
 		}
@@ -195,9 +195,9 @@ func (s *State) command(id CommandID) *DeviceCommand {
 func (c *DeviceCommand) due() (time.Time, bool) {
 	switch c.Outcome {
 	case Reserved:
-		return c.Deadline, true
+		return c.until(), true
 	case Sent:
-		return c.Deadline.Add(answerGrace), true
+		return c.over().Add(answerGrace), true
 	}
 	return time.Time{}, false
 }

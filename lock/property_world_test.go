@@ -243,6 +243,7 @@ func (w *world) crash(t *rapid.T) {
 	t.Logf("    loses %d decisions that were not durable", len(w.staged))
 	w.staged = nil
 	w.s = w.replay(0, new(State))
+	Activate(w.s, w.now)
 	w.acks = nil
 	if !rapid.Bool().Draw(t, "old effects still on their way") {
 		w.lines = nil

@@ -133,6 +133,7 @@ const (
 	CauseReplaced       CloseCause = iota + 1 // a newer socket of the same device took over
 	CauseMissedDeadline                       // an answer did not come in time: reset, so that its bytes die with it
 	CauseCredentials                          // the secret that it came with was withdrawn: reset, for nothing may reach whoever has it
+	CauseUnsure                               // what it told got lost, or whether it is the newest one: reset, for a new Hello answers that
 )
 
 // To names the session that the effect is for.

@@ -78,10 +78,12 @@ func (a *arguments) users() []UserID {
 // device reads a session and what its device can do.
 func (a *arguments) device() Device {
 	without := a.get("without", "")
+	hello, err := strconv.ParseInt(a.get("hello", "0"), 10, 64)
+	require.NoError(a.r.t, err, "line %d", a.r.line)
 	return Device{
 		Session: sessionNamed(a.r, a.next()), BootID: a.get("boot", "b1"), Firmware: "1.4.2",
 		Deadline: !strings.Contains(without, "deadline"), Journal: !strings.Contains(without, "journal"),
-		Reported: Reported{Bolt: a.get("bolt", "")},
+		Reported: Reported{Bolt: a.get("bolt", "")}, HelloMono: hello,
 	}
 }
 
@@ -284,7 +286,9 @@ var scriptCommands = map[string]func(*script, *arguments){
 		r.do(c)
 	},
 	"events": func(r *script, a *arguments) {
-		c := &ReportEvents{Session: a.session(), CallID: a.next()}
+		after, err := strconv.ParseUint(a.get("after", "0"), 10, 64)
+		require.NoError(r.t, err, "line %d", r.line)
+		c := &ReportEvents{Session: a.session(), CallID: a.next(), After: after}
 		for _, item := range a.plain {
 			seq, what, _ := strings.Cut(item, ":")
 			typ, value, _ := strings.Cut(what, ":")

@@ -118,7 +118,7 @@ func describeEffect(e Effect) string {
 	case *AckEvents:
 		what = fmt.Sprintf("answer %s: ackSeq=%d", e.CallID, e.AckSeq)
 	case *CloseSession:
-		what = map[CloseCause]string{CauseReplaced: "close, it was replaced", CauseMissedDeadline: "reset, it missed a deadline", CauseCredentials: "reset, its secret was withdrawn"}[e.Cause]
+		what = map[CloseCause]string{CauseReplaced: "close, it was replaced", CauseMissedDeadline: "reset, it missed a deadline", CauseCredentials: "reset, its secret was withdrawn", CauseUnsure: "reset, a new Hello has to tell"}[e.Cause]
 	}
 	return "-> " + describeSession(e.To()) + ": " + what
 }

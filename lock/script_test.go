@@ -155,4 +155,5 @@ func (r *script) restart() {
 		require.Equal(r.t, live, marshal(r.t, s), "line %d: the replay from version %d differs", r.line, at)
 		r.s = s
 	}
+	Activate(r.s, r.now)
 }

@@ -29,7 +29,8 @@ type State struct {
 
 	Panel Panel `json:"panel,omitzero"` // the wrong codes
 
-	Device Device `json:"-"` // the live session, if there is one; gone with the process
+	Device   Device `json:"-"` // the live session, if there is one; gone with the process
+	recalled bool   // it was not seen to connect: it has told of itself, after the process that knew it had gone
 }
 
 // Exists tells whether the lock was created.
@@ -119,6 +120,7 @@ type Device struct {
 	Deadline  bool     // it enforces deadlines on its own clock
 	Journal   bool     // it keeps the IDs of the commands that it has seen
 	Reported  Reported // as its Hello and its events told
+	HelloMono int64    // its clock in the Hello of the session: of two sessions of one boot the later one is the newer
 	Clock     Clock    // a reading of its clock, so that a deadline can be told to it in its own time
 }
 
@@ -134,4 +136,6 @@ type DeviceCommand struct {
 	Session Session `json:"session,omitzero"` // where it was sent; zero while it is held
 	// DeadlineEnforced is whether the device that it was sent to refuses it by its own clock.
 	DeadlineEnforced bool `json:"deadlineEnforced,omitempty"`
+
+	latest time.Time // of a command that was loaded: the end of its deadline by our own clock, see Activate
 }

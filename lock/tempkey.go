@@ -265,7 +265,7 @@ func (s *State) withdraw(d *Decision, k *TempKey, revoked bool, now time.Time) {
 // They cannot be called back; the reply waits until they can do no harm.
 func (s *State) waitOut(d *Decision, k *TempKey, now time.Time) {
 	for _, cmd := range s.Commands {
-		safe := cmd.Deadline.Add(driftMargin)
+		safe := cmd.over().Add(driftMargin)
 		if cmd.Outcome != Sent || !now.Before(safe) {
 			continue
 		}

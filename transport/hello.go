@@ -41,6 +41,7 @@ func (s *session) hello() error {
 // connect hands the session to the grain.
 func (s *session) connect(hello *wire.Hello, at time.Time) (*lock.Greeting, error) {
 	s.mu.Lock()
+	s.device.HelloMono = hello.Mono
 	s.device.Clock = lock.Clock{Mono: hello.Mono, At: at}
 	s.device.BootID = hello.BootID
 	s.device.Firmware = hello.Firmware
@@ -92,6 +93,7 @@ func (s *session) greet(id string, g *lock.Greeting) {
 		return
 	}
 	s.phase = live
+	s.reported = g.AckSeq
 	first := getBuffer()
 	dst, at := appendHead(first.b)
 	first.b = seal(wire.AppendResult(dst, id, &result), at, opText)

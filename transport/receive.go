@@ -104,8 +104,22 @@ func (s *session) report(callID string, items []wire.Event) {
 			s.device.Reported.Battery = 0
 		}
 	}
+	over := s.phase >= closing // then nobody knows what of it is in order
+	after := s.follow(out)
 	s.mu.Unlock()
-	s.hub.Grains.Tell(s.lock, &lock.ReportEvents{Session: s.device.Session, CallID: callID, Items: out})
+	if !over {
+		s.hub.Grains.Tell(s.lock, &lock.ReportEvents{Session: s.device.Session, CallID: callID, After: after, Items: out})
+	}
+}
+
+// follow tells after which event the session hands these over; 0 when it does so again, since no answer came. There is one at least. The mutex
+// is held.
+func (s *session) follow(items []lock.DeviceEvent) (after uint64) {
+	if s.reported < items[0].Seq {
+		after = s.reported
+	}
+	s.reported = max(s.reported, items[len(items)-1].Seq)
+	return after
 }
 
 // openAnswered tells the grain what became of an open. An answer that makes no sense ends the session: the next one

@@ -64,6 +64,7 @@ type session struct {
 	inFlight int    // bytes that are being written
 	calls    []call // that wait for the device's answer
 	lastCall uint64
+	reported uint64 // seq of the last event that was handed to the grain
 }
 
 // closed is the error that ends a session with a close code.

@@ -48,7 +48,8 @@ func TestHelloIsGreeted(t *testing.T) {
 	require.Equal(t, wire.FormatSession(d.Session.ID), result.Session)
 	require.Equal(t, lock.Device{
 		Session: lock.Session{Node: node, ID: d.Session.ID}, BootID: "b7", Firmware: "1.4.2", Deadline: true,
-		Reported: lock.Reported{Bolt: "locked", Door: "closed", Battery: 78}, Clock: lock.Clock{Mono: 812345, At: d.Clock.At},
+		Reported: lock.Reported{Bolt: "locked", Door: "closed", Battery: 78}, HelloMono: 812345,
+		Clock: lock.Clock{Mono: 812345, At: d.Clock.At},
 	}, d)
 	require.WithinDuration(t, time.Now(), d.Clock.At, time.Minute)
 	b.awaitCount(1, "sessions")

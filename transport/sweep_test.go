@@ -76,7 +76,7 @@ func TestSessionsRemindTheirGrains(t *testing.T) {
 	k := awaitTold[*lock.KeepDevice](t, b.grains)
 	require.Equal(t, lock.Device{
 		Session: b.session(), BootID: "b7", Journal: true, Reported: lock.Reported{Bolt: "locked", Door: "closed", Battery: 78},
-		Clock: lock.Clock{Mono: 1, At: k.Device.Clock.At},
+		HelloMono: 1, Clock: lock.Clock{Mono: 1, At: k.Device.Clock.At},
 	}, k.Device)
 
 	// What the device reported since is in the journal, and an older word must not hide it.

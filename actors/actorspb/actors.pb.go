@@ -1475,6 +1475,7 @@ type Device struct {
 	Journal       bool                   `protobuf:"varint,6,opt,name=journal,proto3" json:"journal,omitempty"`
 	Reported      *Reported              `protobuf:"bytes,7,opt,name=reported,proto3" json:"reported,omitempty"`
 	Mono          *int64                 `protobuf:"varint,8,opt,name=mono,proto3,oneof" json:"mono,omitempty"` // the least that the device's clock showed when this was sent
+	HelloMono     int64                  `protobuf:"varint,9,opt,name=hello_mono,json=helloMono,proto3" json:"hello_mono,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1561,6 +1562,13 @@ func (x *Device) GetReported() *Reported {
 func (x *Device) GetMono() int64 {
 	if x != nil && x.Mono != nil {
 		return *x.Mono
+	}
+	return 0
+}
+
+func (x *Device) GetHelloMono() int64 {
+	if x != nil {
+		return x.HelloMono
 	}
 	return 0
 }
@@ -3458,6 +3466,7 @@ type ReportEvents struct {
 	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
 	CallId        string                 `protobuf:"bytes,2,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
 	Items         []*DeviceEvent         `protobuf:"bytes,3,rep,name=items,proto3" json:"items,omitempty"`
+	After         uint64                 `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3511,6 +3520,13 @@ func (x *ReportEvents) GetItems() []*DeviceEvent {
 		return x.Items
 	}
 	return nil
+}
+
+func (x *ReportEvents) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
 }
 
 type DeviceEvent struct {
@@ -4295,7 +4311,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\bReported\x12\x12\n" +
 	"\x04bolt\x18\x01 \x01(\tR\x04bolt\x12\x12\n" +
 	"\x04door\x18\x02 \x01(\tR\x04door\x12\x18\n" +
-	"\abattery\x18\x03 \x01(\x03R\abattery\"\xa4\x02\n" +
+	"\abattery\x18\x03 \x01(\x03R\abattery\"\xc3\x02\n" +
 	"\x06Device\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.latchkey.actors.v1.SessionR\asession\x12\x1c\n" +
 	"\tconnected\x18\x02 \x01(\bR\tconnected\x12\x17\n" +
@@ -4304,7 +4320,9 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\bdeadline\x18\x05 \x01(\bR\bdeadline\x12\x18\n" +
 	"\ajournal\x18\x06 \x01(\bR\ajournal\x128\n" +
 	"\breported\x18\a \x01(\v2\x1c.latchkey.actors.v1.ReportedR\breported\x12\x17\n" +
-	"\x04mono\x18\b \x01(\x03H\x00R\x04mono\x88\x01\x01B\a\n" +
+	"\x04mono\x18\b \x01(\x03H\x00R\x04mono\x88\x01\x01\x12\x1d\n" +
+	"\n" +
+	"hello_mono\x18\t \x01(\x03R\thelloMonoB\a\n" +
 	"\x05_mono\"\xd6\x03\n" +
 	"\aTempKey\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x1f\n" +
@@ -4473,11 +4491,12 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\bstatuses\x18\x02 \x03(\v2..latchkey.actors.v1.AnswerStatus.StatusesEntryR\bstatuses\x1a;\n" +
 	"\rStatusesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x95\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xab\x01\n" +
 	"\fReportEvents\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.latchkey.actors.v1.SessionR\asession\x12\x17\n" +
 	"\acall_id\x18\x02 \x01(\tR\x06callId\x125\n" +
-	"\x05items\x18\x03 \x03(\v2\x1f.latchkey.actors.v1.DeviceEventR\x05items\"]\n" +
+	"\x05items\x18\x03 \x03(\v2\x1f.latchkey.actors.v1.DeviceEventR\x05items\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\x04R\x05after\"]\n" +
 	"\vDeviceEvent\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
