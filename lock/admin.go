@@ -120,7 +120,7 @@ func (s *State) setOrganization(c *SetOrganization, now time.Time) (Decision, er
 	if s.OrgID == c.OrgID {
 		return s.unchanged()
 	}
-	e := &OrganizationSet{Stamp: s.stampBy(c.By, now), NewOrgID: c.OrgID}
+	e := &OrganizationSet{Stamp: s.stampBy(c.By, now), NewOrgID: c.OrgID, OldOrgID: s.OrgID}
 	e.OrgID = c.OrgID
 	return s.done(e)
 }

@@ -26,7 +26,7 @@ func examples() []Event {
 	return []Event{
 		&LockCreated{Stamp: stamp, LockID: 5, Index: 1, SerialNumber: "sn", VendorName: "v", OwnerID: "ann", Keys: []Key{{UUID: "card", IndexNumber: &limit, UserID: "ann"}, {UUID: "fob"}}},
 		&OwnerSet{Stamp: stamp, UserID: "bob"},
-		&OrganizationSet{Stamp: stamp, NewOrgID: "umbrella"},
+		&OrganizationSet{Stamp: stamp, NewOrgID: "umbrella", OldOrgID: "acme"},
 		&KeyAdded{Stamp: stamp, Key: Key{UUID: "card", IndexNumber: &limit, UserID: "ann"}},
 		&KeyRemoved{Stamp: stamp, Key: Key{UUID: "card", IndexNumber: &limit}},
 		&ResidentAdded{Stamp: stamp, Resident: Resident{UserID: "ann", Name: "Ann", Email: "ann@example.org"}},

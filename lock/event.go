@@ -41,6 +41,7 @@ type (
 	OrganizationSet struct {
 		Stamp
 		NewOrgID OrgID `json:"newOrgId"`
+		OldOrgID OrgID `json:"oldOrgId,omitempty"` // the one that had the lock before
 	}
 	// KeyAdded tells of a permanent key that the lock takes from now on.
 	KeyAdded struct {
