@@ -154,6 +154,7 @@ func newShell(o Options) (*shell, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.work.Go(s.sweep)
+	s.work.Go(s.wakeJobs)
 	return s, nil
 }
 

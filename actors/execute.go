@@ -21,10 +21,12 @@ type op struct {
 	index   []journal.IndexChange
 	at      time.Time
 	opening bool // the reply is an open's, and may have to wait for the device
+	keying  bool // the reply is that of a change of a key, and may have to wait for the device too
 
 	effects  []lock.Effect
 	response *Response
 	ended    []lock.CommandID  // commands to the device that came to an end
+	keys     []*lock.KeyResult // the same of commands about keys
 	safe     []lock.CommandID  // the reply waits until these have ended, or
 	safeAt   time.Time         // this instant has passed
 	image    *journal.Snapshot // of the state right after it
@@ -59,6 +61,7 @@ func (g *grain) execute(c call) {
 	o.effects, o.response = d.Effects, &Response{Reply: d.Reply}
 	o.safe, o.safeAt = d.SafeAfter, d.SafeAt
 	_, o.opening = d.Reply.(*lock.OpenResult)
+	_, o.keying = d.Reply.(*lock.KeyResult)
 	g.evolve(&o, d.Events)
 	if len(o.ended) > 0 && fromDevice(c.req.Command) {
 		// The one exception: who waits for an open hears the device's answer before the journal has it.
@@ -100,6 +103,16 @@ func (g *grain) evolve(o *op, events []lock.Event) {
 			o.ended = append(o.ended, e.CommandID)
 		}
 		lock.Evolve(g.state, e)
+		switch e := e.(type) {
+		case *lock.KeyAdded:
+			g.keyEnded(o, e.CommandID)
+		case *lock.KeyRemoved:
+			g.keyEnded(o, e.CommandID)
+		case *lock.KeyWritten:
+			g.keyEnded(o, e.CommandID)
+		case *lock.KeyChangeFailed:
+			g.keyEnded(o, e.CommandID)
+		}
 	}
 	if g.state.Version != expected {
 		panic("the state's version is " + strconv.FormatUint(g.state.Version, 10) + " and not " + strconv.FormatUint(expected, 10))

@@ -214,8 +214,9 @@ func (g *grain) stop() {
 // for it may have been told already.
 func (g *grain) passOn(left []call) {
 	left = slices.DeleteFunc(left, func(c call) bool {
-		_, answer := c.req.Command.(*lock.AnswerOpen)
-		return !answer || c.from != nil // then the cluster sends it again
+		_, open := c.req.Command.(*lock.AnswerOpen)
+		_, key := c.req.Command.(*lock.AnswerKey)
+		return !open && !key || c.from != nil // then the cluster sends it again
 	})
 	if len(left) == 0 {
 		return

@@ -27,6 +27,12 @@ func indexed(s *lock.State, e lock.Event) []journal.IndexChange {
 	switch e := e.(type) {
 	case *lock.LockCreated:
 		return []journal.IndexChange{{Op: journal.Claim, Kind: claimDevice, Key: string(e.LockUUID)}}
+	case *lock.LockUuidChanged:
+		return []journal.IndexChange{{Op: journal.Claim, Kind: claimDevice, Key: string(e.NewUUID)}}
+	case *lock.BulkAddStarted:
+		return []journal.IndexChange{{Op: journal.Put, Kind: runningJobs, Key: jobsKey, Ref: string(e.Job)}}
+	case *lock.BulkAddEnded:
+		return []journal.IndexChange{{Op: journal.Remove, Kind: runningJobs, Key: jobsKey, Ref: string(e.Job)}}
 	case *lock.TempKeyCreated:
 		return []journal.IndexChange{
 			{Op: journal.Claim, Kind: claimTempKey, Key: string(e.Key.UUID)},

@@ -134,7 +134,8 @@ func requestID(c lock.Command) string {
 	case *lock.OpenWithPIN:
 		return string(c.CommandID)
 	case *lock.CreateLock, *lock.SetOwner, *lock.SetOrganization, *lock.AddKey, *lock.RemoveKey, *lock.AddResident, *lock.RemoveResident,
-		*lock.RotateDeviceSecret, *lock.CreateTempKey, *lock.UpdateTempKey, *lock.DeleteTempKey:
+		*lock.RotateDeviceSecret, *lock.WriteKey, *lock.BulkAddKeys, *lock.ChangeLockUUID, *lock.SetConfig, *lock.UseTempKey,
+		*lock.CreateTempKey, *lock.UpdateTempKey, *lock.DeleteTempKey:
 		return uuid.NewString()
 	}
 	return ""

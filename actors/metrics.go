@@ -12,6 +12,7 @@ import (
 // metrics are what the grains of a node tell. No label grows with locks, keys or tenants.
 type metrics struct {
 	opens        *prometheus.CounterVec
+	keys         *prometheus.CounterVec
 	acknowledged prometheus.Histogram
 	failed       *prometheus.CounterVec
 	reloads      prometheus.Counter
@@ -37,6 +38,10 @@ func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 	m := &metrics{
 		opens: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "latchkey", Subsystem: "actors", Name: "opens_total", Help: "Commands to open that ended, by outcome.",
+		}, []string{"outcome"}),
+		keys: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "latchkey", Subsystem: "actors", Name: "key_commands_total",
+			Help: "Commands about permanent keys that ended, by outcome. An unknown one may end once more.",
 		}, []string{"outcome"}),
 		acknowledged: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "latchkey", Subsystem: "actors", Name: "decision_to_ack_seconds",
@@ -65,6 +70,9 @@ func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 	for _, o := range []lock.Outcome{lock.Opened, lock.Refused, lock.Expired, lock.Unknown} {
 		m.opens.WithLabelValues(string(o))
 	}
+	for _, o := range []lock.Outcome{lock.Confirmed, lock.Refused, lock.Expired, lock.Unknown} {
+		m.keys.WithLabelValues(string(o))
+	}
 	for _, cause := range []string{"conflict", "claim", "deadline", "unknown", "store"} {
 		m.failed.WithLabelValues(cause)
 	}
@@ -72,7 +80,7 @@ func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 		Namespace: "latchkey", Subsystem: "actors", Name: "activations", Help: "Grains of locks in memory.",
 	}, s.active)
 	for _, c := range []prometheus.Collector{
-		m.opens, m.acknowledged, m.failed, m.reloads, m.loads, m.passivations, m.snapshots, m.withheld, m.panics,
+		m.opens, m.keys, m.acknowledged, m.failed, m.reloads, m.loads, m.passivations, m.snapshots, m.withheld, m.panics,
 		m.undelivered, m.repeated, m.stashed, m.staged, m.waiting, active,
 	} {
 		if err := r.Register(c); err != nil {

@@ -39,7 +39,7 @@ func (o *op) lazy() bool {
 		return false
 	}
 	switch o.req.Command.(type) {
-	case *lock.AnswerOpen, *lock.AnswerStatus, *lock.ReportEvents:
+	case *lock.AnswerOpen, *lock.AnswerStatus, *lock.AnswerConfig, *lock.ReportEvents:
 		return true
 	}
 	return false
@@ -47,7 +47,7 @@ func (o *op) lazy() bool {
 
 // silent tells whether nobody hears of the command.
 func (o *op) silent() bool {
-	return o.from == nil && len(o.others) == 0 && len(o.effects) == 0 && len(o.ended) == 0
+	return o.from == nil && len(o.others) == 0 && len(o.effects) == 0 && len(o.ended) == 0 && len(o.keys) == 0
 }
 
 // firstStored finds the first command that has something to store, -1 when none has.
@@ -185,12 +185,15 @@ func (g *grain) finish(o *op) {
 		g.deliver(e)
 	}
 	g.ended(o.ended)
+	g.keysEnded(o.keys)
 	if o.image != nil {
 		g.save(o.image)
 	}
 	switch {
 	case o.opening:
 		g.await(o)
+	case o.keying:
+		g.awaitKey(o)
 	case len(o.safe) > 0:
 		g.withhold(o)
 	default:

@@ -94,14 +94,15 @@ func (s *shell) send(member string, id lock.ID, e lock.Effect) bool {
 	return s.node.TellMember(member, sessionsName, d)
 }
 
-// never is for an effect that certainly did not leave this node. Of an open its grain may know that.
+// never is for an effect that certainly did not leave this node. Of a command its grain may know that.
 func (s *shell) never(id lock.ID, e lock.Effect) {
+	const message = "The server that the lock was connected to could not be reached."
 	s.metrics.undelivered.Inc()
-	if open, ok := e.(*lock.SendOpen); ok {
-		s.tellLock(id, &lock.AnswerOpen{
-			Session: open.Session, CommandID: open.CommandID, Executed: lock.NotExecuted, Code: staleSession,
-			Message: "The server that the lock was connected to could not be reached.",
-		})
+	switch e := e.(type) {
+	case *lock.SendOpen:
+		s.tellLock(id, &lock.AnswerOpen{Session: e.Session, CommandID: e.CommandID, Executed: lock.NotExecuted, Code: staleSession, Message: message})
+	case *lock.SendKey:
+		s.tellLock(id, &lock.AnswerKey{Session: e.Session, CommandID: e.CommandID, Executed: lock.NotExecuted, Code: staleSession, Message: message})
 	}
 }
 

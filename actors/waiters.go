@@ -65,6 +65,9 @@ func (g *grain) ended(ids []lock.CommandID) {
 		return
 	}
 	g.release(func(w *waiter) bool {
+		if w.keying {
+			return false
+		}
 		if !w.opening {
 			w.safe = g.stillOnTheirWay(w.safe)
 			return len(w.safe) == 0
@@ -87,6 +90,7 @@ func (g *grain) expire(now time.Duration) {
 			g.nowKnown(o)
 			o.opening = false
 		}
+		g.keyKnown(o)
 		g.stage(op{call: o.call, others: o.others, response: o.response})
 	})
 }
@@ -113,7 +117,7 @@ func (g *grain) release(done func(*waiter) bool, say func(*op)) {
 // giveUp is for a grain that stops. An open is known by its request ID and can be asked for again; of a revocation nobody
 // can say that it is safe.
 func (w *waiter) giveUp(g *grain) {
-	if w.opening {
+	if w.opening || w.keying {
 		w.say(g, cluster.Retry)
 		return
 	}

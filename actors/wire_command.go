@@ -23,14 +23,16 @@ func putCommand(x *pb.Request, c lock.Command) error {
 	case *lock.SetOrganization:
 		x.Command = &pb.Request_SetOrganization{SetOrganization: &pb.SetOrganization{By: callerToPB(c.By), OrgId: string(c.OrgID)}}
 	case *lock.AddKey:
-		x.Command = &pb.Request_AddKey{AddKey: &pb.AddKey{By: callerToPB(c.By), Key: keyToPB(c.Key)}}
+		x.Command = &pb.Request_AddKey{AddKey: &pb.AddKey{By: callerToPB(c.By), Key: keyToPB(c.Key), CommandId: string(c.CommandID)}}
 	case *lock.RemoveKey:
-		x.Command = &pb.Request_RemoveKey{RemoveKey: &pb.RemoveKey{By: callerToPB(c.By), KeyUuid: c.KeyUUID, IndexNumber: c.IndexNumber}}
+		x.Command = &pb.Request_RemoveKey{RemoveKey: &pb.RemoveKey{
+			By: callerToPB(c.By), KeyUuid: c.KeyUUID, IndexNumber: c.IndexNumber, CommandId: string(c.CommandID),
+		}}
 	case *lock.AddResident:
 		x.Command = &pb.Request_AddResident{AddResident: &pb.AddResident{By: callerToPB(c.By), Resident: residentToPB(c.Resident)}}
 	case *lock.RemoveResident:
 		x.Command = &pb.Request_RemoveResident{RemoveResident: &pb.RemoveResident{
-			By: callerToPB(c.By), UserId: string(c.UserID), Email: c.Email,
+			By: callerToPB(c.By), UserId: string(c.UserID), Email: c.Email, Phone: c.Phone,
 		}}
 	case *lock.RotateDeviceSecret:
 		x.Command = &pb.Request_RotateDeviceSecret{RotateDeviceSecret: &pb.RotateDeviceSecret{
@@ -72,7 +74,7 @@ func putCommand(x *pb.Request, c lock.Command) error {
 	case *lock.ListTempKeys:
 		x.Command = &pb.Request_ListTempKeys{ListTempKeys: &pb.ListTempKeys{By: callerToPB(c.By)}}
 	case *lock.AuthenticateDevice:
-		x.Command = &pb.Request_AuthenticateDevice{AuthenticateDevice: &pb.AuthenticateDevice{Uuid: string(c.UUID), Hash: c.Hash}}
+		x.Command = &pb.Request_AuthenticateDevice{AuthenticateDevice: &pb.AuthenticateDevice{Uuid: string(c.UUID), Hash: c.Hash, Certified: c.Certified}}
 	case *lock.ConnectDevice:
 		x.Command = &pb.Request_ConnectDevice{ConnectDevice: &pb.ConnectDevice{Device: deviceToPB(c.Device)}}
 	case *lock.KeepDevice:
@@ -97,6 +99,38 @@ func putCommand(x *pb.Request, c lock.Command) error {
 	case *lock.Tick:
 		x.Command = &pb.Request_Tick{Tick: &pb.Tick{}}
 	default:
+		return putKeyCommand(x, c)
+	}
+	return nil
+}
+
+// putKeyCommand is putCommand for what permanent keys, their device and its configuration are told.
+func putKeyCommand(x *pb.Request, c lock.Command) error {
+	switch c := c.(type) {
+	case *lock.WriteKey:
+		x.Command = &pb.Request_WriteKey{WriteKey: &pb.WriteKey{
+			By: callerToPB(c.By), KeyUuid: c.KeyUUID, IndexNumber: c.IndexNumber, CommandId: string(c.CommandID),
+		}}
+	case *lock.BulkAddKeys:
+		x.Command = &pb.Request_BulkAddKeys{BulkAddKeys: &pb.BulkAddKeys{By: callerToPB(c.By), Job: string(c.Job), Keys: each(c.Keys, keyToPB)}}
+	case *lock.GetBulkAddKeys:
+		x.Command = &pb.Request_BulkAddProgress{BulkAddProgress: &pb.GetBulkAddKeys{By: callerToPB(c.By), Job: string(c.Job)}}
+	case *lock.ChangeLockUUID:
+		x.Command = &pb.Request_ChangeLockUuid{ChangeLockUuid: &pb.ChangeLockUUID{By: callerToPB(c.By), NewUuid: string(c.NewUUID)}}
+	case *lock.SetConfig:
+		x.Command = &pb.Request_SetConfig{SetConfig: &pb.SetConfig{By: callerToPB(c.By), RelockMs: c.RelockMs}}
+	case *lock.UseTempKey:
+		x.Command = &pb.Request_UseTempKey{UseTempKey: &pb.UseTempKey{
+			By: callerToPB(c.By), TempKeyId: string(c.TempKeyID), UserId: string(c.UserID),
+		}}
+	case *lock.AnswerKey:
+		x.Command = &pb.Request_AnswerKey{AnswerKey: &pb.AnswerKey{
+			Session: sessionToPB(c.Session), CommandId: string(c.CommandID), Done: c.Done, Executed: uint32(c.Executed),
+			Code: c.Code, Message: c.Message,
+		}}
+	case *lock.AnswerConfig:
+		x.Command = &pb.Request_AnswerConfig{AnswerConfig: &pb.AnswerConfig{Session: sessionToPB(c.Session), Number: c.Number}}
+	default:
 		return fmt.Errorf("actors: the command %T cannot travel between nodes", c)
 	}
 	return nil
@@ -115,15 +149,19 @@ func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 	case *pb.Request_SetOrganization:
 		return &lock.SetOrganization{By: callerOf(c.SetOrganization.GetBy()), OrgID: lock.OrgID(c.SetOrganization.GetOrgId())}, nil
 	case *pb.Request_AddKey:
-		return &lock.AddKey{By: callerOf(c.AddKey.GetBy()), Key: keyOf(c.AddKey.GetKey())}, nil
+		return &lock.AddKey{By: callerOf(c.AddKey.GetBy()), Key: keyOf(c.AddKey.GetKey()), CommandID: lock.CommandID(c.AddKey.GetCommandId())}, nil
 	case *pb.Request_RemoveKey:
 		m := c.RemoveKey
-		return &lock.RemoveKey{By: callerOf(m.GetBy()), KeyUUID: m.GetKeyUuid(), IndexNumber: m.IndexNumber}, nil
+		return &lock.RemoveKey{
+			By: callerOf(m.GetBy()), KeyUUID: m.GetKeyUuid(), IndexNumber: m.IndexNumber, CommandID: lock.CommandID(m.GetCommandId()),
+		}, nil
 	case *pb.Request_AddResident:
 		return &lock.AddResident{By: callerOf(c.AddResident.GetBy()), Resident: residentOf(c.AddResident.GetResident())}, nil
 	case *pb.Request_RemoveResident:
 		m := c.RemoveResident
-		return &lock.RemoveResident{By: callerOf(m.GetBy()), UserID: lock.UserID(m.GetUserId()), Email: m.GetEmail()}, nil
+		return &lock.RemoveResident{
+			By: callerOf(m.GetBy()), UserID: lock.UserID(m.GetUserId()), Email: m.GetEmail(), Phone: m.GetPhone(),
+		}, nil
 	case *pb.Request_RotateDeviceSecret:
 		m := c.RotateDeviceSecret
 		return &lock.RotateDeviceSecret{By: callerOf(m.GetBy()), Hash: m.GetHash(), Grace: m.GetGrace().AsDuration()}, nil
@@ -168,7 +206,8 @@ func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 	case *pb.Request_ListTempKeys:
 		return &lock.ListTempKeys{By: callerOf(c.ListTempKeys.GetBy())}, nil
 	case *pb.Request_AuthenticateDevice:
-		return &lock.AuthenticateDevice{UUID: lock.UUID(c.AuthenticateDevice.GetUuid()), Hash: c.AuthenticateDevice.GetHash()}, nil
+		m := c.AuthenticateDevice
+		return &lock.AuthenticateDevice{UUID: lock.UUID(m.GetUuid()), Hash: m.GetHash(), Certified: m.GetCertified()}, nil
 	case *pb.Request_ConnectDevice:
 		return &lock.ConnectDevice{Device: deviceOf(c.ConnectDevice.GetDevice(), at)}, nil
 	case *pb.Request_KeepDevice:
@@ -193,6 +232,39 @@ func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 		return &lock.ReportEvents{Session: sessionOf(m.GetSession()), CallID: m.GetCallId(), After: m.GetAfter(), Items: each(m.GetItems(), deviceEventOf)}, nil
 	case *pb.Request_Tick:
 		return &lock.Tick{}, nil
+	default:
+		return keyCommandOf(x)
+	}
+}
+
+// keyCommandOf is the inverse of putKeyCommand.
+func keyCommandOf(x *pb.Request) (lock.Command, error) {
+	switch c := x.GetCommand().(type) {
+	case *pb.Request_WriteKey:
+		m := c.WriteKey
+		return &lock.WriteKey{
+			By: callerOf(m.GetBy()), KeyUUID: m.GetKeyUuid(), IndexNumber: m.IndexNumber, CommandID: lock.CommandID(m.GetCommandId()),
+		}, nil
+	case *pb.Request_BulkAddKeys:
+		m := c.BulkAddKeys
+		return &lock.BulkAddKeys{By: callerOf(m.GetBy()), Job: lock.JobID(m.GetJob()), Keys: each(m.GetKeys(), keyOf)}, nil
+	case *pb.Request_BulkAddProgress:
+		return &lock.GetBulkAddKeys{By: callerOf(c.BulkAddProgress.GetBy()), Job: lock.JobID(c.BulkAddProgress.GetJob())}, nil
+	case *pb.Request_ChangeLockUuid:
+		return &lock.ChangeLockUUID{By: callerOf(c.ChangeLockUuid.GetBy()), NewUUID: lock.UUID(c.ChangeLockUuid.GetNewUuid())}, nil
+	case *pb.Request_SetConfig:
+		return &lock.SetConfig{By: callerOf(c.SetConfig.GetBy()), RelockMs: c.SetConfig.GetRelockMs()}, nil
+	case *pb.Request_UseTempKey:
+		m := c.UseTempKey
+		return &lock.UseTempKey{By: callerOf(m.GetBy()), TempKeyID: lock.TempKeyID(m.GetTempKeyId()), UserID: lock.UserID(m.GetUserId())}, nil
+	case *pb.Request_AnswerKey:
+		m := c.AnswerKey
+		return &lock.AnswerKey{
+			Session: sessionOf(m.GetSession()), CommandID: lock.CommandID(m.GetCommandId()), Done: m.GetDone(),
+			Executed: lock.Executed(m.GetExecuted()), Code: m.GetCode(), Message: m.GetMessage(),
+		}, nil
+	case *pb.Request_AnswerConfig:
+		return &lock.AnswerConfig{Session: sessionOf(c.AnswerConfig.GetSession()), Number: c.AnswerConfig.GetNumber()}, nil
 	default:
 		return nil, fmt.Errorf("actors: a request without a command that this version knows")
 	}

@@ -29,10 +29,11 @@ func (d *delivery) Serialize() (remote.RootSerialized, error) {
 	x := &pb.Effect{Origin: d.origin, Number: d.number, LockId: int64(d.lock), Session: sessionToPB(d.effect.To())}
 	switch e := d.effect.(type) {
 	case *lock.SendOpen:
-		x.Effect = &pb.Effect_SendOpen{SendOpen: &pb.SendOpen{
-			CommandId: string(e.CommandID), BootId: e.BootID, Epoch: e.Epoch,
-			RemainingMs: time.Until(e.NotAfter).Milliseconds(), NotAfterMono: e.NotAfterMono,
-		}}
+		x.Effect = &pb.Effect_SendOpen{SendOpen: sendOpenToPB(e)}
+	case *lock.SendKey:
+		x.Effect = &pb.Effect_SendKey{SendKey: &pb.SendKey{Order: sendOpenToPB(&e.SendOpen), Action: string(e.Action), Key: keyToPB(e.Key)}}
+	case *lock.SendConfig:
+		x.Effect = &pb.Effect_SendConfig{SendConfig: &pb.SendConfig{Config: configToPB(e.Config)}}
 	case *lock.AskStatus:
 		x.Effect = &pb.Effect_AskStatus{AskStatus: &pb.AskStatus{CommandIds: texts(e.CommandIDs)}}
 	case *lock.AckEvents:
@@ -53,14 +54,15 @@ func effectOf(in *pb.IncomingEffect) (lock.Effect, error) {
 	session := sessionOf(in.GetSession())
 	switch e := in.Effect.GetEffect().(type) {
 	case *pb.Effect_SendOpen:
-		m := e.SendOpen
-		if m.GetNotAfterMono() == 0 {
-			return nil, errNoBound
+		return sendOpenOf(e.SendOpen, session, in.At)
+	case *pb.Effect_SendKey:
+		order, err := sendOpenOf(e.SendKey.GetOrder(), session, in.At)
+		if err != nil {
+			return nil, err
 		}
-		return &lock.SendOpen{
-			Session: session, CommandID: lock.CommandID(m.GetCommandId()), BootID: m.GetBootId(), Epoch: m.GetEpoch(),
-			NotAfter: in.At.Add(time.Duration(m.GetRemainingMs()) * time.Millisecond), NotAfterMono: m.GetNotAfterMono(),
-		}, nil
+		return &lock.SendKey{SendOpen: *order, Action: lock.KeyAction(e.SendKey.GetAction()), Key: keyOf(e.SendKey.GetKey())}, nil
+	case *pb.Effect_SendConfig:
+		return &lock.SendConfig{Session: session, Config: configOf(e.SendConfig.GetConfig())}, nil
 	case *pb.Effect_AskStatus:
 		return &lock.AskStatus{Session: session, CommandIDs: words[lock.CommandID](e.AskStatus.GetCommandIds())}, nil
 	case *pb.Effect_AckEvents:
@@ -70,4 +72,21 @@ func effectOf(in *pb.IncomingEffect) (lock.Effect, error) {
 	default:
 		return nil, errors.New("actors: an effect that this version does not know")
 	}
+}
+
+func sendOpenToPB(e *lock.SendOpen) *pb.SendOpen {
+	return &pb.SendOpen{
+		CommandId: string(e.CommandID), BootId: e.BootID, Epoch: e.Epoch,
+		RemainingMs: time.Until(e.NotAfter).Milliseconds(), NotAfterMono: e.NotAfterMono,
+	}
+}
+
+func sendOpenOf(m *pb.SendOpen, session lock.Session, at time.Time) (*lock.SendOpen, error) {
+	if m.GetNotAfterMono() == 0 {
+		return nil, errNoBound
+	}
+	return &lock.SendOpen{
+		Session: session, CommandID: lock.CommandID(m.GetCommandId()), BootID: m.GetBootId(), Epoch: m.GetEpoch(),
+		NotAfter: at.Add(time.Duration(m.GetRemainingMs()) * time.Millisecond), NotAfterMono: m.GetNotAfterMono(),
+	}, nil
 }

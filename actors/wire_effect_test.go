@@ -14,7 +14,7 @@ import (
 )
 
 // The effects that travel. The test fails when lock has one more.
-var effects = byName(new(lock.SendOpen), new(lock.AskStatus), new(lock.AckEvents), new(lock.CloseSession))
+var effects = byName(new(lock.SendOpen), new(lock.SendKey), new(lock.SendConfig), new(lock.AskStatus), new(lock.AckEvents), new(lock.CloseSession))
 
 func TestEveryEffectTravels(t *testing.T) {
 	t.Parallel()
@@ -25,8 +25,8 @@ func TestEveryEffectTravels(t *testing.T) {
 			g := newFiller(t)
 			rapid.Check(t, func(rt *rapid.T) {
 				sent := g.value(rt, typ).Addr().Interface().(lock.Effect)
-				open, isOpen := sent.(*lock.SendOpen)
-				if isOpen {
+				open, isTimed := timed(sent)
+				if isTimed {
 					open.NotAfter = time.Now().Add(time.Duration(rapid.Int64Range(-10, 10).Draw(rt, "left")) * time.Second)
 					open.NotAfterMono = max(open.NotAfterMono, 1)
 				}
@@ -36,14 +36,24 @@ func TestEveryEffectTravels(t *testing.T) {
 				require.EqualValues(rt, 5, in.GetLockId())
 				got, err := effectOf(in)
 				require.NoError(rt, err)
-				if isOpen {
-					require.WithinDuration(rt, open.NotAfter, got.(*lock.SendOpen).NotAfter, 5*time.Second)
-					got.(*lock.SendOpen).NotAfter = open.NotAfter
+				if isTimed {
+					arrived, _ := timed(got)
+					require.WithinDuration(rt, open.NotAfter, arrived.NotAfter, 5*time.Second)
+					arrived.NotAfter = open.NotAfter
 				}
 				require.Equal(rt, sent, got)
 			})
 		})
 	}
+}
+
+// timed is what the effects with a deadline have in common.
+func timed(e lock.Effect) (*lock.SendOpen, bool) {
+	if key, ok := e.(*lock.SendKey); ok {
+		return &key.SendOpen, true
+	}
+	open, ok := e.(*lock.SendOpen)
+	return open, ok
 }
 
 func TestAnEffectThatIsNotUnderstoodIsRefused(t *testing.T) {

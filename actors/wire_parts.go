@@ -20,22 +20,22 @@ func callerOf(x *pb.Caller) lock.Caller {
 }
 
 func keyToPB(k lock.Key) *pb.Key {
-	return &pb.Key{Uuid: k.UUID, IndexNumber: k.IndexNumber, UserId: string(k.UserID)}
+	return &pb.Key{Uuid: k.UUID, IndexNumber: k.IndexNumber, UserId: string(k.UserID), OnDevice: string(k.OnDevice)}
 }
 
 func keyOf(x *pb.Key) lock.Key {
 	if x == nil {
 		return lock.Key{}
 	}
-	return lock.Key{UUID: x.GetUuid(), IndexNumber: x.IndexNumber, UserID: lock.UserID(x.GetUserId())}
+	return lock.Key{UUID: x.GetUuid(), IndexNumber: x.IndexNumber, UserID: lock.UserID(x.GetUserId()), OnDevice: lock.Presence(x.GetOnDevice())}
 }
 
 func residentToPB(r lock.Resident) *pb.Resident {
-	return &pb.Resident{UserId: string(r.UserID), Name: r.Name, Email: r.Email}
+	return &pb.Resident{UserId: string(r.UserID), Name: r.Name, Email: r.Email, Phone: r.Phone}
 }
 
 func residentOf(x *pb.Resident) lock.Resident {
-	return lock.Resident{UserID: lock.UserID(x.GetUserId()), Name: x.GetName(), Email: x.GetEmail()}
+	return lock.Resident{UserID: lock.UserID(x.GetUserId()), Name: x.GetName(), Email: x.GetEmail(), Phone: x.GetPhone()}
 }
 
 func sessionToPB(s lock.Session) *pb.Session { return &pb.Session{Node: s.Node, Id: s.ID} }
@@ -43,11 +43,11 @@ func sessionToPB(s lock.Session) *pb.Session { return &pb.Session{Node: s.Node, 
 func sessionOf(x *pb.Session) lock.Session { return lock.Session{Node: x.GetNode(), ID: x.GetId()} }
 
 func reportedToPB(r lock.Reported) *pb.Reported {
-	return &pb.Reported{Bolt: r.Bolt, Door: r.Door, Battery: int64(r.Battery)}
+	return &pb.Reported{Bolt: r.Bolt, Door: r.Door, Battery: int64(r.Battery), Config: r.Config}
 }
 
 func reportedOf(x *pb.Reported) lock.Reported {
-	return lock.Reported{Bolt: x.GetBolt(), Door: x.GetDoor(), Battery: int(x.GetBattery())}
+	return lock.Reported{Bolt: x.GetBolt(), Door: x.GetDoor(), Battery: int(x.GetBattery()), Config: x.GetConfig()}
 }
 
 // deviceToPB is called when the message is about to leave, and deviceOf gets the instant at which it came in. The reading of the
@@ -55,7 +55,7 @@ func reportedOf(x *pb.Reported) lock.Reported {
 func deviceToPB(d lock.Device) *pb.Device {
 	x := &pb.Device{
 		Session: sessionToPB(d.Session), Connected: d.Connected, BootId: d.BootID, Firmware: d.Firmware,
-		Deadline: d.Deadline, Journal: d.Journal, Reported: reportedToPB(d.Reported), HelloMono: d.HelloMono,
+		Deadline: d.Deadline, Journal: d.Journal, Keys: d.Keys, Reported: reportedToPB(d.Reported), HelloMono: d.HelloMono,
 	}
 	if !d.Clock.At.IsZero() {
 		mono := d.Clock.NotAfter(time.Now())
@@ -67,12 +67,18 @@ func deviceToPB(d lock.Device) *pb.Device {
 func deviceOf(x *pb.Device, at time.Time) lock.Device {
 	d := lock.Device{
 		Session: sessionOf(x.GetSession()), Connected: x.GetConnected(), BootID: x.GetBootId(), Firmware: x.GetFirmware(),
-		Deadline: x.GetDeadline(), Journal: x.GetJournal(), Reported: reportedOf(x.GetReported()), HelloMono: x.GetHelloMono(),
+		Deadline: x.GetDeadline(), Journal: x.GetJournal(), Keys: x.GetKeys(), Reported: reportedOf(x.GetReported()), HelloMono: x.GetHelloMono(),
 	}
 	if x != nil && x.Mono != nil {
 		d.Clock = lock.Clock{Mono: *x.Mono, At: at}
 	}
 	return d
+}
+
+func configToPB(c lock.Config) *pb.Config { return &pb.Config{Number: c.Number, RelockMs: c.RelockMs} }
+
+func configOf(x *pb.Config) lock.Config {
+	return lock.Config{Number: x.GetNumber(), RelockMs: x.GetRelockMs()}
 }
 
 func deviceEventToPB(e lock.DeviceEvent) *pb.DeviceEvent {

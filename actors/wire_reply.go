@@ -25,7 +25,19 @@ func putReply(x *pb.Response, r lock.Reply) error {
 			Id: int64(r.ID), Uuid: string(r.UUID), Version: r.Version, SerialNumber: r.SerialNumber, VendorName: r.VendorName,
 			OwnerId: string(r.OwnerID), OrgId: string(r.OrgID), Keys: each(r.Keys, keyToPB), Residents: each(r.Residents, residentToPB),
 			CreatedAt: timeToPB(r.CreatedAt), ChangedAt: timeToPB(r.ChangedAt), Reported: reportedToPB(r.Reported),
-			Online: r.Online, Firmware: r.Firmware, DeadlineEnforced: r.DeadlineEnforced,
+			Online: r.Online, Firmware: r.Firmware, DeadlineEnforced: r.DeadlineEnforced, Config: configToPB(r.Config),
+		}}
+	case *lock.KeyResult:
+		e, err := eventToPB(r.Event)
+		x.Answer = &pb.Response_KeyResult{KeyResult: &pb.KeyResult{
+			Version: r.Version, CommandId: string(r.CommandID), Action: string(r.Action), Key: keyToPB(r.Key), Event: e,
+			Outcome: string(r.Outcome), Reason: r.Reason, Message: r.Message, Deadline: timeToPB(r.Deadline),
+		}}
+		return err
+	case *lock.BulkProgress:
+		x.Answer = &pb.Response_BulkProgress{BulkProgress: &pb.BulkProgress{
+			Id: string(r.ID), StartedAt: timeToPB(r.StartedAt), ChangedAt: timeToPB(r.ChangedAt), Ended: r.Ended, Waiting: r.Waiting,
+			Keys: each(r.Keys, bulkKeyToPB),
 		}}
 	case *lock.TempKeyList:
 		x.Answer = &pb.Response_TempKeyList{TempKeyList: &pb.TempKeyList{
@@ -45,7 +57,11 @@ func putReply(x *pb.Response, r lock.Reply) error {
 	case *lock.PINRefused:
 		x.Answer = &pb.Response_PinRefused{PinRefused: &pb.PINRefused{Version: r.Version, LockedFor: durationpb.New(r.LockedFor)}}
 	case *lock.Greeting:
-		x.Answer = &pb.Response_Greeting{Greeting: &pb.Greeting{Epoch: r.Epoch, AckSeq: r.AckSeq, Resolve: texts(r.Resolve)}}
+		m := &pb.Greeting{Epoch: r.Epoch, AckSeq: r.AckSeq, Resolve: texts(r.Resolve)}
+		if r.Desired != nil {
+			m.Desired = configToPB(*r.Desired)
+		}
+		x.Answer = &pb.Response_Greeting{Greeting: m}
 	default:
 		return fmt.Errorf("actors: the reply %T cannot travel between nodes", r)
 	}
@@ -67,6 +83,20 @@ func replyOf(x *pb.Response) (lock.Reply, error) {
 			Keys: each(m.GetKeys(), keyOf), Residents: each(m.GetResidents(), residentOf),
 			CreatedAt: timeOf(m.GetCreatedAt()), ChangedAt: timeOf(m.GetChangedAt()), Reported: reportedOf(m.GetReported()),
 			Online: m.GetOnline(), Firmware: m.GetFirmware(), DeadlineEnforced: m.GetDeadlineEnforced(),
+			Config: configOf(m.GetConfig()),
+		}, nil
+	case *pb.Response_KeyResult:
+		m := a.KeyResult
+		e, err := eventOf(m.GetEvent())
+		return &lock.KeyResult{
+			Version: m.GetVersion(), CommandID: lock.CommandID(m.GetCommandId()), Action: lock.KeyAction(m.GetAction()), Key: keyOf(m.GetKey()),
+			Event: e, Outcome: lock.Outcome(m.GetOutcome()), Reason: m.GetReason(), Message: m.GetMessage(), Deadline: timeOf(m.GetDeadline()),
+		}, err
+	case *pb.Response_BulkProgress:
+		m := a.BulkProgress
+		return &lock.BulkProgress{
+			ID: lock.JobID(m.GetId()), StartedAt: timeOf(m.GetStartedAt()), ChangedAt: timeOf(m.GetChangedAt()), Ended: m.GetEnded(),
+			Waiting: m.GetWaiting(), Keys: each(m.GetKeys(), bulkKeyOf),
 		}, nil
 	case *pb.Response_TempKeyList:
 		m := a.TempKeyList
@@ -87,10 +117,23 @@ func replyOf(x *pb.Response) (lock.Reply, error) {
 		return &lock.PINRefused{Version: a.PinRefused.GetVersion(), LockedFor: a.PinRefused.GetLockedFor().AsDuration()}, nil
 	case *pb.Response_Greeting:
 		m := a.Greeting
-		return &lock.Greeting{Epoch: m.GetEpoch(), AckSeq: m.GetAckSeq(), Resolve: words[lock.CommandID](m.GetResolve())}, nil
+		g := &lock.Greeting{Epoch: m.GetEpoch(), AckSeq: m.GetAckSeq(), Resolve: words[lock.CommandID](m.GetResolve())}
+		if m.Desired != nil {
+			desired := configOf(m.Desired)
+			g.Desired = &desired
+		}
+		return g, nil
 	default:
 		return nil, fmt.Errorf("actors: a response without an answer that this version knows")
 	}
+}
+
+func bulkKeyToPB(k lock.BulkKey) *pb.BulkKey {
+	return &pb.BulkKey{Key: keyToPB(k.Key), Status: string(k.Status), Reason: k.Reason}
+}
+
+func bulkKeyOf(x *pb.BulkKey) lock.BulkKey {
+	return lock.BulkKey{Key: keyOf(x.GetKey()), Status: lock.BulkStatus(x.GetStatus()), Reason: x.GetReason()}
 }
 
 func openToPB(r *lock.OpenResult) (*pb.OpenResult, error) {

@@ -27,7 +27,7 @@ func (s *State) createLock(c *CreateLock, now time.Time) (Decision, error) {
 	return s.done(&LockCreated{
 		Stamp:  Stamp{At: millis(now), LockUUID: uuid, OrgID: c.By.OrgID, By: c.By.Name(), Via: c.By.Key, From: c.By.Addr},
 		LockID: c.ID, Index: c.Index, SerialNumber: c.SerialNumber, VendorName: c.VendorName,
-		OwnerID: c.OwnerID, Keys: c.Keys,
+		OwnerID: c.OwnerID, Keys: unknownToDevices(c.Keys),
 	})
 }
 
@@ -125,63 +125,6 @@ func (s *State) setOrganization(c *SetOrganization, now time.Time) (Decision, er
 	return s.done(e)
 }
 
-func checkKey(k Key, field string) error {
-	if !isName(k.UUID) {
-		return invalid(field, "key-uuid-invalid", "a key must have a uuid of 1 to 800 bytes, without control characters")
-	}
-	if !isOptional(string(k.UserID)) {
-		return invalid("userId", "user-id-invalid", "the userId of a key must be a name of up to 800 bytes, without control characters")
-	}
-	return nil
-}
-
-// clash tells whether one of the keys has the UUID or the index number of k.
-func clash(keys []Key, k Key) bool {
-	return slices.ContainsFunc(keys, func(o Key) bool {
-		return o.UUID == k.UUID || o.IndexNumber != nil && k.IndexNumber != nil && *o.IndexNumber == *k.IndexNumber
-	})
-}
-
-func sameKey(a, b Key) bool {
-	return a.UUID == b.UUID && a.UserID == b.UserID && equal(a.IndexNumber, b.IndexNumber)
-}
-
-func (s *State) addKey(c *AddKey, now time.Time) (Decision, error) {
-	if err := s.see(c.By); err != nil {
-		return Decision{}, err
-	}
-	if err := checkKey(c.Key, "keyUuid"); err != nil {
-		return Decision{}, err
-	}
-	if slices.ContainsFunc(s.Keys, func(k Key) bool { return sameKey(k, c.Key) }) {
-		return s.unchanged()
-	}
-	if clash(s.Keys, c.Key) {
-		return Decision{}, reject(Conflict, "key-exists", "The lock has another key with this keyUuid or keyIndexNumber. Remove that one first.")
-	}
-	if len(s.Keys) >= maxKeys {
-		return Decision{}, reject(Conflict, "too-many-keys", "The lock has 10000 keys, the most that it takes. Remove some first.")
-	}
-	return s.done(&KeyAdded{Stamp: s.stampBy(c.By, now), Key: c.Key})
-}
-
-func (s *State) removeKey(c *RemoveKey, now time.Time) (Decision, error) {
-	if err := s.see(c.By); err != nil {
-		return Decision{}, err
-	}
-	if c.KeyUUID == "" && c.IndexNumber == nil {
-		return Decision{}, invalid("keyUuid", "key-required", "name the key by keyUuid or by keyIndexNumber")
-	}
-	for _, k := range s.Keys {
-		byUUID := c.KeyUUID == "" || k.UUID == c.KeyUUID
-		byIndex := c.IndexNumber == nil || equal(k.IndexNumber, c.IndexNumber)
-		if byUUID && byIndex {
-			return s.done(&KeyRemoved{Stamp: s.stampBy(c.By, now), Key: k})
-		}
-	}
-	return Decision{}, reject(NotFound, "key-not-found", "The lock has no such key.")
-}
-
 func (s *State) addResident(c *AddResident, now time.Time) (Decision, error) {
 	if err := s.see(c.By); err != nil {
 		return Decision{}, err
@@ -195,6 +138,9 @@ func (s *State) addResident(c *AddResident, now time.Time) (Decision, error) {
 	}
 	if !isOptional(r.Email) {
 		return Decision{}, invalid("email", "email-invalid", "email may have up to 800 bytes, without control characters")
+	}
+	if !isOptional(r.Phone) {
+		return Decision{}, invalid("phoneNumber", "phone-invalid", "phoneNumber may have up to 800 bytes, without control characters")
 	}
 	if slices.Contains(s.Residents, r) {
 		return s.unchanged()
@@ -210,11 +156,11 @@ func (s *State) removeResident(c *RemoveResident, now time.Time) (Decision, erro
 	if err := s.see(c.By); err != nil {
 		return Decision{}, err
 	}
-	if c.UserID == "" && c.Email == "" {
-		return Decision{}, invalid("userId", "resident-required", "name the resident by userId or by email")
+	if c.UserID == "" && c.Email == "" && c.Phone == "" {
+		return Decision{}, invalid("userId", "resident-required", "name the resident by userId, by email or by phoneNumber")
 	}
 	for _, r := range s.Residents {
-		if (c.UserID == "" || r.UserID == c.UserID) && (c.Email == "" || r.Email == c.Email) {
+		if (c.UserID == "" || r.UserID == c.UserID) && (c.Email == "" || r.Email == c.Email) && (c.Phone == "" || r.Phone == c.Phone) {
 			return s.done(&ResidentRemoved{Stamp: s.stampBy(c.By, now), Resident: r})
 		}
 	}
@@ -242,6 +188,9 @@ func (s *State) rotateDeviceSecret(c *RotateDeviceSecret, now time.Time) (Decisi
 }
 
 func (s *State) authenticateDevice(c *AuthenticateDevice, now time.Time) (Decision, error) {
+	if c.Certified && c.UUID == s.UUID {
+		return s.unchanged()
+	}
 	match := 0
 	for _, secret := range s.Secrets {
 		if secret.ValidUntil == nil || now.Before(*secret.ValidUntil) {

@@ -21,7 +21,7 @@ func (e *TempKeyUsed) appendJSON(dst []byte) ([]byte, error) {
 	dst = appendOptional(dst, `,"userId":`, e.UserID)
 	dst = append(dst, `,"usedCount":`...)
 	dst = strconv.AppendInt(dst, e.UsedCount, 10)
-	dst = appendField(dst, `,"requestId":`, e.RequestID)
+	dst = appendOptional(dst, `,"requestId":`, e.RequestID)
 	return append(dst, '}'), err
 }
 

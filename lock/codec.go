@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // StateCodec names the form of MarshalState. A snapshot with another codec is ignored, and the stream is replayed.
@@ -56,6 +57,9 @@ func UnmarshalState(data []byte) (*State, error) {
 // relink makes the commands share their requests with the log again. The log may have forgotten a request, and may even
 // hold another one of the same ID by now. What no command has, has ended.
 func (s *State) relink() error {
+	if s.KeyWork != nil && (slices.Contains(s.KeyWork.Commands, nil) || slices.Contains(s.KeyWork.Ended, nil) || slices.Contains(s.KeyWork.Jobs, nil)) {
+		return errNull
+	}
 	onTheirWay := make(map[*request]bool)
 	for _, cmd := range s.Commands {
 		if cmd == nil {
@@ -84,6 +88,16 @@ var eventTypes = map[string]func() Event{
 	"OrganizationSet":     func() Event { return new(OrganizationSet) },
 	"KeyAdded":            func() Event { return new(KeyAdded) },
 	"KeyRemoved":          func() Event { return new(KeyRemoved) },
+	"LockUuidChanged":     func() Event { return new(LockUuidChanged) },
+	"KeyWriteRequested":   func() Event { return new(KeyWriteRequested) },
+	"KeyWritten":          func() Event { return new(KeyWritten) },
+	"KeyChangeRequested":  func() Event { return new(KeyChangeRequested) },
+	"KeyChangeFailed":     func() Event { return new(KeyChangeFailed) },
+	"BulkAddStarted":      func() Event { return new(BulkAddStarted) },
+	"BulkKeySettled":      func() Event { return new(BulkKeySettled) },
+	"BulkAddEnded":        func() Event { return new(BulkAddEnded) },
+	"ConfigSet":           func() Event { return new(ConfigSet) },
+	"ConfigApplied":       func() Event { return new(ConfigApplied) },
 	"ResidentAdded":       func() Event { return new(ResidentAdded) },
 	"ResidentRemoved":     func() Event { return new(ResidentRemoved) },
 	"DeviceSecretRotated": func() Event { return new(DeviceSecretRotated) },
@@ -114,6 +128,36 @@ func (*KeyAdded) EventType() string { return "KeyAdded" }
 
 // EventType gives the type of the record.
 func (*KeyRemoved) EventType() string { return "KeyRemoved" }
+
+// EventType gives the type of the record.
+func (*LockUuidChanged) EventType() string { return "LockUuidChanged" }
+
+// EventType gives the type of the record.
+func (*KeyWriteRequested) EventType() string { return "KeyWriteRequested" }
+
+// EventType gives the type of the record.
+func (*KeyWritten) EventType() string { return "KeyWritten" }
+
+// EventType gives the type of the record.
+func (*KeyChangeRequested) EventType() string { return "KeyChangeRequested" }
+
+// EventType gives the type of the record.
+func (*KeyChangeFailed) EventType() string { return "KeyChangeFailed" }
+
+// EventType gives the type of the record.
+func (*BulkAddStarted) EventType() string { return "BulkAddStarted" }
+
+// EventType gives the type of the record.
+func (*BulkKeySettled) EventType() string { return "BulkKeySettled" }
+
+// EventType gives the type of the record.
+func (*BulkAddEnded) EventType() string { return "BulkAddEnded" }
+
+// EventType gives the type of the record.
+func (*ConfigSet) EventType() string { return "ConfigSet" }
+
+// EventType gives the type of the record.
+func (*ConfigApplied) EventType() string { return "ConfigApplied" }
 
 // EventType gives the type of the record.
 func (*ResidentAdded) EventType() string { return "ResidentAdded" }

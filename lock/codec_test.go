@@ -23,14 +23,30 @@ func examples() []Event {
 		},
 	}
 	session := Session{Node: "n", ID: 7}
+	order := func(id CommandID) KeyOrder {
+		return KeyOrder{CommandID: id, Key: Key{UUID: "fob", IndexNumber: &limit}, Job: "j1", Deadline: until, Session: session}
+	}
 	return []Event{
 		&LockCreated{Stamp: stamp, LockID: 5, Index: 1, SerialNumber: "sn", VendorName: "v", OwnerID: "ann", Keys: []Key{{UUID: "card", IndexNumber: &limit, UserID: "ann"}, {UUID: "fob"}}},
 		&OwnerSet{Stamp: stamp, UserID: "bob"},
 		&OrganizationSet{Stamp: stamp, NewOrgID: "umbrella", OldOrgID: "acme"},
-		&KeyAdded{Stamp: stamp, Key: Key{UUID: "card", IndexNumber: &limit, UserID: "ann"}},
-		&KeyRemoved{Stamp: stamp, Key: Key{UUID: "card", IndexNumber: &limit}},
-		&ResidentAdded{Stamp: stamp, Resident: Resident{UserID: "ann", Name: "Ann", Email: "ann@example.org"}},
+		&KeyAdded{Stamp: stamp, Key: Key{UUID: "card", IndexNumber: &limit, UserID: "ann", OnDevice: OnDevice}, CommandID: "c2", Job: "j1"},
+		&KeyRemoved{Stamp: stamp, Key: Key{UUID: "card", IndexNumber: &limit}, CommandID: "c3"},
+		&BulkAddStarted{Stamp: stamp, Job: "j1", Keys: []Key{{UUID: "card", IndexNumber: &limit}, {UUID: "fob"}}},
+		&KeyChangeRequested{Stamp: stamp, Action: ActionAddKey, KeyOrder: order("c2")},
+		&KeyWriteRequested{Stamp: stamp, KeyOrder: order("c4")},
+		&KeyWritten{Stamp: stamp, Key: Key{UUID: "fob", OnDevice: OnDevice}, CommandID: "c5"},
+		&KeyChangeFailed{
+			Stamp: stamp, CommandID: "c6", Action: ActionRemoveKey, Key: Key{UUID: "card"}, Job: "j1", Outcome: Unknown, Reason: "no-answer",
+			Message: "m", Final: true,
+		},
+		&BulkKeySettled{Stamp: stamp, Job: "j1", Key: Key{UUID: "card"}, Status: BulkFailed, Reason: "key-exists"},
+		&BulkAddEnded{Stamp: stamp, Job: "j2", Reason: "device-offline"},
+		&ConfigSet{Stamp: stamp, Config: Config{Number: 4, RelockMs: 5000}},
+		&ConfigApplied{Stamp: stamp, Number: 4},
+		&ResidentAdded{Stamp: stamp, Resident: Resident{UserID: "ann", Name: "Ann", Email: "ann@example.org", Phone: "+4930123"}},
 		&ResidentRemoved{Stamp: stamp, Resident: Resident{UserID: "ann", Name: "Ann", Email: "ann@example.org"}},
+		&LockUuidChanged{Stamp: stamp, NewUUID: deviceUUID("u1"), PreviousUUID: deviceUUID("u2")},
 		&DeviceSecretRotated{Stamp: stamp, Hash: hash("a"), GraceUntil: until},
 		&TempKeyCreated{Stamp: stamp, Key: key},
 		&TempKeyUpdated{Stamp: stamp, TempKeyID: name(1), Changes: Changes{

@@ -53,16 +53,31 @@ type (
 		By    Caller
 		OrgID OrgID
 	}
-	// AddKey adds a permanent key.
+	// AddKey adds a permanent key, to the device first if it keeps keys. Reply: *KeyResult.
 	AddKey struct {
-		By  Caller
-		Key Key
+		By        Caller
+		Key       Key       // OnDevice is not looked at
+		CommandID CommandID // used if the device is told
 	}
-	// RemoveKey removes the permanent key that fits what is named.
+	// RemoveKey removes the permanent key that fits what is named, from the device first if it may have it. Reply: *KeyResult.
 	RemoveKey struct {
 		By          Caller
 		KeyUUID     string // this
 		IndexNumber *int64 // or this, or both
+		CommandID   CommandID
+	}
+	// WriteKey has the device write a key of the list into its table again. Reply: *KeyResult.
+	WriteKey struct {
+		By          Caller
+		KeyUUID     string
+		IndexNumber *int64 // if named, the key must have it
+		CommandID   CommandID
+	}
+	// BulkAddKeys starts a job that adds keys, one after the other. Repeating it under the same ID is fine.
+	BulkAddKeys struct {
+		By   Caller
+		Job  JobID
+		Keys []Key
 	}
 	// AddResident puts a person on the doorbell list, or changes the one of the same user ID.
 	AddResident struct {
@@ -73,7 +88,24 @@ type (
 	RemoveResident struct {
 		By     Caller
 		UserID UserID // this
-		Email  string // or this, or both
+		Email  string // or this
+		Phone  string // or this, or several of them
+	}
+	// ChangeLockUUID gives the lock another device.
+	ChangeLockUUID struct {
+		By      Caller
+		NewUUID UUID
+	}
+	// SetConfig says how the device should be set up. It may hear of it later.
+	SetConfig struct {
+		By       Caller
+		RelockMs int64
+	}
+	// UseTempKey counts a use of a temporary key that the lock has had no part in.
+	UseTempKey struct {
+		By        Caller
+		TempKeyID TempKeyID
+		UserID    UserID // who used it; may be empty for a public key
 	}
 	// RotateDeviceSecret makes Hash (SHA-256 of the new secret) valid; the ones before stay valid for Grace at most.
 	RotateDeviceSecret struct {
@@ -143,8 +175,14 @@ type (
 	ListTempKeys struct{ By Caller }
 	// AuthenticateDevice checks a device's credentials. Reply: *Done, or an Unauthentic error.
 	AuthenticateDevice struct {
-		UUID UUID
-		Hash []byte // SHA-256 of the secret that it showed
+		UUID      UUID
+		Hash      []byte // SHA-256 of the secret that it showed
+		Certified bool   // a certificate has proven the UUID, and no secret is needed
+	}
+	// GetBulkAddKeys asks how far a job has come. Reply: *BulkProgress.
+	GetBulkAddKeys struct {
+		By  Caller
+		Job JobID
 	}
 )
 
@@ -168,6 +206,20 @@ type (
 		Code      string   // of a refusal, as in the protocol: "Expired", "Jammed", ...
 		Message   string
 		Bolt      string
+	}
+	// AnswerKey is the device's answer to a command about a key.
+	AnswerKey struct {
+		Session   Session
+		CommandID CommandID
+		Done      bool     // its table is as the command wanted it
+		Executed  Executed // of a refusal
+		Code      string   // of a refusal, as in the protocol
+		Message   string
+	}
+	// AnswerConfig tells that the device has taken a configuration.
+	AnswerConfig struct {
+		Session Session
+		Number  uint64
 	}
 	// AnswerStatus is the device's answer to CommandStatus.
 	AnswerStatus struct {
@@ -212,6 +264,7 @@ type Reported struct {
 	Bolt    string `json:"bolt,omitempty"`
 	Door    string `json:"door,omitempty"`
 	Battery int    `json:"battery,omitempty"` // per cent
+	Config  uint64 `json:"config,omitempty"`  // number of the configuration that is in force
 }
 
 func (*CreateLock) isCommand()         {}
@@ -219,6 +272,14 @@ func (*SetOwner) isCommand()           {}
 func (*SetOrganization) isCommand()    {}
 func (*AddKey) isCommand()             {}
 func (*RemoveKey) isCommand()          {}
+func (*WriteKey) isCommand()           {}
+func (*BulkAddKeys) isCommand()        {}
+func (*GetBulkAddKeys) isCommand()     {}
+func (*ChangeLockUUID) isCommand()     {}
+func (*SetConfig) isCommand()          {}
+func (*UseTempKey) isCommand()         {}
+func (*AnswerKey) isCommand()          {}
+func (*AnswerConfig) isCommand()       {}
 func (*AddResident) isCommand()        {}
 func (*RemoveResident) isCommand()     {}
 func (*RotateDeviceSecret) isCommand() {}

@@ -24,9 +24,10 @@ func (s *State) connectDevice(device Device, recalled bool, now time.Time) (Deci
 			d.Effects = append(d.Effects, device.sendOpen(cmd.ID, s.Version+count(d.Events), until))
 		}
 	}
+	s.giveUpKeys(&d, &device, now)
 	unresolved := s.unresolved(&device)
 	d.ask(device.Session, unresolved)
-	d.Reply = &Greeting{Epoch: s.Version + count(d.Events), AckSeq: s.AckSeq, Resolve: unresolved}
+	d.Reply = &Greeting{Epoch: s.Version + count(d.Events), AckSeq: s.AckSeq, Resolve: unresolved, Desired: s.desired(&device)}
 	return d, nil
 }
 
@@ -34,6 +35,11 @@ func (s *State) connectDevice(device Device, recalled bool, now time.Time) (Deci
 func (s *State) unresolved(device *Device) (ids []CommandID) {
 	for _, cmd := range s.Commands {
 		if cmd.Outcome != Reserved && device.Journal && cmd.Session != device.Session {
+			ids = append(ids, cmd.ID)
+		}
+	}
+	for _, cmd := range s.keys().Commands {
+		if device.Journal && cmd.Session != device.Session {
 			ids = append(ids, cmd.ID)
 		}
 	}
@@ -55,6 +61,7 @@ func (s *State) keepDevice(c *KeepDevice, now time.Time) (Decision, error) {
 	switch {
 	case !s.Device.Connected, s.Device.Session != c.Device.Session && s.recalled && sameBoot && s.Device.HelloMono < c.Device.HelloMono:
 		d, err := s.connectDevice(c.Device, true, now)
+		s.remind(&d, &c.Device)
 		d.Reply = &Done{Version: s.Version + count(d.Events)}
 		return d, err
 	case s.Device.Session == c.Device.Session:
@@ -62,6 +69,7 @@ func (s *State) keepDevice(c *KeepDevice, now time.Time) (Decision, error) {
 		device.Clock = c.Device.Clock
 		d.Events = append(d.Events, &DeviceConnected{Stamp: s.stamp("", now), Device: device, Recalled: s.recalled})
 		d.ask(device.Session, s.unresolved(&device))
+		s.remind(&d, &c.Device)
 	case s.recalled && !sameBoot:
 		d.Effects = append(d.Effects, &CloseSession{Session: c.Device.Session, Cause: CauseUnsure})
 	default:
@@ -130,6 +138,8 @@ func reasonOf(code string) string {
 		return "boot-mismatch"
 	case "Unsupported":
 		return "unsupported"
+	case "NoSpace":
+		return "no-space"
 	case "Expired":
 		return "deadline-passed"
 	default:
@@ -163,6 +173,7 @@ func (s *State) answerStatus(c *AnswerStatus, now time.Time) (Decision, error) {
 			s.end(&d, s.failed(cmd, Unknown, "journal-lost", "The lock lost its memory of the command. It may have opened.", true, now), cmd, now)
 		}
 	}
+	s.keyStatuses(&d, c.Statuses, now)
 	return d, nil
 }
 
@@ -207,6 +218,10 @@ func (r *Reported) note(e DeviceEvent) {
 	case "battery":
 		if n, err := strconv.Atoi(e.Value); err == nil && 0 <= n && n <= 100 {
 			r.Battery = n
+		}
+	case "config":
+		if n, err := strconv.ParseUint(e.Value, 10, 64); err == nil {
+			r.Config = n
 		}
 	}
 }

@@ -43,15 +43,69 @@ type (
 		NewOrgID OrgID `json:"newOrgId"`
 		OldOrgID OrgID `json:"oldOrgId,omitempty"` // the one that had the lock before
 	}
-	// KeyAdded tells of a permanent key that the lock takes from now on.
+	// KeyAdded puts a permanent key into the lock's list, or changes the one of the same UUID.
 	KeyAdded struct {
 		Stamp
-		Key Key `json:"key"`
+		Key       Key       `json:"key"`
+		CommandID CommandID `json:"commandId,omitempty"` // that the device has obeyed
+		Job       JobID     `json:"instanceId,omitempty"`
 	}
-	// KeyRemoved tells of a permanent key that the lock does not take any more.
+	// KeyRemoved takes a permanent key off the lock's list.
 	KeyRemoved struct {
 		Stamp
-		Key Key `json:"key"`
+		Key       Key       `json:"key"`
+		CommandID CommandID `json:"commandId,omitempty"`
+	}
+	// KeyWriteRequested tells the device to write a key of the list into its table again.
+	// The command may be on the wire from the moment that this event is durable.
+	KeyWriteRequested struct {
+		Stamp
+		KeyOrder
+	}
+	// KeyWritten is the device's word that it has done so.
+	KeyWritten struct {
+		Stamp
+		Key       Key       `json:"key"`
+		CommandID CommandID `json:"commandId"`
+	}
+	// KeyChangeRequested tells the device to add a key to its table, or to remove one. KeyAdded or KeyRemoved follows when
+	// it has done so. The command may be on the wire from the moment that this event is durable.
+	KeyChangeRequested struct {
+		Stamp
+		Action KeyAction `json:"action"`
+		KeyOrder
+	}
+	// KeyChangeFailed ends a command about a key as refused, expired or unknown. Only unknown can be followed by another end.
+	KeyChangeFailed struct {
+		Stamp
+		CommandID CommandID `json:"commandId"`
+		Action    KeyAction `json:"action"`
+		Key       Key       `json:"key"`
+		Job       JobID     `json:"instanceId,omitempty"`
+		Outcome   Outcome   `json:"outcome"`
+		Reason    string    `json:"reason"`
+		Message   string    `json:"message,omitempty"`
+		Final     bool      `json:"final,omitempty"` // unknown for ever: nobody can tell any more
+	}
+	// BulkAddStarted is a job that adds keys, one after the other.
+	BulkAddStarted struct {
+		Stamp
+		Job  JobID `json:"instanceId"`
+		Keys []Key `json:"keys"`
+	}
+	// BulkKeySettled tells that the next key of a job was not added, and why.
+	BulkKeySettled struct {
+		Stamp
+		Job    JobID      `json:"instanceId"`
+		Key    Key        `json:"key"`
+		Status BulkStatus `json:"status"`
+		Reason string     `json:"reason,omitempty"`
+	}
+	// BulkAddEnded is the end of a job.
+	BulkAddEnded struct {
+		Stamp
+		Job    JobID  `json:"instanceId"`
+		Reason string `json:"reason,omitempty"` // why the rest of its keys was not added
 	}
 	// ResidentAdded puts a person on the doorbell list, or changes the one of the same user ID.
 	ResidentAdded struct {
@@ -62,6 +116,23 @@ type (
 	ResidentRemoved struct {
 		Stamp
 		Resident Resident `json:"resident"`
+	}
+	// LockUuidChanged gives the lock another device. Its stamp carries the new UUID. What devices were told and did not answer
+	// has ended as unknown, and the secrets of the old device are worth nothing any more.
+	LockUuidChanged struct {
+		Stamp
+		NewUUID      UUID `json:"newUuid"`
+		PreviousUUID UUID `json:"previousUuid"`
+	}
+	// ConfigSet says how the device should be set up.
+	ConfigSet struct {
+		Stamp
+		Config Config `json:"config"`
+	}
+	// ConfigApplied is the device's word that it is set up so.
+	ConfigApplied struct {
+		Stamp
+		Number uint64 `json:"number"`
 	}
 	// DeviceSecretRotated makes Hash the device's newest secret; the ones before are good until GraceUntil at most.
 	DeviceSecretRotated struct {
@@ -91,7 +162,7 @@ type (
 		TempKeyID TempKeyID `json:"tempKeyUuid"`
 		UserID    UserID    `json:"userId,omitempty"`
 		UsedCount int64     `json:"usedCount"`
-		RequestID RequestID `json:"requestId"`
+		RequestID RequestID `json:"requestId,omitempty"` // of an open; empty: a platform told of a use
 	}
 	// TempKeyUseReturned gives back the use that the request reserved. UsedCount is the count without it.
 	TempKeyUseReturned struct {
@@ -176,6 +247,15 @@ func Journaled(e Event) bool {
 		return false
 	}
 	return true
+}
+
+// KeyOrder is what the device is told about a key.
+type KeyOrder struct {
+	CommandID CommandID `json:"commandId"`
+	Key       Key       `json:"key"`
+	Job       JobID     `json:"instanceId,omitempty"`
+	Deadline  time.Time `json:"deadline"`
+	Session   Session   `json:"session,omitzero"`
 }
 
 // Changes are the fields of a temporary key that an update names; nil leaves a field as it is.

@@ -13,6 +13,10 @@ func Evolve(s *State, e Event) {
 		return
 	}
 	s.Version++
+	if s.evolveKeys(e) {
+		s.ChangedAt = e.(interface{ EventStamp() Stamp }).EventStamp().At
+		return
+	}
 	switch e := e.(type) {
 	case *LockCreated:
 		s.ID, s.UUID, s.Index, s.OrgID, s.OwnerID = e.LockID, e.LockUUID, e.Index, e.OrgID, e.OwnerID
@@ -22,15 +26,17 @@ func Evolve(s *State, e Event) {
 		s.OwnerID = e.UserID
 	case *OrganizationSet:
 		s.OrgID = e.NewOrgID
-	case *KeyAdded:
-		s.Keys = append(s.Keys, e.Key)
-	case *KeyRemoved:
-		s.Keys = slices.DeleteFunc(s.Keys, func(k Key) bool { return k.UUID == e.Key.UUID })
 	case *ResidentAdded:
 		s.Residents = slices.DeleteFunc(s.Residents, func(r Resident) bool { return r.UserID == e.Resident.UserID })
 		s.Residents = append(s.Residents, e.Resident)
 	case *ResidentRemoved:
 		s.Residents = slices.DeleteFunc(s.Residents, func(r Resident) bool { return r.UserID == e.Resident.UserID })
+	case *LockUuidChanged:
+		s.evolveDevice(e)
+	case *ConfigSet:
+		s.Config = e.Config
+	case *ConfigApplied:
+		s.Reported.Config, s.Device.Reported.Config = e.Number, e.Number
 	case *DeviceSecretRotated:
 		s.evolveSecret(e)
 	case *TempKeyCreated:

@@ -92,7 +92,8 @@ func FuzzUnmarshalState(f *testing.F) {
 		require.Equal(t, string(data), marshal(t, again))
 		for _, c := range []Command{
 			new(Tick), &GetLock{By: Caller{Super: true}}, &ListTempKeys{By: Caller{Super: true}}, &DeleteTempKey{By: Caller{Super: true}, TempKeyID: name(1)},
-			&ConnectDevice{Device: Device{Journal: true}}, &OpenWithTempKey{TempKeyID: name(1), RequestID: "r", CommandID: "c", Lifetime: 1, Hold: 1},
+			&ConnectDevice{Device: Device{Journal: true}}, &RemoveKey{By: Caller{Super: true}, KeyUUID: "fob", CommandID: "k"},
+			&AnswerStatus{Statuses: map[CommandID]CommandStatus{"c4": CommandExecuted}}, &GetBulkAddKeys{By: Caller{Super: true}, Job: "j1"}, &OpenWithTempKey{TempKeyID: name(1), RequestID: "r", CommandID: "c", Lifetime: 1, Hold: 1},
 		} {
 			d, err := Decide(s, c, noon)
 			if err != nil {
@@ -110,11 +111,13 @@ func fuzzedState(t require.TestingT) *State {
 	s := new(State)
 	for _, e := range examples() {
 		switch e.(type) {
-		case *TempKeyDeleted, *LockOpened, *LockOpenFailed, *KeyRemoved, *ResidentRemoved:
+		case *TempKeyDeleted, *LockOpened, *LockOpenFailed, *KeyRemoved, *ResidentRemoved, *LockUuidChanged:
 			continue
 		}
 		Evolve(s, e)
 	}
 	require.NotEmpty(t, s.Commands)
+	require.NotEmpty(t, s.KeyWork.Commands)
+	require.NotEmpty(t, s.KeyWork.Jobs)
 	return s
 }

@@ -38,6 +38,10 @@ const (
 	Unknown  Outcome = "unknown"  // the device may have moved; the use stays spent
 )
 
+// Confirmed is what becomes of a command about a permanent key that goes well: the device has obeyed, or has no part in it.
+// The others are sent, refused, expired and unknown, as with opens.
+const Confirmed Outcome = "confirmed"
+
 // Final tells whether an open has an answer to give to the one who waits for it.
 func (o Outcome) Final() bool { return o != Reserved && o != Sent && o != "" }
 

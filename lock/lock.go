@@ -54,6 +54,18 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 		return s.addKey(c, now)
 	case *RemoveKey:
 		return s.removeKey(c, now)
+	case *WriteKey:
+		return s.writeKey(c, now)
+	case *BulkAddKeys:
+		return s.bulkAddKeys(c, now)
+	case *GetBulkAddKeys:
+		return s.getBulkAddKeys(c)
+	case *ChangeLockUUID:
+		return s.changeUUID(c, now)
+	case *SetConfig:
+		return s.setConfig(c, now)
+	case *UseTempKey:
+		return s.useTempKey(c, now)
 	case *AddResident:
 		return s.addResident(c, now)
 	case *RemoveResident:
@@ -88,6 +100,10 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 		return s.disconnectDevice(c, now)
 	case *AnswerOpen:
 		return s.answerOpen(c, now)
+	case *AnswerKey:
+		return s.answerKey(c, now)
+	case *AnswerConfig:
+		return s.answerConfig(c, now)
 	case *AnswerStatus:
 		return s.answerStatus(c, now)
 	case *ReportEvents:
@@ -108,7 +124,7 @@ func (s *State) decideAbsent(c Command) (Decision, error) {
 		return Decision{}, noTempKey()
 	case *OpenWithPIN:
 		return Decision{Reply: &PINRefused{}}, nil
-	case *Tick, *KeepDevice, *DisconnectDevice, *AnswerOpen, *AnswerStatus, *ReportEvents:
+	case *Tick, *KeepDevice, *DisconnectDevice, *AnswerOpen, *AnswerKey, *AnswerConfig, *AnswerStatus, *ReportEvents:
 		return Decision{Reply: &Done{}}, nil
 	default:
 		return Decision{}, noLock()
@@ -117,10 +133,19 @@ func (s *State) decideAbsent(c Command) (Decision, error) {
 
 // NextDeadline is when the next Tick is due; ok is false when nothing waits for time to pass.
 func NextDeadline(s *State) (t time.Time, ok bool) {
-	for _, c := range s.Commands {
-		if d, due := c.due(); due && (!ok || d.Before(t)) {
+	earliest := func(d time.Time, due bool) {
+		if due && (!ok || d.Before(t)) {
 			t, ok = d, true
 		}
+	}
+	for _, c := range s.Commands {
+		earliest(c.due())
+	}
+	if s.KeyWork != nil {
+		for _, c := range s.KeyWork.Commands {
+			earliest(c.due())
+		}
+		earliest(s.bulkDue())
 	}
 	return t, ok
 }

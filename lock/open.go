@@ -92,7 +92,7 @@ func (s *State) open(a ask, now time.Time) (Decision, error) {
 	}
 	online := s.Device.Connected
 	if !online && a.hold == 0 {
-		return Decision{}, reject(Offline, "device-offline", "The lock is not connected. Nothing was sent; try again when it is back.")
+		return Decision{}, deviceOffline()
 	}
 	wait := a.lifetime
 	if !online {
@@ -217,6 +217,12 @@ func (s *State) tick(now time.Time) (Decision, error) {
 		}
 		s.end(&d, s.failed(cmd, Unknown, "no-answer", "The lock did not answer in time. It may have opened.", false, now), cmd, now)
 		missed = missed || s.current(cmd.Session)
+	}
+	if s.KeyWork != nil {
+		missed = s.keyTimeOuts(&d, now) || missed
+		if !missed {
+			s.bulkStep(&d, now)
+		}
 	}
 	if missed {
 		// From now on the device counts as away: the next open waits for it to come back instead of going the same way.

@@ -37,6 +37,30 @@ func PublicEvent(id ID, e Event) (typ string, data map[string]any) {
 		p.key(e.Key).with("userId", string(e.Key.UserID))
 	case *KeyRemoved:
 		p.key(e.Key)
+	case *KeyWriteRequested:
+		p.key(e.Key)
+	case *KeyWritten:
+		p.key(e.Key)["commandId"] = e.CommandID
+	case *KeyChangeRequested:
+		p.key(e.Key)["action"], p["commandId"] = e.Action, e.CommandID
+		p.with("instanceId", string(e.Job))
+	case *KeyChangeFailed:
+		p.key(e.Key)["action"], p["commandId"], p["outcome"], p["reason"] = e.Action, e.CommandID, e.Outcome, e.Reason
+		p.with("message", e.Message).with("instanceId", string(e.Job))
+	case *BulkAddStarted:
+		p["instanceId"], p["keys"] = e.Job, publicKeys(e.Keys)
+	case *BulkKeySettled:
+		p.key(e.Key)["instanceId"], p["status"] = e.Job, e.Status
+		p.with("reason", e.Reason)
+	case *BulkAddEnded:
+		p["instanceId"] = e.Job
+		p.with("reason", e.Reason)
+	case *LockUuidChanged:
+		p["newUuid"], p["previousUuid"] = e.NewUUID, e.PreviousUUID
+	case *ConfigSet:
+		p["config"], p["relockMs"] = e.Config.Number, e.Config.RelockMs
+	case *ConfigApplied:
+		p["config"] = e.Number
 	case *ResidentAdded:
 		p["userId"], p["name"] = e.Resident.UserID, e.Resident.Name
 		p.with("email", e.Resident.Email)

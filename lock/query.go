@@ -13,7 +13,7 @@ func (s *State) getLock(c *GetLock) (Decision, error) {
 		ID: s.ID, UUID: s.UUID, Version: s.Version, SerialNumber: s.SerialNumber, VendorName: s.VendorName,
 		OwnerID: s.OwnerID, OrgID: s.OrgID, Keys: append([]Key(nil), s.Keys...), Residents: append([]Resident(nil), s.Residents...),
 		CreatedAt: s.CreatedAt, ChangedAt: s.ChangedAt, Reported: s.reported(), Online: s.Device.Connected,
-		Firmware: s.Device.Firmware, DeadlineEnforced: s.Device.Connected && s.Device.Deadline,
+		Config: s.Config, Firmware: s.Device.Firmware, DeadlineEnforced: s.Device.Connected && s.Device.Deadline,
 	}}, nil
 }
 
@@ -31,6 +31,9 @@ func (s *State) reported() Reported {
 		}
 		if live.Battery != 0 {
 			r.Battery = live.Battery
+		}
+		if live.Config != 0 {
+			r.Config = live.Config
 		}
 	}
 	r.Bolt = oneOf(r.Bolt, "locked", "unlocked", "jammed")

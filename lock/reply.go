@@ -27,6 +27,33 @@ type (
 		At               time.Time
 		Deadline         time.Time // earlier than it was when a held open leaves for a device that came back
 	}
+	// KeyResult is what is known of a change of a permanent key.
+	KeyResult struct {
+		Version   uint64
+		CommandID CommandID // empty: the device has no part in it
+		Action    KeyAction
+		Key       Key
+		Event     Event   // KeyAdded, KeyRemoved or KeyWriteRequested; nil: there was nothing to change, or it has not happened
+		Outcome   Outcome // confirmed, sent, refused, expired, unknown
+		Reason    string  // of refused, expired, unknown
+		Message   string
+		Deadline  time.Time
+	}
+	// BulkProgress is how far a job has come.
+	BulkProgress struct {
+		ID        JobID
+		StartedAt time.Time
+		ChangedAt time.Time
+		Ended     bool
+		Waiting   bool // for the device, or for a job before it
+		Keys      []BulkKey
+	}
+	// BulkKey is one key of a job.
+	BulkKey struct {
+		Key    Key
+		Status BulkStatus
+		Reason string // of failed and unknown
+	}
 	// Info is the lock as its owner or organisation sees it.
 	Info struct {
 		ID           ID
@@ -41,6 +68,7 @@ type (
 		CreatedAt    time.Time
 		ChangedAt    time.Time
 		Reported     Reported
+		Config       Config
 		Online       bool
 		Firmware     string
 		// DeadlineEnforced is false when the connected device cannot refuse a late command by itself.
@@ -81,15 +109,18 @@ type (
 		Epoch   uint64
 		AckSeq  uint64
 		Resolve []CommandID
+		Desired *Config // nil: the device has it
 	}
 )
 
-func (*Done) isReply()        {}
-func (*OpenResult) isReply()  {}
-func (*Info) isReply()        {}
-func (*TempKeyList) isReply() {}
-func (*TempKeyInfo) isReply() {}
-func (*Greeting) isReply()    {}
+func (*Done) isReply()         {}
+func (*OpenResult) isReply()   {}
+func (*KeyResult) isReply()    {}
+func (*BulkProgress) isReply() {}
+func (*Info) isReply()         {}
+func (*TempKeyList) isReply()  {}
+func (*TempKeyInfo) isReply()  {}
+func (*Greeting) isReply()     {}
 
 // Effect is what has to be done to a device's session once the events of the decision are durable.
 type Effect interface{ To() Session }
@@ -106,6 +137,17 @@ type (
 		// NotAfterMono is NotAfter on the device's clock, as far as the grain can tell. It bounds what the session works out by
 		// itself: an effect may be under way to another node for longer than anybody there can know. 0: there is no such bound.
 		NotAfterMono int64
+	}
+	// SendKey tells the device to change its table of permanent keys. It goes out as an open does, and no later.
+	SendKey struct {
+		SendOpen
+		Action KeyAction
+		Key    Key
+	}
+	// SendConfig tells the device how it should be set up.
+	SendConfig struct {
+		Session Session
+		Config  Config
 	}
 	// AskStatus asks the device what became of commands.
 	AskStatus struct {
@@ -138,6 +180,12 @@ const (
 
 // To names the session that the effect is for.
 func (e *SendOpen) To() Session { return e.Session }
+
+// To names the session that the effect is for.
+func (e *SendKey) To() Session { return e.Session }
+
+// To names the session that the effect is for.
+func (e *SendConfig) To() Session { return e.Session }
 
 // To names the session that the effect is for.
 func (e *AskStatus) To() Session { return e.Session }

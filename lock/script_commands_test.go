@@ -75,15 +75,41 @@ func (a *arguments) users() []UserID {
 	return users
 }
 
+// keys reads permanent keys: card-1/5 has the number 5.
+func (a *arguments) keys(s string) (keys []Key) {
+	for _, k := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' }) {
+		uuid, index, ok := strings.Cut(k, "/")
+		key := Key{UUID: uuid}
+		if n, err := strconv.ParseInt(index, 10, 64); ok && err == nil {
+			key.IndexNumber = &n
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+func (a *arguments) command() CommandID { return CommandID(a.get("command", "c1")) }
+
+// keyCommandNamed turns * into the newest command about a key.
+func keyCommandNamed(r *script, id string) CommandID {
+	if commands := r.s.keys().Commands; id == "*" && len(commands) > 0 {
+		return commands[len(commands)-1].ID
+	}
+	return CommandID(id)
+}
+
 // device reads a session and what its device can do.
 func (a *arguments) device() Device {
-	without := a.get("without", "")
+	without, with := a.get("without", ""), a.get("with", "")
+	config, err := strconv.ParseUint(a.get("config", "0"), 10, 64)
+	require.NoError(a.r.t, err, "line %d", a.r.line)
 	hello, err := strconv.ParseInt(a.get("hello", "0"), 10, 64)
 	require.NoError(a.r.t, err, "line %d", a.r.line)
 	return Device{
 		Session: sessionNamed(a.r, a.next()), BootID: a.get("boot", "b1"), Firmware: "1.4.2",
 		Deadline: !strings.Contains(without, "deadline"), Journal: !strings.Contains(without, "journal"),
-		Reported: Reported{Bolt: a.get("bolt", "")}, HelloMono: hello,
+		Keys:     strings.Contains(with, "keys"),
+		Reported: Reported{Bolt: a.get("bolt", ""), Config: config}, HelloMono: hello,
 	}
 }
 
@@ -142,14 +168,7 @@ var scriptCommands = map[string]func(*script, *arguments){
 		if n := a.number("index"); n != nil {
 			c.Index = *n
 		}
-		for _, k := range strings.FieldsFunc(a.get("keys", ""), func(r rune) bool { return r == ',' }) {
-			uuid, index, ok := strings.Cut(k, "/")
-			key := Key{UUID: uuid}
-			if n, err := strconv.ParseInt(index, 10, 64); ok && err == nil {
-				key.IndexNumber = &n
-			}
-			c.Keys = append(c.Keys, key)
-		}
+		c.Keys = a.keys(a.get("keys", ""))
 		r.do(c)
 	},
 	"set-owner": func(r *script, a *arguments) {
@@ -159,22 +178,62 @@ var scriptCommands = map[string]func(*script, *arguments){
 		r.do(&SetOrganization{By: a.by("org:acme"), OrgID: OrgID(a.next())})
 	},
 	"add-key": func(r *script, a *arguments) {
-		r.do(&AddKey{By: a.by("org:acme"), Key: Key{UUID: a.next(), IndexNumber: a.number("index"), UserID: UserID(a.get("user", ""))}})
+		r.do(&AddKey{By: a.by("org:acme"), CommandID: a.command(), Key: Key{UUID: a.next(), IndexNumber: a.number("index"), UserID: UserID(a.get("user", ""))}})
 	},
 	"remove-key": func(r *script, a *arguments) {
-		r.do(&RemoveKey{By: a.by("org:acme"), KeyUUID: a.get("uuid", ""), IndexNumber: a.number("index")})
+		r.do(&RemoveKey{By: a.by("org:acme"), CommandID: a.command(), KeyUUID: a.get("uuid", ""), IndexNumber: a.number("index")})
+	},
+	"write-key": func(r *script, a *arguments) {
+		r.do(&WriteKey{By: a.by("org:acme"), CommandID: a.command(), KeyUUID: a.get("uuid", ""), IndexNumber: a.number("index")})
+	},
+	"answer-key": func(r *script, a *arguments) {
+		c := &AnswerKey{CommandID: keyCommandNamed(r, a.next()), Session: a.session(), Message: a.get("message", "")}
+		switch what := a.next(); what {
+		case "done":
+			c.Done = true
+		case "refused":
+			c.Executed, c.Code = NotExecuted, a.next()
+		default:
+			c.Code = what
+		}
+		r.do(c)
+	},
+	"bulk": func(r *script, a *arguments) {
+		r.do(&BulkAddKeys{By: a.by("org:acme"), Job: JobID(a.next()), Keys: a.keys(a.get("keys", ""))})
+	},
+	"bulk-progress": func(r *script, a *arguments) { r.do(&GetBulkAddKeys{By: a.by("org:acme"), Job: JobID(a.next())}) },
+	"change-uuid": func(r *script, a *arguments) {
+		r.do(&ChangeLockUUID{By: a.by("super"), NewUUID: deviceUUID(a.next())})
+	},
+	"set-config": func(r *script, a *arguments) {
+		c := &SetConfig{By: a.by("org:acme")}
+		if n := a.number("relock"); n != nil {
+			c.RelockMs = *n
+		}
+		r.do(c)
+	},
+	"answer-config": func(r *script, a *arguments) {
+		c := &AnswerConfig{Session: a.session()}
+		if n := a.number("config"); n != nil {
+			c.Number = uint64(*n)
+		}
+		r.do(c)
+	},
+	"use-key": func(r *script, a *arguments) {
+		r.do(&UseTempKey{By: a.by("org:acme"), TempKeyID: keyNamed(a.next()), UserID: UserID(a.get("user", ""))})
 	},
 	"add-resident": func(r *script, a *arguments) {
-		r.do(&AddResident{By: a.by("org:acme"), Resident: Resident{UserID: UserID(a.next()), Name: a.get("name", ""), Email: a.get("email", "")}})
+		r.do(&AddResident{By: a.by("org:acme"), Resident: Resident{UserID: UserID(a.next()), Name: a.get("name", ""), Email: a.get("email", ""), Phone: a.get("phone", "")}})
 	},
 	"remove-resident": func(r *script, a *arguments) {
-		r.do(&RemoveResident{By: a.by("org:acme"), UserID: UserID(a.get("user", "")), Email: a.get("email", "")})
+		r.do(&RemoveResident{By: a.by("org:acme"), UserID: UserID(a.get("user", "")), Email: a.get("email", ""), Phone: a.get("phone", "")})
 	},
 	"rotate-secret": func(r *script, a *arguments) {
 		r.do(&RotateDeviceSecret{By: a.by("org:acme"), Hash: hash(a.next()), Grace: a.duration("grace", 0)})
 	},
 	"authenticate": func(r *script, a *arguments) {
-		r.do(&AuthenticateDevice{UUID: deviceUUID(a.get("uuid", "u1")), Hash: hash(a.next())})
+		certified := a.get("certified", "") == "true"
+		r.do(&AuthenticateDevice{UUID: deviceUUID(a.get("uuid", "u1")), Hash: hash(a.next()), Certified: certified})
 	},
 	"lock": func(r *script, a *arguments) { r.do(&GetLock{By: a.by("org:acme")}) },
 
@@ -280,7 +339,7 @@ var scriptCommands = map[string]func(*script, *arguments){
 	"statuses": func(r *script, a *arguments) {
 		c := &AnswerStatus{Session: a.session(), Statuses: map[CommandID]CommandStatus{}}
 		for id, status := range a.named {
-			c.Statuses[CommandID(id)] = CommandStatus(status)
+			c.Statuses[keyCommandNamed(r, id)] = CommandStatus(status)
 			delete(a.named, id)
 		}
 		r.do(c)

@@ -113,6 +113,10 @@ func describeEffect(e Effect) string {
 	switch e := e.(type) {
 	case *SendOpen:
 		what = fmt.Sprintf("Open %s until %s epoch=%d boot=%s", e.CommandID, instant(e.NotAfter), e.Epoch, e.BootID)
+	case *SendKey:
+		what = fmt.Sprintf("%s %s %s until %s epoch=%d boot=%s", e.Action, e.CommandID, e.Key.UUID, instant(e.NotAfter), e.Epoch, e.BootID)
+	case *SendConfig:
+		what = fmt.Sprintf("SetConfig %d: relock after %d ms", e.Config.Number, e.Config.RelockMs)
 	case *AskStatus:
 		what = "CommandStatus " + join(e.CommandIDs)
 	case *AckEvents:
@@ -148,10 +152,31 @@ func describeReply(r Reply) []string {
 		return []string{fmt.Sprintf("version %d", r.Version)}
 	case *OpenResult:
 		return []string{describeOpen(r)}
+	case *KeyResult:
+		s := fmt.Sprintf("%s %s is %s", r.Action, r.Key.UUID, r.Outcome)
+		if r.CommandID != "" {
+			s += " by " + string(r.CommandID)
+		}
+		if r.Reason != "" {
+			s += ", " + r.Reason
+		}
+		if r.Event != nil {
+			s += fmt.Sprintf(", version %d", r.Version)
+		}
+		return []string{s}
+	case *BulkProgress:
+		s := []string{fmt.Sprintf("%s: ended=%t waiting=%t", r.ID, r.Ended, r.Waiting)}
+		for _, k := range r.Keys {
+			s = append(s, strings.TrimSpace(fmt.Sprintf("%s %s %s", k.Key.UUID, k.Status, k.Reason)))
+		}
+		return s
 	case *Greeting:
 		s := fmt.Sprintf("hello: epoch=%d ackSeq=%d", r.Epoch, r.AckSeq)
 		if len(r.Resolve) > 0 {
 			s += " resolve=" + join(r.Resolve)
+		}
+		if r.Desired != nil {
+			s += fmt.Sprintf(" desired=%d: relock after %d ms", r.Desired.Number, r.Desired.RelockMs)
 		}
 		return []string{s}
 	case *TempKeyInfo:
@@ -172,9 +197,16 @@ func describeReply(r Reply) []string {
 		}
 		return []string{"the code is refused"}
 	case *Info:
-		s := fmt.Sprintf("owner=%s org=%s online=%t deadlineEnforced=%t reported=%+v", r.OwnerID, r.OrgID, r.Online, r.DeadlineEnforced, r.Reported)
+		s := fmt.Sprintf("owner=%s org=%s online=%t deadlineEnforced=%t reported={Bolt:%s Door:%s Battery:%d}", r.OwnerID, r.OrgID, r.Online,
+			r.DeadlineEnforced, r.Reported.Bolt, r.Reported.Door, r.Reported.Battery)
+		if r.Config.Number != 0 || r.Reported.Config != 0 {
+			s += fmt.Sprintf(" config=%d of %d", r.Reported.Config, r.Config.Number)
+		}
 		for _, k := range r.Keys {
 			s += " key=" + k.UUID
+			if k.OnDevice != "" {
+				s += " (on the device: " + string(k.OnDevice) + ")"
+			}
 		}
 		for _, p := range r.Residents {
 			s += " resident=" + string(p.UserID)

@@ -24,6 +24,9 @@ type State struct {
 	Commands []*DeviceCommand `json:"commands,omitempty"` // on their way or unresolved, oldest first
 	Requests requestLog       `json:"requests"`           // the answers that a repeated request ID gets
 
+	KeyWork *keyWork `json:"keyWork,omitempty"` // what the device is told of permanent keys; nil: nothing
+	Config  Config   `json:"config,omitzero"`
+
 	AckSeq   uint64   `json:"ackSeq,omitempty"` // the device's events up to here are in the journal
 	Reported Reported `json:"reported"`         // as the device's events last told
 
@@ -41,6 +44,8 @@ type Key struct {
 	UUID        string `json:"uuid"`
 	IndexNumber *int64 `json:"indexNumber,omitempty"`
 	UserID      UserID `json:"userId,omitempty"`
+	// OnDevice is what is known of the device's table. Empty: it was never told of the key.
+	OnDevice Presence `json:"onDevice,omitempty"`
 }
 
 // Resident is a person on the doorbell list.
@@ -48,6 +53,7 @@ type Resident struct {
 	UserID UserID `json:"userId"`
 	Name   string `json:"name"`
 	Email  string `json:"email,omitempty"`
+	Phone  string `json:"phone,omitempty"`
 }
 
 // Secret is one credential of the device, kept as its SHA-256.
@@ -119,6 +125,7 @@ type Device struct {
 	Firmware  string
 	Deadline  bool     // it enforces deadlines on its own clock
 	Journal   bool     // it keeps the IDs of the commands that it has seen
+	Keys      bool     // it keeps a table of permanent keys
 	Reported  Reported // as its Hello and its events told
 	HelloMono int64    // its clock in the Hello of the session: of two sessions of one boot the later one is the newer
 	Clock     Clock    // a reading of its clock, so that a deadline can be told to it in its own time

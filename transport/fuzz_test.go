@@ -29,15 +29,23 @@ func (c *script) Close() error                     { return nil }
 func (c *script) SetReadDeadline(time.Time) error  { return nil }
 func (c *script) SetWriteDeadline(time.Time) error { return nil }
 
-// greeter greets, and sends an open and a question along.
+// greeter greets, and sends an open, a key, a configuration and a question along.
 type greeter struct{ hub *Hub }
 
 func (*greeter) FindDevice(context.Context, lock.UUID) (lock.ID, error) { return 1, nil }
 func (*greeter) Tell(lock.ID, lock.Command)                             {}
 func (g *greeter) Do(_ context.Context, _ lock.ID, c lock.Command) (lock.Reply, error) {
-	session := c.(*lock.ConnectDevice).Device.Session
+	connect, ok := c.(*lock.ConnectDevice)
+	if !ok {
+		return &lock.Done{}, nil
+	}
+	session := connect.Device.Session
 	g.hub.Send(1, &lock.AskStatus{Session: session, CommandIDs: []lock.CommandID{"c0"}})
 	g.hub.Send(1, &lock.SendOpen{Session: session, CommandID: "c1", BootID: "b", NotAfter: time.Now().Add(time.Minute)})
+	g.hub.Send(1, &lock.SendKey{
+		SendOpen: lock.SendOpen{Session: session, CommandID: "c2", BootID: "b", NotAfter: time.Now().Add(time.Minute)}, Action: lock.ActionAddKey, Key: lock.Key{UUID: "k"},
+	})
+	g.hub.Send(1, &lock.SendConfig{Session: session, Config: lock.Config{Number: 3, RelockMs: 5000}})
 	return &lock.Greeting{Epoch: 1}, nil
 }
 
@@ -54,6 +62,7 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte(hello + `[2,"b9","Heartbeat",{"mono":865000}]` + "\n" + `[3,"m2",{"commandId":"c1","outcome":"opened","mono":5}]`))
 	f.Add([]byte(hello + `[4,"m2","Expired","late",{"commandId":"c1","executed":false}]` + "\n" + `[3,"m1",{"c0":"not-seen"}]`))
 	f.Add([]byte(hello + `[2,"e1","Events",{"items":[{"seq":1,"type":"door","value":"open","mono":1}]}]` + "\n" + `[2,"x","Y",{}]` + "\nnonsense"))
+	f.Add([]byte(hello + `[3,"m3",{"commandId":"c2","outcome":"done"}]` + "\n" + `[3,"m2",{"config":3}]`))
 	f.Add([]byte(`[2,"b9","Heartbeat",{"mono":865000}]`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var stream []byte

@@ -114,7 +114,7 @@ func (h *Hub) authenticate(r *http.Request) (lock.ID, proof, *refusal) {
 	if err != nil {
 		return 0, proof{}, refusedCredentials
 	}
-	shown := proof{certified: true}
+	shown := proof{device: lock.UUID(strings.Clone(string(device))), certified: true}
 	if !certifies(r, device) {
 		user, password, ok := r.BasicAuth()
 		name, err := lock.ParseUUID(user)

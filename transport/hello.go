@@ -47,7 +47,10 @@ func (s *session) connect(hello *wire.Hello, at time.Time) (*lock.Greeting, erro
 	s.device.Firmware = hello.Firmware
 	s.device.Deadline = hello.Has(wire.CapDeadline)
 	s.device.Journal = hello.Has(wire.CapJournal)
-	s.device.Reported = lock.Reported{Bolt: hello.Reported.Bolt, Door: hello.Reported.Door, Battery: hello.Reported.Battery}
+	s.device.Keys = hello.Has(wire.CapKeys)
+	s.device.Reported = lock.Reported{
+		Bolt: hello.Reported.Bolt, Door: hello.Reported.Door, Battery: hello.Reported.Battery, Config: hello.Reported.Config,
+	}
 	s.told = true // from here on the grain may know of it, whatever the answer
 	device := s.device
 	s.mu.Unlock()
@@ -86,6 +89,9 @@ func (s *session) greet(id string, g *lock.Greeting) {
 	result := wire.HelloResult{
 		Session: wire.FormatSession(s.device.Session.ID), Epoch: g.Epoch, Time: time.Now(),
 		HeartbeatMs: s.hub.HeartbeatEvery.Milliseconds(), AckSeq: g.AckSeq, Resolve: texts(g.Resolve),
+	}
+	if g.Desired != nil {
+		result.Desired = &wire.Config{Config: g.Desired.Number, RelockMs: g.Desired.RelockMs}
 	}
 	s.mu.Lock()
 	if s.phase != fresh {

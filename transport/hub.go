@@ -81,8 +81,10 @@ func (h *Hub) Send(id lock.ID, e lock.Effect) {
 		return
 	}
 	switch e := e.(type) {
-	case *lock.SendOpen:
-		s.open(e)
+	case *lock.SendOpen, *lock.SendKey:
+		s.command(e)
+	case *lock.SendConfig:
+		s.setConfig(e)
 	case *lock.AskStatus:
 		s.askStatus(e)
 	case *lock.AckEvents:
@@ -94,9 +96,10 @@ func (h *Hub) Send(id lock.ID, e lock.Effect) {
 
 // tooLate is for an effect whose session has ended. A grain that sends one may have missed the end of the session.
 func (h *Hub) tooLate(id lock.ID, e lock.Effect) {
-	if open, ok := e.(*lock.SendOpen); ok {
-		h.refuse(id, open, refusedEnded)
-	} else {
+	switch e.(type) {
+	case *lock.SendOpen, *lock.SendKey:
+		h.refuse(id, e, refusedEnded)
+	default:
 		h.metrics.unsent.WithLabelValues(unsentEnded).Inc()
 	}
 	h.Grains.Tell(id, &lock.DisconnectDevice{Session: e.To()})

@@ -70,6 +70,9 @@ func (g *grains) Do(_ context.Context, _ lock.ID, c lock.Command) (lock.Reply, e
 	case *lock.AuthenticateDevice:
 		g.mu.Lock()
 		defer g.mu.Unlock()
+		if c.Certified && c.UUID == device && !g.gone {
+			return &lock.Done{}, nil
+		}
 		if want := sha256.Sum256([]byte(secret)); string(c.Hash) != string(want[:]) || g.gone {
 			return nil, &lock.Error{Kind: lock.Unauthentic, Message: "wrong secret"}
 		}

@@ -23,10 +23,8 @@ func proofBy(device lock.UUID, secret string) proof {
 
 // check asks the lock whether the proof is good now.
 func (h *Hub) check(ctx context.Context, id lock.ID, p *proof) error {
-	if p.certified {
-		return nil
-	}
-	_, err := h.Grains.Do(ctx, id, &lock.AuthenticateDevice{UUID: p.device, Hash: p.hash[:]})
+	// A certificate proves who the device is, and not that it still is the lock's: that may have got another one.
+	_, err := h.Grains.Do(ctx, id, &lock.AuthenticateDevice{UUID: p.device, Hash: p.hash[:], Certified: p.certified})
 	return err
 }
 

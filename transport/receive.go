@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/latchkey/latchkey/lock"
@@ -30,7 +31,12 @@ func (s *session) receive(message []byte) error {
 		return s.stray()
 	}
 	s.rate.refund()
-	if c.command != "" {
+	switch {
+	case c.key:
+		return s.keyAnswered(c.command, &f)
+	case c.config != 0:
+		return s.configAnswered(c.config, &f)
+	case c.command != "":
 		return s.openAnswered(c.command, &f, at)
 	}
 	return s.statusAnswered(c.asked, &f)
@@ -102,6 +108,10 @@ func (s *session) report(callID string, items []wire.Event) {
 			s.device.Reported.Door = ""
 		case "battery":
 			s.device.Reported.Battery = 0
+		case "config":
+			if n, err := strconv.ParseUint(item.Value, 10, 64); err == nil {
+				s.device.Reported.Config = n
+			}
 		}
 	}
 	over := s.phase >= closing // then nobody knows what of it is in order

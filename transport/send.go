@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	maxCalls = 128 // calls of one session that wait for the device's answer
-	openSize = 320 // bytes that an open is counted with before it is written
+	maxCalls    = 128 // calls of one session that wait for the device's answer
+	commandSize = 320 // bytes that a command is counted with before it is written
 	// clockTolerance is how far the grain's idea of the device's clock may be behind before it is told a new reading. It gets
 	// there by drift in some minutes, or at once when the last reading was under way for long.
 	clockTolerance = 100 * time.Millisecond
@@ -23,42 +23,59 @@ const (
 // call is a call to the device that it has not answered.
 type call struct {
 	seq     uint64           // its ID is "m" and this
-	command lock.CommandID   // of an Open
+	command lock.CommandID   // of an Open, and of what changes a key
+	key     bool             // it changes a key
+	config  uint64           // of a SetConfig
 	asked   []lock.CommandID // of a CommandStatus
 }
 
-// unsentOpen is why an open did not leave. It is proof: none of its bytes was handed to the socket.
-type unsentOpen struct {
+// unsent is why a command did not leave. It is proof: none of its bytes was handed to the socket.
+type unsent struct {
 	cause   string // in the metrics
 	code    string // of the protocol
 	message string
 }
 
 var (
-	refusedExpired = &unsentOpen{unsentExpired, wire.CodeExpired, "The deadline passed before the command could be sent to the lock."}
-	refusedEnded   = &unsentOpen{unsentEnded, wire.CodeStaleSession, "The lock's connection ended before the command could be sent."}
-	refusedFull    = &unsentOpen{unsentFull, wire.CodeBusy, "The lock has too many unanswered commands."}
+	refusedExpired = &unsent{unsentExpired, wire.CodeExpired, "The deadline passed before the command could be sent to the lock."}
+	refusedEnded   = &unsent{unsentEnded, wire.CodeStaleSession, "The lock's connection ended before the command could be sent."}
+	refusedFull    = &unsent{unsentFull, wire.CodeBusy, "The lock has too many unanswered commands."}
 )
 
-// refuse answers an open in the device's place.
-func (h *Hub) refuse(id lock.ID, e *lock.SendOpen, why *unsentOpen) {
+// refuse answers a command in the device's place.
+func (h *Hub) refuse(id lock.ID, e lock.Effect, why *unsent) {
 	h.metrics.unsent.WithLabelValues(why.cause).Inc()
-	h.Grains.Tell(id, &lock.AnswerOpen{
-		Session: e.Session, CommandID: e.CommandID, Executed: lock.NotExecuted, Code: why.code, Message: why.message,
-	})
+	switch e := e.(type) {
+	case *lock.SendOpen:
+		h.Grains.Tell(id, &lock.AnswerOpen{
+			Session: e.Session, CommandID: e.CommandID, Executed: lock.NotExecuted, Code: why.code, Message: why.message,
+		})
+	case *lock.SendKey:
+		h.Grains.Tell(id, &lock.AnswerKey{
+			Session: e.Session, CommandID: e.CommandID, Executed: lock.NotExecuted, Code: why.code, Message: why.message,
+		})
+	}
 }
 
-// open queues an open. Its deadline is looked at, and turned into the device's clock, when it is written.
-func (s *session) open(e *lock.SendOpen) {
-	var why *unsentOpen
+// timed is what all commands with a deadline have in common.
+func timed(e lock.Effect) *lock.SendOpen {
+	if key, ok := e.(*lock.SendKey); ok {
+		return &key.SendOpen
+	}
+	return e.(*lock.SendOpen)
+}
+
+// command queues an open, or a change of a key. Its deadline is looked at, and turned into the device's clock, when it is written.
+func (s *session) command(e lock.Effect) {
+	var why *unsent
 	s.mu.Lock()
 	switch {
 	case s.phase >= closing:
 		why = refusedEnded
-	case len(s.calls)+len(s.opens) >= maxCalls:
+	case len(s.calls)+len(s.commands) >= maxCalls:
 		why = refusedFull
 	default:
-		s.opens = append(s.opens, e)
+		s.commands = append(s.commands, e)
 	}
 	slow := s.unsent() > wire.MaxUnsent
 	start := why == nil && !slow && s.mayStart()
@@ -86,6 +103,21 @@ func (s *session) askStatus(e *lock.AskStatus) {
 	s.send(opText, false, func(dst []byte) []byte {
 		id := s.newCall(call{asked: asked})
 		return wire.AppendCall(dst, id, wire.ActionCommandStatus, &wire.CommandStatus{CommandIDs: texts(asked)})
+	})
+}
+
+// setConfig tells the device how it should be set up. If it does not leave, the device hears of it when it is back.
+func (s *session) setConfig(e *lock.SendConfig) {
+	s.mu.Lock()
+	full := len(s.calls) >= maxCalls
+	s.mu.Unlock()
+	if full {
+		s.hub.metrics.unsent.WithLabelValues(unsentFull).Inc()
+		return
+	}
+	s.send(opText, false, func(dst []byte) []byte {
+		id := s.newCall(call{config: e.Config.Number})
+		return wire.AppendCall(dst, id, wire.ActionSetConfig, &wire.Config{Config: e.Config.Number, RelockMs: e.Config.RelockMs})
 	})
 }
 
@@ -153,7 +185,7 @@ func (s *session) send(op byte, here bool, write func([]byte) []byte) {
 
 // unsent is how many bytes wait for the device. The mutex is held.
 func (s *session) unsent() int {
-	n := s.inFlight + len(s.opens)*openSize
+	n := s.inFlight + len(s.commands)*commandSize
 	if s.out != nil {
 		n += len(s.out.b)
 	}
@@ -260,14 +292,15 @@ func (s *session) flush(rest *remainder) {
 	}
 }
 
-// take gives all that waits, as bytes; opens whose deadline has passed it gives back. It also tells whether the grain's idea of
+// take gives all that waits, as bytes; commands whose deadline has passed it gives back. It also tells whether the grain's idea of
 // the device's clock is so far behind that it should hear how late it is. The mutex is held.
-func (s *session) take(now time.Time) (b *buffer, late []*lock.SendOpen, apart bool) {
+func (s *session) take(now time.Time) (b *buffer, late []lock.Effect, apart bool) {
 	b, s.out = s.out, nil
-	for _, e := range s.opens {
-		notAfter, behind := s.notAfterMono(e, now)
+	for _, e := range s.commands {
+		o := timed(e)
+		notAfter, behind := s.notAfterMono(o, now)
 		apart = apart || behind > clockTolerance.Milliseconds()
-		passed := !now.Before(e.NotAfter) || s.device.Clock.NotAfter(now) > notAfter
+		passed := !now.Before(o.NotAfter) || s.device.Clock.NotAfter(now) > notAfter
 		if passed && !planted.Has(planted.NoDeadlineCheck) {
 			late = append(late, e)
 			continue
@@ -275,16 +308,16 @@ func (s *session) take(now time.Time) (b *buffer, late []*lock.SendOpen, apart b
 		if b == nil {
 			b = getBuffer()
 		}
-		s.appendOpen(b, e, notAfter)
+		s.appendCommand(b, e, notAfter)
 	}
-	s.opens, s.inFlight = nil, 0
+	s.commands, s.inFlight = nil, 0
 	if b != nil {
 		s.inFlight = len(b.b)
 	}
 	return b, late, apart
 }
 
-// notAfterMono is an open's deadline on the device's clock. It is worked out twice, here from the newest reading and the time that
+// notAfterMono is the deadline of a command on the device's clock. It is worked out twice, here from the newest reading and the time that
 // is left, and by the grain from an older one, and the earlier counts: if the effect was under way for long, what is left
 // here is too much. behind is how much earlier the grain's is, in ms. No deadline is further away than lock.MaxLifetime, whatever
 // the clock of the node that made it said. The mutex is held.
@@ -300,14 +333,22 @@ func (s *session) notAfterMono(e *lock.SendOpen, now time.Time) (notAfter, behin
 	return e.NotAfterMono, notAfter - e.NotAfterMono
 }
 
-// appendOpen writes an open with its deadline on the device's clock.
-func (s *session) appendOpen(b *buffer, e *lock.SendOpen, notAfter int64) {
-	open := wire.Open{
-		CommandID: string(e.CommandID), Session: wire.FormatSession(e.Session.ID), Epoch: e.Epoch, BootID: e.BootID,
-		NotAfterMono: notAfter,
-	}
+// appendCommand writes a command with its deadline on the device's clock.
+func (s *session) appendCommand(b *buffer, e lock.Effect, notAfter int64) {
+	o := timed(e)
+	session := wire.FormatSession(o.Session.ID)
 	dst, at := appendHead(b.b)
-	id := s.newCall(call{command: e.CommandID})
-	b.b = seal(wire.AppendCall(dst, id, wire.ActionOpen, &open), at, opText)
+	switch e := e.(type) {
+	case *lock.SendOpen:
+		dst = wire.AppendCall(dst, s.newCall(call{command: o.CommandID}), wire.ActionOpen, &wire.Open{
+			CommandID: string(o.CommandID), Session: session, Epoch: o.Epoch, BootID: o.BootID, NotAfterMono: notAfter,
+		})
+	case *lock.SendKey:
+		dst = wire.AppendCall(dst, s.newCall(call{command: o.CommandID, key: true}), string(e.Action), &wire.Key{
+			CommandID: string(o.CommandID), Session: session, Epoch: o.Epoch, BootID: o.BootID, NotAfterMono: notAfter,
+			KeyUUID: e.Key.UUID, KeyIndex: e.Key.IndexNumber,
+		})
+	}
+	b.b = seal(dst, at, opText)
 	s.hub.metrics.sent.Inc()
 }

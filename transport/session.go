@@ -59,10 +59,10 @@ type session struct {
 	writing  bool // a goroutine is in flush, or has written the last frame
 	deadline bool // the socket has a write deadline; whoever is writing sets it
 	cause    string
-	out      *buffer // frames that wait
-	opens    []*lock.SendOpen
-	inFlight int    // bytes that are being written
-	calls    []call // that wait for the device's answer
+	out      *buffer       // frames that wait
+	commands []lock.Effect // *lock.SendOpen and *lock.SendKey that wait
+	inFlight int           // bytes that are being written
+	calls    []call        // that wait for the device's answer
 	lastCall uint64
 	reported uint64 // seq of the last event that was handed to the grain
 }
@@ -121,8 +121,8 @@ func (s *session) end() {
 	if s.cause == "" {
 		s.cause = causeGone
 	}
-	cause, told, opens, calls := s.cause, s.told, s.opens, s.calls
-	s.opens, s.calls = nil, nil
+	cause, told, commands, calls := s.cause, s.told, s.commands, s.calls
+	s.commands, s.calls = nil, nil
 	if s.out != nil {
 		putBuffer(s.out)
 		s.out = nil
@@ -131,11 +131,11 @@ func (s *session) end() {
 
 	_ = s.conn.Close()
 	s.hub.remove(s)
-	for _, e := range opens {
+	for _, e := range commands {
 		s.hub.refuse(s.lock, e, refusedEnded)
 	}
 	for _, c := range calls {
-		if c.command != "" && planted.Has(planted.RefundUnknown) {
+		if c.command != "" && !c.key && planted.Has(planted.RefundUnknown) {
 			s.hub.refuse(s.lock, &lock.SendOpen{Session: s.device.Session, CommandID: c.command}, refusedEnded)
 		}
 	}
@@ -160,8 +160,8 @@ func (s *session) close(code int, reason string, here bool) {
 	if code == closeNormal {
 		s.cause = causePeer
 	}
-	opens := s.opens
-	s.opens = nil
+	commands := s.commands
+	s.commands = nil
 	if s.out == nil {
 		s.out = getBuffer()
 	}
@@ -171,7 +171,7 @@ func (s *session) close(code int, reason string, here bool) {
 	s.writing = true
 	s.mu.Unlock()
 
-	for _, e := range opens {
+	for _, e := range commands {
 		s.hub.refuse(s.lock, e, refusedEnded)
 	}
 	if start {

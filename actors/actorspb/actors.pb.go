@@ -57,6 +57,14 @@ type Request struct {
 	//	*Request_ReportEvents
 	//	*Request_Tick
 	//	*Request_OpenWithPin
+	//	*Request_WriteKey
+	//	*Request_BulkAddKeys
+	//	*Request_BulkAddProgress
+	//	*Request_ChangeLockUuid
+	//	*Request_SetConfig
+	//	*Request_UseTempKey
+	//	*Request_AnswerKey
+	//	*Request_AnswerConfig
 	Command       isRequest_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -338,6 +346,78 @@ func (x *Request) GetOpenWithPin() *OpenWithPIN {
 	return nil
 }
 
+func (x *Request) GetWriteKey() *WriteKey {
+	if x != nil {
+		if x, ok := x.Command.(*Request_WriteKey); ok {
+			return x.WriteKey
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetBulkAddKeys() *BulkAddKeys {
+	if x != nil {
+		if x, ok := x.Command.(*Request_BulkAddKeys); ok {
+			return x.BulkAddKeys
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetBulkAddProgress() *GetBulkAddKeys {
+	if x != nil {
+		if x, ok := x.Command.(*Request_BulkAddProgress); ok {
+			return x.BulkAddProgress
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetChangeLockUuid() *ChangeLockUUID {
+	if x != nil {
+		if x, ok := x.Command.(*Request_ChangeLockUuid); ok {
+			return x.ChangeLockUuid
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetSetConfig() *SetConfig {
+	if x != nil {
+		if x, ok := x.Command.(*Request_SetConfig); ok {
+			return x.SetConfig
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetUseTempKey() *UseTempKey {
+	if x != nil {
+		if x, ok := x.Command.(*Request_UseTempKey); ok {
+			return x.UseTempKey
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetAnswerKey() *AnswerKey {
+	if x != nil {
+		if x, ok := x.Command.(*Request_AnswerKey); ok {
+			return x.AnswerKey
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetAnswerConfig() *AnswerConfig {
+	if x != nil {
+		if x, ok := x.Command.(*Request_AnswerConfig); ok {
+			return x.AnswerConfig
+		}
+	}
+	return nil
+}
+
 type isRequest_Command interface {
 	isRequest_Command()
 }
@@ -442,6 +522,38 @@ type Request_OpenWithPin struct {
 	OpenWithPin *OpenWithPIN `protobuf:"bytes,34,opt,name=open_with_pin,json=openWithPin,proto3,oneof"`
 }
 
+type Request_WriteKey struct {
+	WriteKey *WriteKey `protobuf:"bytes,60,opt,name=write_key,json=writeKey,proto3,oneof"`
+}
+
+type Request_BulkAddKeys struct {
+	BulkAddKeys *BulkAddKeys `protobuf:"bytes,61,opt,name=bulk_add_keys,json=bulkAddKeys,proto3,oneof"`
+}
+
+type Request_BulkAddProgress struct {
+	BulkAddProgress *GetBulkAddKeys `protobuf:"bytes,62,opt,name=bulk_add_progress,json=bulkAddProgress,proto3,oneof"`
+}
+
+type Request_ChangeLockUuid struct {
+	ChangeLockUuid *ChangeLockUUID `protobuf:"bytes,63,opt,name=change_lock_uuid,json=changeLockUuid,proto3,oneof"`
+}
+
+type Request_SetConfig struct {
+	SetConfig *SetConfig `protobuf:"bytes,64,opt,name=set_config,json=setConfig,proto3,oneof"`
+}
+
+type Request_UseTempKey struct {
+	UseTempKey *UseTempKey `protobuf:"bytes,65,opt,name=use_temp_key,json=useTempKey,proto3,oneof"`
+}
+
+type Request_AnswerKey struct {
+	AnswerKey *AnswerKey `protobuf:"bytes,66,opt,name=answer_key,json=answerKey,proto3,oneof"`
+}
+
+type Request_AnswerConfig struct {
+	AnswerConfig *AnswerConfig `protobuf:"bytes,67,opt,name=answer_config,json=answerConfig,proto3,oneof"`
+}
+
 func (*Request_CreateLock) isRequest_Command() {}
 
 func (*Request_SetOwner) isRequest_Command() {}
@@ -492,6 +604,22 @@ func (*Request_Tick) isRequest_Command() {}
 
 func (*Request_OpenWithPin) isRequest_Command() {}
 
+func (*Request_WriteKey) isRequest_Command() {}
+
+func (*Request_BulkAddKeys) isRequest_Command() {}
+
+func (*Request_BulkAddProgress) isRequest_Command() {}
+
+func (*Request_ChangeLockUuid) isRequest_Command() {}
+
+func (*Request_SetConfig) isRequest_Command() {}
+
+func (*Request_UseTempKey) isRequest_Command() {}
+
+func (*Request_AnswerKey) isRequest_Command() {}
+
+func (*Request_AnswerConfig) isRequest_Command() {}
+
 // Effect is what a lock's grain wants done to a session of its device on another node. Its origin numbers what it sends, so
 // that an effect that comes twice, or after a later one, is known: it must not be carried out, and above all no proof be drawn
 // from it that it never was.
@@ -507,6 +635,8 @@ type Effect struct {
 	//	*Effect_AskStatus
 	//	*Effect_AckEvents
 	//	*Effect_CloseSession
+	//	*Effect_SendKey
+	//	*Effect_SendConfig
 	Effect        isEffect_Effect `protobuf_oneof:"effect"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -613,6 +743,24 @@ func (x *Effect) GetCloseSession() *CloseSession {
 	return nil
 }
 
+func (x *Effect) GetSendKey() *SendKey {
+	if x != nil {
+		if x, ok := x.Effect.(*Effect_SendKey); ok {
+			return x.SendKey
+		}
+	}
+	return nil
+}
+
+func (x *Effect) GetSendConfig() *SendConfig {
+	if x != nil {
+		if x, ok := x.Effect.(*Effect_SendConfig); ok {
+			return x.SendConfig
+		}
+	}
+	return nil
+}
+
 type isEffect_Effect interface {
 	isEffect_Effect()
 }
@@ -633,6 +781,14 @@ type Effect_CloseSession struct {
 	CloseSession *CloseSession `protobuf:"bytes,13,opt,name=close_session,json=closeSession,proto3,oneof"`
 }
 
+type Effect_SendKey struct {
+	SendKey *SendKey `protobuf:"bytes,14,opt,name=send_key,json=sendKey,proto3,oneof"`
+}
+
+type Effect_SendConfig struct {
+	SendConfig *SendConfig `protobuf:"bytes,15,opt,name=send_config,json=sendConfig,proto3,oneof"`
+}
+
 func (*Effect_SendOpen) isEffect_Effect() {}
 
 func (*Effect_AskStatus) isEffect_Effect() {}
@@ -640,6 +796,10 @@ func (*Effect_AskStatus) isEffect_Effect() {}
 func (*Effect_AckEvents) isEffect_Effect() {}
 
 func (*Effect_CloseSession) isEffect_Effect() {}
+
+func (*Effect_SendKey) isEffect_Effect() {}
+
+func (*Effect_SendConfig) isEffect_Effect() {}
 
 type SendOpen struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -717,6 +877,110 @@ func (x *SendOpen) GetNotAfterMono() int64 {
 	return 0
 }
 
+type SendKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         *SendOpen              `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	Action        string                 `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
+	Key           *Key                   `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendKey) Reset() {
+	*x = SendKey{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendKey) ProtoMessage() {}
+
+func (x *SendKey) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendKey.ProtoReflect.Descriptor instead.
+func (*SendKey) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SendKey) GetOrder() *SendOpen {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+func (x *SendKey) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *SendKey) GetKey() *Key {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+type SendConfig struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Config        *Config                `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendConfig) Reset() {
+	*x = SendConfig{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendConfig) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendConfig) ProtoMessage() {}
+
+func (x *SendConfig) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendConfig.ProtoReflect.Descriptor instead.
+func (*SendConfig) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SendConfig) GetConfig() *Config {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
 type AskStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CommandIds    []string               `protobuf:"bytes,1,rep,name=command_ids,json=commandIds,proto3" json:"command_ids,omitempty"`
@@ -726,7 +990,7 @@ type AskStatus struct {
 
 func (x *AskStatus) Reset() {
 	*x = AskStatus{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[3]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +1002,7 @@ func (x *AskStatus) String() string {
 func (*AskStatus) ProtoMessage() {}
 
 func (x *AskStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[3]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +1015,7 @@ func (x *AskStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskStatus.ProtoReflect.Descriptor instead.
 func (*AskStatus) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{3}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AskStatus) GetCommandIds() []string {
@@ -771,7 +1035,7 @@ type AckEvents struct {
 
 func (x *AckEvents) Reset() {
 	*x = AckEvents{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[4]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +1047,7 @@ func (x *AckEvents) String() string {
 func (*AckEvents) ProtoMessage() {}
 
 func (x *AckEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[4]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +1060,7 @@ func (x *AckEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckEvents.ProtoReflect.Descriptor instead.
 func (*AckEvents) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{4}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AckEvents) GetCallId() string {
@@ -822,7 +1086,7 @@ type CloseSession struct {
 
 func (x *CloseSession) Reset() {
 	*x = CloseSession{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[5]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -834,7 +1098,7 @@ func (x *CloseSession) String() string {
 func (*CloseSession) ProtoMessage() {}
 
 func (x *CloseSession) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[5]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -847,7 +1111,7 @@ func (x *CloseSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSession.ProtoReflect.Descriptor instead.
 func (*CloseSession) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{5}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CloseSession) GetCause() uint32 {
@@ -870,6 +1134,8 @@ type Response struct {
 	//	*Response_TempKeyInfo
 	//	*Response_Greeting
 	//	*Response_PinRefused
+	//	*Response_KeyResult
+	//	*Response_BulkProgress
 	Answer        isResponse_Answer `protobuf_oneof:"answer"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -877,7 +1143,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[6]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +1155,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[6]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +1168,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{6}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Response) GetAnswer() isResponse_Answer {
@@ -984,6 +1250,24 @@ func (x *Response) GetPinRefused() *PINRefused {
 	return nil
 }
 
+func (x *Response) GetKeyResult() *KeyResult {
+	if x != nil {
+		if x, ok := x.Answer.(*Response_KeyResult); ok {
+			return x.KeyResult
+		}
+	}
+	return nil
+}
+
+func (x *Response) GetBulkProgress() *BulkProgress {
+	if x != nil {
+		if x, ok := x.Answer.(*Response_BulkProgress); ok {
+			return x.BulkProgress
+		}
+	}
+	return nil
+}
+
 type isResponse_Answer interface {
 	isResponse_Answer()
 }
@@ -1020,6 +1304,14 @@ type Response_PinRefused struct {
 	PinRefused *PINRefused `protobuf:"bytes,16,opt,name=pin_refused,json=pinRefused,proto3,oneof"`
 }
 
+type Response_KeyResult struct {
+	KeyResult *KeyResult `protobuf:"bytes,30,opt,name=key_result,json=keyResult,proto3,oneof"`
+}
+
+type Response_BulkProgress struct {
+	BulkProgress *BulkProgress `protobuf:"bytes,31,opt,name=bulk_progress,json=bulkProgress,proto3,oneof"`
+}
+
 func (*Response_Error) isResponse_Answer() {}
 
 func (*Response_Done) isResponse_Answer() {}
@@ -1036,6 +1328,10 @@ func (*Response_Greeting) isResponse_Answer() {}
 
 func (*Response_PinRefused) isResponse_Answer() {}
 
+func (*Response_KeyResult) isResponse_Answer() {}
+
+func (*Response_BulkProgress) isResponse_Answer() {}
+
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          uint32                 `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"`
@@ -1048,7 +1344,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[7]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1060,7 +1356,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[7]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1073,7 +1369,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{7}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Error) GetKind() uint32 {
@@ -1115,7 +1411,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[8]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1127,7 +1423,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[8]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1140,7 +1436,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{8}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Event) GetType() string {
@@ -1170,7 +1466,7 @@ type Caller struct {
 
 func (x *Caller) Reset() {
 	*x = Caller{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[9]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1478,7 @@ func (x *Caller) String() string {
 func (*Caller) ProtoMessage() {}
 
 func (x *Caller) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[9]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1491,7 @@ func (x *Caller) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Caller.ProtoReflect.Descriptor instead.
 func (*Caller) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{9}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Caller) GetSuper() bool {
@@ -1238,13 +1534,14 @@ type Key struct {
 	Uuid          string                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"`
 	IndexNumber   *int64                 `protobuf:"varint,2,opt,name=index_number,json=indexNumber,proto3,oneof" json:"index_number,omitempty"`
 	UserId        string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	OnDevice      string                 `protobuf:"bytes,4,opt,name=on_device,json=onDevice,proto3" json:"on_device,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[10]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1553,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[10]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1566,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{10}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Key) GetUuid() string {
@@ -1293,18 +1590,26 @@ func (x *Key) GetUserId() string {
 	return ""
 }
 
+func (x *Key) GetOnDevice() string {
+	if x != nil {
+		return x.OnDevice
+	}
+	return ""
+}
+
 type Resident struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Email         string                 `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
+	Phone         string                 `protobuf:"bytes,4,opt,name=phone,proto3" json:"phone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Resident) Reset() {
 	*x = Resident{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[11]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1621,7 @@ func (x *Resident) String() string {
 func (*Resident) ProtoMessage() {}
 
 func (x *Resident) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[11]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1634,7 @@ func (x *Resident) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resident.ProtoReflect.Descriptor instead.
 func (*Resident) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{11}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Resident) GetUserId() string {
@@ -1353,6 +1658,13 @@ func (x *Resident) GetEmail() string {
 	return ""
 }
 
+func (x *Resident) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
 type Session struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -1363,7 +1675,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[12]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1687,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[12]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1700,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{12}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Session) GetNode() string {
@@ -1410,13 +1722,14 @@ type Reported struct {
 	Bolt          string                 `protobuf:"bytes,1,opt,name=bolt,proto3" json:"bolt,omitempty"`
 	Door          string                 `protobuf:"bytes,2,opt,name=door,proto3" json:"door,omitempty"`
 	Battery       int64                  `protobuf:"varint,3,opt,name=battery,proto3" json:"battery,omitempty"`
+	Config        uint64                 `protobuf:"varint,4,opt,name=config,proto3" json:"config,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Reported) Reset() {
 	*x = Reported{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[13]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1741,7 @@ func (x *Reported) String() string {
 func (*Reported) ProtoMessage() {}
 
 func (x *Reported) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[13]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1754,7 @@ func (x *Reported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reported.ProtoReflect.Descriptor instead.
 func (*Reported) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{13}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Reported) GetBolt() string {
@@ -1465,6 +1778,13 @@ func (x *Reported) GetBattery() int64 {
 	return 0
 }
 
+func (x *Reported) GetConfig() uint64 {
+	if x != nil {
+		return x.Config
+	}
+	return 0
+}
+
 type Device struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -1476,13 +1796,14 @@ type Device struct {
 	Reported      *Reported              `protobuf:"bytes,7,opt,name=reported,proto3" json:"reported,omitempty"`
 	Mono          *int64                 `protobuf:"varint,8,opt,name=mono,proto3,oneof" json:"mono,omitempty"` // the least that the device's clock showed when this was sent
 	HelloMono     int64                  `protobuf:"varint,9,opt,name=hello_mono,json=helloMono,proto3" json:"hello_mono,omitempty"`
+	Keys          bool                   `protobuf:"varint,10,opt,name=keys,proto3" json:"keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[14]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1815,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[14]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1828,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{14}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Device) GetSession() *Session {
@@ -1573,6 +1894,13 @@ func (x *Device) GetHelloMono() int64 {
 	return 0
 }
 
+func (x *Device) GetKeys() bool {
+	if x != nil {
+		return x.Keys
+	}
+	return false
+}
+
 type TempKey struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Uuid           string                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"`
@@ -1592,7 +1920,7 @@ type TempKey struct {
 
 func (x *TempKey) Reset() {
 	*x = TempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[15]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1604,7 +1932,7 @@ func (x *TempKey) String() string {
 func (*TempKey) ProtoMessage() {}
 
 func (x *TempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[15]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1617,7 +1945,7 @@ func (x *TempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKey.ProtoReflect.Descriptor instead.
 func (*TempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{15}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TempKey) GetUuid() string {
@@ -1707,7 +2035,7 @@ type TempKeyView struct {
 
 func (x *TempKeyView) Reset() {
 	*x = TempKeyView{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[16]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +2047,7 @@ func (x *TempKeyView) String() string {
 func (*TempKeyView) ProtoMessage() {}
 
 func (x *TempKeyView) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[16]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +2060,7 @@ func (x *TempKeyView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyView.ProtoReflect.Descriptor instead.
 func (*TempKeyView) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{16}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TempKeyView) GetKey() *TempKey {
@@ -1765,7 +2093,7 @@ type CreateLock struct {
 
 func (x *CreateLock) Reset() {
 	*x = CreateLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[17]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1777,7 +2105,7 @@ func (x *CreateLock) String() string {
 func (*CreateLock) ProtoMessage() {}
 
 func (x *CreateLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[17]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1790,7 +2118,7 @@ func (x *CreateLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateLock.ProtoReflect.Descriptor instead.
 func (*CreateLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{17}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateLock) GetBy() *Caller {
@@ -1859,7 +2187,7 @@ type SetOwner struct {
 
 func (x *SetOwner) Reset() {
 	*x = SetOwner{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[18]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +2199,7 @@ func (x *SetOwner) String() string {
 func (*SetOwner) ProtoMessage() {}
 
 func (x *SetOwner) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[18]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +2212,7 @@ func (x *SetOwner) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetOwner.ProtoReflect.Descriptor instead.
 func (*SetOwner) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{18}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SetOwner) GetBy() *Caller {
@@ -1911,7 +2239,7 @@ type SetOrganization struct {
 
 func (x *SetOrganization) Reset() {
 	*x = SetOrganization{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[19]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1923,7 +2251,7 @@ func (x *SetOrganization) String() string {
 func (*SetOrganization) ProtoMessage() {}
 
 func (x *SetOrganization) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[19]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1936,7 +2264,7 @@ func (x *SetOrganization) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetOrganization.ProtoReflect.Descriptor instead.
 func (*SetOrganization) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{19}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SetOrganization) GetBy() *Caller {
@@ -1957,13 +2285,14 @@ type AddKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
 	Key           *Key                   `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	CommandId     string                 `protobuf:"bytes,3,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AddKey) Reset() {
 	*x = AddKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[20]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +2304,7 @@ func (x *AddKey) String() string {
 func (*AddKey) ProtoMessage() {}
 
 func (x *AddKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[20]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1988,7 +2317,7 @@ func (x *AddKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddKey.ProtoReflect.Descriptor instead.
 func (*AddKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{20}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AddKey) GetBy() *Caller {
@@ -2005,18 +2334,26 @@ func (x *AddKey) GetKey() *Key {
 	return nil
 }
 
+func (x *AddKey) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
 type RemoveKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
 	KeyUuid       string                 `protobuf:"bytes,2,opt,name=key_uuid,json=keyUuid,proto3" json:"key_uuid,omitempty"`
 	IndexNumber   *int64                 `protobuf:"varint,3,opt,name=index_number,json=indexNumber,proto3,oneof" json:"index_number,omitempty"`
+	CommandId     string                 `protobuf:"bytes,4,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RemoveKey) Reset() {
 	*x = RemoveKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[21]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2028,7 +2365,7 @@ func (x *RemoveKey) String() string {
 func (*RemoveKey) ProtoMessage() {}
 
 func (x *RemoveKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[21]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2041,7 +2378,7 @@ func (x *RemoveKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveKey.ProtoReflect.Descriptor instead.
 func (*RemoveKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{21}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RemoveKey) GetBy() *Caller {
@@ -2065,6 +2402,409 @@ func (x *RemoveKey) GetIndexNumber() int64 {
 	return 0
 }
 
+func (x *RemoveKey) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+type WriteKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	KeyUuid       string                 `protobuf:"bytes,2,opt,name=key_uuid,json=keyUuid,proto3" json:"key_uuid,omitempty"`
+	IndexNumber   *int64                 `protobuf:"varint,3,opt,name=index_number,json=indexNumber,proto3,oneof" json:"index_number,omitempty"`
+	CommandId     string                 `protobuf:"bytes,4,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteKey) Reset() {
+	*x = WriteKey{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteKey) ProtoMessage() {}
+
+func (x *WriteKey) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteKey.ProtoReflect.Descriptor instead.
+func (*WriteKey) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *WriteKey) GetBy() *Caller {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *WriteKey) GetKeyUuid() string {
+	if x != nil {
+		return x.KeyUuid
+	}
+	return ""
+}
+
+func (x *WriteKey) GetIndexNumber() int64 {
+	if x != nil && x.IndexNumber != nil {
+		return *x.IndexNumber
+	}
+	return 0
+}
+
+func (x *WriteKey) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+type BulkAddKeys struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Job           string                 `protobuf:"bytes,2,opt,name=job,proto3" json:"job,omitempty"`
+	Keys          []*Key                 `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkAddKeys) Reset() {
+	*x = BulkAddKeys{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkAddKeys) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkAddKeys) ProtoMessage() {}
+
+func (x *BulkAddKeys) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkAddKeys.ProtoReflect.Descriptor instead.
+func (*BulkAddKeys) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *BulkAddKeys) GetBy() *Caller {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *BulkAddKeys) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *BulkAddKeys) GetKeys() []*Key {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+type GetBulkAddKeys struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Job           string                 `protobuf:"bytes,2,opt,name=job,proto3" json:"job,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetBulkAddKeys) Reset() {
+	*x = GetBulkAddKeys{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBulkAddKeys) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBulkAddKeys) ProtoMessage() {}
+
+func (x *GetBulkAddKeys) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBulkAddKeys.ProtoReflect.Descriptor instead.
+func (*GetBulkAddKeys) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *GetBulkAddKeys) GetBy() *Caller {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *GetBulkAddKeys) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+type ChangeLockUUID struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	NewUuid       string                 `protobuf:"bytes,2,opt,name=new_uuid,json=newUuid,proto3" json:"new_uuid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeLockUUID) Reset() {
+	*x = ChangeLockUUID{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeLockUUID) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeLockUUID) ProtoMessage() {}
+
+func (x *ChangeLockUUID) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeLockUUID.ProtoReflect.Descriptor instead.
+func (*ChangeLockUUID) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ChangeLockUUID) GetBy() *Caller {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *ChangeLockUUID) GetNewUuid() string {
+	if x != nil {
+		return x.NewUuid
+	}
+	return ""
+}
+
+type SetConfig struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	RelockMs      int64                  `protobuf:"varint,2,opt,name=relock_ms,json=relockMs,proto3" json:"relock_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetConfig) Reset() {
+	*x = SetConfig{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetConfig) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetConfig) ProtoMessage() {}
+
+func (x *SetConfig) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetConfig.ProtoReflect.Descriptor instead.
+func (*SetConfig) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *SetConfig) GetBy() *Caller {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *SetConfig) GetRelockMs() int64 {
+	if x != nil {
+		return x.RelockMs
+	}
+	return 0
+}
+
+type UseTempKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	TempKeyId     string                 `protobuf:"bytes,2,opt,name=temp_key_id,json=tempKeyId,proto3" json:"temp_key_id,omitempty"`
+	UserId        string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UseTempKey) Reset() {
+	*x = UseTempKey{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UseTempKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UseTempKey) ProtoMessage() {}
+
+func (x *UseTempKey) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UseTempKey.ProtoReflect.Descriptor instead.
+func (*UseTempKey) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *UseTempKey) GetBy() *Caller {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *UseTempKey) GetTempKeyId() string {
+	if x != nil {
+		return x.TempKeyId
+	}
+	return ""
+}
+
+func (x *UseTempKey) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+type Config struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	RelockMs      int64                  `protobuf:"varint,2,opt,name=relock_ms,json=relockMs,proto3" json:"relock_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Config) Reset() {
+	*x = Config{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Config) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Config) ProtoMessage() {}
+
+func (x *Config) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Config.ProtoReflect.Descriptor instead.
+func (*Config) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Config) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Config) GetRelockMs() int64 {
+	if x != nil {
+		return x.RelockMs
+	}
+	return 0
+}
+
 type AddResident struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
@@ -2075,7 +2815,7 @@ type AddResident struct {
 
 func (x *AddResident) Reset() {
 	*x = AddResident{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[22]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2087,7 +2827,7 @@ func (x *AddResident) String() string {
 func (*AddResident) ProtoMessage() {}
 
 func (x *AddResident) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[22]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2100,7 +2840,7 @@ func (x *AddResident) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddResident.ProtoReflect.Descriptor instead.
 func (*AddResident) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{22}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AddResident) GetBy() *Caller {
@@ -2122,13 +2862,14 @@ type RemoveResident struct {
 	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
 	UserId        string                 `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	Email         string                 `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
+	Phone         string                 `protobuf:"bytes,4,opt,name=phone,proto3" json:"phone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RemoveResident) Reset() {
 	*x = RemoveResident{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[23]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2140,7 +2881,7 @@ func (x *RemoveResident) String() string {
 func (*RemoveResident) ProtoMessage() {}
 
 func (x *RemoveResident) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[23]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2153,7 +2894,7 @@ func (x *RemoveResident) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveResident.ProtoReflect.Descriptor instead.
 func (*RemoveResident) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{23}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RemoveResident) GetBy() *Caller {
@@ -2177,6 +2918,13 @@ func (x *RemoveResident) GetEmail() string {
 	return ""
 }
 
+func (x *RemoveResident) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
 type RotateDeviceSecret struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
@@ -2188,7 +2936,7 @@ type RotateDeviceSecret struct {
 
 func (x *RotateDeviceSecret) Reset() {
 	*x = RotateDeviceSecret{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[24]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2200,7 +2948,7 @@ func (x *RotateDeviceSecret) String() string {
 func (*RotateDeviceSecret) ProtoMessage() {}
 
 func (x *RotateDeviceSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[24]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2213,7 +2961,7 @@ func (x *RotateDeviceSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateDeviceSecret.ProtoReflect.Descriptor instead.
 func (*RotateDeviceSecret) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{24}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RotateDeviceSecret) GetBy() *Caller {
@@ -2255,7 +3003,7 @@ type CreateTempKey struct {
 
 func (x *CreateTempKey) Reset() {
 	*x = CreateTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[25]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2267,7 +3015,7 @@ func (x *CreateTempKey) String() string {
 func (*CreateTempKey) ProtoMessage() {}
 
 func (x *CreateTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[25]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2280,7 +3028,7 @@ func (x *CreateTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTempKey.ProtoReflect.Descriptor instead.
 func (*CreateTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{25}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CreateTempKey) GetBy() *Caller {
@@ -2364,7 +3112,7 @@ type UpdateTempKey struct {
 
 func (x *UpdateTempKey) Reset() {
 	*x = UpdateTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[26]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2376,7 +3124,7 @@ func (x *UpdateTempKey) String() string {
 func (*UpdateTempKey) ProtoMessage() {}
 
 func (x *UpdateTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[26]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2389,7 +3137,7 @@ func (x *UpdateTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTempKey.ProtoReflect.Descriptor instead.
 func (*UpdateTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{26}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *UpdateTempKey) GetBy() *Caller {
@@ -2426,7 +3174,7 @@ type Changes struct {
 
 func (x *Changes) Reset() {
 	*x = Changes{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[27]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2438,7 +3186,7 @@ func (x *Changes) String() string {
 func (*Changes) ProtoMessage() {}
 
 func (x *Changes) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[27]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2451,7 +3199,7 @@ func (x *Changes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changes.ProtoReflect.Descriptor instead.
 func (*Changes) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{27}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Changes) GetValidFrom() *timestamppb.Timestamp {
@@ -2498,7 +3246,7 @@ type MaxUses struct {
 
 func (x *MaxUses) Reset() {
 	*x = MaxUses{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[28]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2510,7 +3258,7 @@ func (x *MaxUses) String() string {
 func (*MaxUses) ProtoMessage() {}
 
 func (x *MaxUses) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[28]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2523,7 +3271,7 @@ func (x *MaxUses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MaxUses.ProtoReflect.Descriptor instead.
 func (*MaxUses) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{28}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *MaxUses) GetLimit() int64 {
@@ -2542,7 +3290,7 @@ type UserIDs struct {
 
 func (x *UserIDs) Reset() {
 	*x = UserIDs{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[29]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2554,7 +3302,7 @@ func (x *UserIDs) String() string {
 func (*UserIDs) ProtoMessage() {}
 
 func (x *UserIDs) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[29]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2567,7 +3315,7 @@ func (x *UserIDs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserIDs.ProtoReflect.Descriptor instead.
 func (*UserIDs) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{29}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *UserIDs) GetIds() []string {
@@ -2588,7 +3336,7 @@ type DeleteTempKey struct {
 
 func (x *DeleteTempKey) Reset() {
 	*x = DeleteTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[30]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2600,7 +3348,7 @@ func (x *DeleteTempKey) String() string {
 func (*DeleteTempKey) ProtoMessage() {}
 
 func (x *DeleteTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[30]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2613,7 +3361,7 @@ func (x *DeleteTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTempKey.ProtoReflect.Descriptor instead.
 func (*DeleteTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{30}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DeleteTempKey) GetBy() *Caller {
@@ -2650,7 +3398,7 @@ type OpenLock struct {
 
 func (x *OpenLock) Reset() {
 	*x = OpenLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[31]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2662,7 +3410,7 @@ func (x *OpenLock) String() string {
 func (*OpenLock) ProtoMessage() {}
 
 func (x *OpenLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[31]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2675,7 +3423,7 @@ func (x *OpenLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLock.ProtoReflect.Descriptor instead.
 func (*OpenLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{31}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *OpenLock) GetBy() *Caller {
@@ -2727,7 +3475,7 @@ type OpenWithTempKey struct {
 
 func (x *OpenWithTempKey) Reset() {
 	*x = OpenWithTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[32]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2739,7 +3487,7 @@ func (x *OpenWithTempKey) String() string {
 func (*OpenWithTempKey) ProtoMessage() {}
 
 func (x *OpenWithTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[32]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2752,7 +3500,7 @@ func (x *OpenWithTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWithTempKey.ProtoReflect.Descriptor instead.
 func (*OpenWithTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{32}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *OpenWithTempKey) GetBy() *Caller {
@@ -2810,7 +3558,7 @@ type OpenWithPIN struct {
 
 func (x *OpenWithPIN) Reset() {
 	*x = OpenWithPIN{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2822,7 +3570,7 @@ func (x *OpenWithPIN) String() string {
 func (*OpenWithPIN) ProtoMessage() {}
 
 func (x *OpenWithPIN) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2835,7 +3583,7 @@ func (x *OpenWithPIN) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWithPIN.ProtoReflect.Descriptor instead.
 func (*OpenWithPIN) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{33}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *OpenWithPIN) GetHash() []byte {
@@ -2885,7 +3633,7 @@ type Door struct {
 
 func (x *Door) Reset() {
 	*x = Door{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2897,7 +3645,7 @@ func (x *Door) String() string {
 func (*Door) ProtoMessage() {}
 
 func (x *Door) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2910,7 +3658,7 @@ func (x *Door) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Door.ProtoReflect.Descriptor instead.
 func (*Door) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{34}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Door) GetKey() string {
@@ -2951,7 +3699,7 @@ type PINRefused struct {
 
 func (x *PINRefused) Reset() {
 	*x = PINRefused{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2963,7 +3711,7 @@ func (x *PINRefused) String() string {
 func (*PINRefused) ProtoMessage() {}
 
 func (x *PINRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2976,7 +3724,7 @@ func (x *PINRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PINRefused.ProtoReflect.Descriptor instead.
 func (*PINRefused) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{35}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PINRefused) GetVersion() uint64 {
@@ -3002,7 +3750,7 @@ type GetLock struct {
 
 func (x *GetLock) Reset() {
 	*x = GetLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3014,7 +3762,7 @@ func (x *GetLock) String() string {
 func (*GetLock) ProtoMessage() {}
 
 func (x *GetLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3027,7 +3775,7 @@ func (x *GetLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLock.ProtoReflect.Descriptor instead.
 func (*GetLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{36}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetLock) GetBy() *Caller {
@@ -3047,7 +3795,7 @@ type GetTempKey struct {
 
 func (x *GetTempKey) Reset() {
 	*x = GetTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3059,7 +3807,7 @@ func (x *GetTempKey) String() string {
 func (*GetTempKey) ProtoMessage() {}
 
 func (x *GetTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3072,7 +3820,7 @@ func (x *GetTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTempKey.ProtoReflect.Descriptor instead.
 func (*GetTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{37}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetTempKey) GetTempKeyId() string {
@@ -3098,7 +3846,7 @@ type ListTempKeys struct {
 
 func (x *ListTempKeys) Reset() {
 	*x = ListTempKeys{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3110,7 +3858,7 @@ func (x *ListTempKeys) String() string {
 func (*ListTempKeys) ProtoMessage() {}
 
 func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3123,7 +3871,7 @@ func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTempKeys.ProtoReflect.Descriptor instead.
 func (*ListTempKeys) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{38}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListTempKeys) GetBy() *Caller {
@@ -3137,13 +3885,14 @@ type AuthenticateDevice struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Uuid          string                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"`
 	Hash          []byte                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	Certified     bool                   `protobuf:"varint,3,opt,name=certified,proto3" json:"certified,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AuthenticateDevice) Reset() {
 	*x = AuthenticateDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3155,7 +3904,7 @@ func (x *AuthenticateDevice) String() string {
 func (*AuthenticateDevice) ProtoMessage() {}
 
 func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3168,7 +3917,7 @@ func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateDevice.ProtoReflect.Descriptor instead.
 func (*AuthenticateDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{39}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AuthenticateDevice) GetUuid() string {
@@ -3185,6 +3934,13 @@ func (x *AuthenticateDevice) GetHash() []byte {
 	return nil
 }
 
+func (x *AuthenticateDevice) GetCertified() bool {
+	if x != nil {
+		return x.Certified
+	}
+	return false
+}
+
 type ConnectDevice struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Device        *Device                `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
@@ -3194,7 +3950,7 @@ type ConnectDevice struct {
 
 func (x *ConnectDevice) Reset() {
 	*x = ConnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3206,7 +3962,7 @@ func (x *ConnectDevice) String() string {
 func (*ConnectDevice) ProtoMessage() {}
 
 func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3219,7 +3975,7 @@ func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectDevice.ProtoReflect.Descriptor instead.
 func (*ConnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ConnectDevice) GetDevice() *Device {
@@ -3238,7 +3994,7 @@ type KeepDevice struct {
 
 func (x *KeepDevice) Reset() {
 	*x = KeepDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3250,7 +4006,7 @@ func (x *KeepDevice) String() string {
 func (*KeepDevice) ProtoMessage() {}
 
 func (x *KeepDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3263,7 +4019,7 @@ func (x *KeepDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepDevice.ProtoReflect.Descriptor instead.
 func (*KeepDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *KeepDevice) GetDevice() *Device {
@@ -3282,7 +4038,7 @@ type DisconnectDevice struct {
 
 func (x *DisconnectDevice) Reset() {
 	*x = DisconnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3294,7 +4050,7 @@ func (x *DisconnectDevice) String() string {
 func (*DisconnectDevice) ProtoMessage() {}
 
 func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3307,7 +4063,7 @@ func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectDevice.ProtoReflect.Descriptor instead.
 func (*DisconnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *DisconnectDevice) GetSession() *Session {
@@ -3332,7 +4088,7 @@ type AnswerOpen struct {
 
 func (x *AnswerOpen) Reset() {
 	*x = AnswerOpen{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3344,7 +4100,7 @@ func (x *AnswerOpen) String() string {
 func (*AnswerOpen) ProtoMessage() {}
 
 func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3357,7 +4113,7 @@ func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerOpen.ProtoReflect.Descriptor instead.
 func (*AnswerOpen) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AnswerOpen) GetSession() *Session {
@@ -3409,6 +4165,142 @@ func (x *AnswerOpen) GetBolt() string {
 	return ""
 }
 
+type AnswerKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	CommandId     string                 `protobuf:"bytes,2,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Done          bool                   `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`
+	Executed      uint32                 `protobuf:"varint,4,opt,name=executed,proto3" json:"executed,omitempty"`
+	Code          string                 `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
+	Message       string                 `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerKey) Reset() {
+	*x = AnswerKey{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerKey) ProtoMessage() {}
+
+func (x *AnswerKey) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerKey.ProtoReflect.Descriptor instead.
+func (*AnswerKey) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *AnswerKey) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *AnswerKey) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *AnswerKey) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+func (x *AnswerKey) GetExecuted() uint32 {
+	if x != nil {
+		return x.Executed
+	}
+	return 0
+}
+
+func (x *AnswerKey) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *AnswerKey) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+type AnswerConfig struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerConfig) Reset() {
+	*x = AnswerConfig{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerConfig) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerConfig) ProtoMessage() {}
+
+func (x *AnswerConfig) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerConfig.ProtoReflect.Descriptor instead.
+func (*AnswerConfig) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *AnswerConfig) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *AnswerConfig) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
 type AnswerStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -3419,7 +4311,7 @@ type AnswerStatus struct {
 
 func (x *AnswerStatus) Reset() {
 	*x = AnswerStatus{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3431,7 +4323,7 @@ func (x *AnswerStatus) String() string {
 func (*AnswerStatus) ProtoMessage() {}
 
 func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3444,7 +4336,7 @@ func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerStatus.ProtoReflect.Descriptor instead.
 func (*AnswerStatus) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AnswerStatus) GetSession() *Session {
@@ -3473,7 +4365,7 @@ type ReportEvents struct {
 
 func (x *ReportEvents) Reset() {
 	*x = ReportEvents{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3485,7 +4377,7 @@ func (x *ReportEvents) String() string {
 func (*ReportEvents) ProtoMessage() {}
 
 func (x *ReportEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3498,7 +4390,7 @@ func (x *ReportEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportEvents.ProtoReflect.Descriptor instead.
 func (*ReportEvents) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ReportEvents) GetSession() *Session {
@@ -3541,7 +4433,7 @@ type DeviceEvent struct {
 
 func (x *DeviceEvent) Reset() {
 	*x = DeviceEvent{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3553,7 +4445,7 @@ func (x *DeviceEvent) String() string {
 func (*DeviceEvent) ProtoMessage() {}
 
 func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3566,7 +4458,7 @@ func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceEvent.ProtoReflect.Descriptor instead.
 func (*DeviceEvent) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{46}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DeviceEvent) GetSeq() uint64 {
@@ -3605,7 +4497,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3617,7 +4509,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3630,7 +4522,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{47}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{58}
 }
 
 type Done struct {
@@ -3643,7 +4535,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3655,7 +4547,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3668,7 +4560,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{48}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Done) GetVersion() uint64 {
@@ -3683,6 +4575,258 @@ func (x *Done) GetEvent() *Event {
 		return x.Event
 	}
 	return nil
+}
+
+type KeyResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	CommandId     string                 `protobuf:"bytes,2,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Action        string                 `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
+	Key           *Key                   `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
+	Event         *Event                 `protobuf:"bytes,5,opt,name=event,proto3" json:"event,omitempty"`
+	Outcome       string                 `protobuf:"bytes,6,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Reason        string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message       string                 `protobuf:"bytes,8,opt,name=message,proto3" json:"message,omitempty"`
+	Deadline      *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyResult) Reset() {
+	*x = KeyResult{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyResult) ProtoMessage() {}
+
+func (x *KeyResult) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyResult.ProtoReflect.Descriptor instead.
+func (*KeyResult) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *KeyResult) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *KeyResult) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *KeyResult) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *KeyResult) GetKey() *Key {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *KeyResult) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *KeyResult) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *KeyResult) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *KeyResult) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *KeyResult) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+type BulkProgress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	StartedAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	ChangedAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"`
+	Ended         bool                   `protobuf:"varint,4,opt,name=ended,proto3" json:"ended,omitempty"`
+	Waiting       bool                   `protobuf:"varint,5,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	Keys          []*BulkKey             `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkProgress) Reset() {
+	*x = BulkProgress{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkProgress) ProtoMessage() {}
+
+func (x *BulkProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkProgress.ProtoReflect.Descriptor instead.
+func (*BulkProgress) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *BulkProgress) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *BulkProgress) GetStartedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartedAt
+	}
+	return nil
+}
+
+func (x *BulkProgress) GetChangedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangedAt
+	}
+	return nil
+}
+
+func (x *BulkProgress) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *BulkProgress) GetWaiting() bool {
+	if x != nil {
+		return x.Waiting
+	}
+	return false
+}
+
+func (x *BulkProgress) GetKeys() []*BulkKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+type BulkKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           *Key                   `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Status        string                 `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkKey) Reset() {
+	*x = BulkKey{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkKey) ProtoMessage() {}
+
+func (x *BulkKey) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkKey.ProtoReflect.Descriptor instead.
+func (*BulkKey) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *BulkKey) GetKey() *Key {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *BulkKey) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *BulkKey) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 type OpenResult struct {
@@ -3706,7 +4850,7 @@ type OpenResult struct {
 
 func (x *OpenResult) Reset() {
 	*x = OpenResult{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3718,7 +4862,7 @@ func (x *OpenResult) String() string {
 func (*OpenResult) ProtoMessage() {}
 
 func (x *OpenResult) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3731,7 +4875,7 @@ func (x *OpenResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResult.ProtoReflect.Descriptor instead.
 func (*OpenResult) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{49}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *OpenResult) GetVersion() uint64 {
@@ -3842,13 +4986,14 @@ type Info struct {
 	Online           bool                   `protobuf:"varint,13,opt,name=online,proto3" json:"online,omitempty"`
 	Firmware         string                 `protobuf:"bytes,14,opt,name=firmware,proto3" json:"firmware,omitempty"`
 	DeadlineEnforced bool                   `protobuf:"varint,15,opt,name=deadline_enforced,json=deadlineEnforced,proto3" json:"deadline_enforced,omitempty"`
+	Config           *Config                `protobuf:"bytes,40,opt,name=config,proto3" json:"config,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Info) Reset() {
 	*x = Info{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3860,7 +5005,7 @@ func (x *Info) String() string {
 func (*Info) ProtoMessage() {}
 
 func (x *Info) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3873,7 +5018,7 @@ func (x *Info) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Info.ProtoReflect.Descriptor instead.
 func (*Info) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{50}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Info) GetId() int64 {
@@ -3981,6 +5126,13 @@ func (x *Info) GetDeadlineEnforced() bool {
 	return false
 }
 
+func (x *Info) GetConfig() *Config {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
 type TempKeyList struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -3992,7 +5144,7 @@ type TempKeyList struct {
 
 func (x *TempKeyList) Reset() {
 	*x = TempKeyList{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4004,7 +5156,7 @@ func (x *TempKeyList) String() string {
 func (*TempKeyList) ProtoMessage() {}
 
 func (x *TempKeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4017,7 +5169,7 @@ func (x *TempKeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyList.ProtoReflect.Descriptor instead.
 func (*TempKeyList) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{51}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *TempKeyList) GetId() int64 {
@@ -4057,7 +5209,7 @@ type TempKeyInfo struct {
 
 func (x *TempKeyInfo) Reset() {
 	*x = TempKeyInfo{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4069,7 +5221,7 @@ func (x *TempKeyInfo) String() string {
 func (*TempKeyInfo) ProtoMessage() {}
 
 func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4082,7 +5234,7 @@ func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyInfo.ProtoReflect.Descriptor instead.
 func (*TempKeyInfo) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{52}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *TempKeyInfo) GetId() int64 {
@@ -4146,13 +5298,14 @@ type Greeting struct {
 	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	AckSeq        uint64                 `protobuf:"varint,2,opt,name=ack_seq,json=ackSeq,proto3" json:"ack_seq,omitempty"`
 	Resolve       []string               `protobuf:"bytes,3,rep,name=resolve,proto3" json:"resolve,omitempty"`
+	Desired       *Config                `protobuf:"bytes,10,opt,name=desired,proto3" json:"desired,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Greeting) Reset() {
 	*x = Greeting{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4164,7 +5317,7 @@ func (x *Greeting) String() string {
 func (*Greeting) ProtoMessage() {}
 
 func (x *Greeting) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4177,7 +5330,7 @@ func (x *Greeting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greeting.ProtoReflect.Descriptor instead.
 func (*Greeting) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{53}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Greeting) GetEpoch() uint64 {
@@ -4201,11 +5354,18 @@ func (x *Greeting) GetResolve() []string {
 	return nil
 }
 
+func (x *Greeting) GetDesired() *Config {
+	if x != nil {
+		return x.Desired
+	}
+	return nil
+}
+
 var File_actors_actorspb_actors_proto protoreflect.FileDescriptor
 
 const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\n" +
-	"\x1cactors/actorspb/actors.proto\x12\x12latchkey.actors.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x0e\n" +
+	"\x1cactors/actorspb/actors.proto\x12\x12latchkey.actors.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xff\x12\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fremaining_ms\x18\x02 \x01(\x03R\vremainingMs\x12A\n" +
@@ -4239,8 +5399,19 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\ranswer_status\x18\x1f \x01(\v2 .latchkey.actors.v1.AnswerStatusH\x00R\fanswerStatus\x12G\n" +
 	"\rreport_events\x18  \x01(\v2 .latchkey.actors.v1.ReportEventsH\x00R\freportEvents\x12.\n" +
 	"\x04tick\x18! \x01(\v2\x18.latchkey.actors.v1.TickH\x00R\x04tick\x12E\n" +
-	"\ropen_with_pin\x18\" \x01(\v2\x1f.latchkey.actors.v1.OpenWithPINH\x00R\vopenWithPinB\t\n" +
-	"\acommand\"\x98\x03\n" +
+	"\ropen_with_pin\x18\" \x01(\v2\x1f.latchkey.actors.v1.OpenWithPINH\x00R\vopenWithPin\x12;\n" +
+	"\twrite_key\x18< \x01(\v2\x1c.latchkey.actors.v1.WriteKeyH\x00R\bwriteKey\x12E\n" +
+	"\rbulk_add_keys\x18= \x01(\v2\x1f.latchkey.actors.v1.BulkAddKeysH\x00R\vbulkAddKeys\x12P\n" +
+	"\x11bulk_add_progress\x18> \x01(\v2\".latchkey.actors.v1.GetBulkAddKeysH\x00R\x0fbulkAddProgress\x12N\n" +
+	"\x10change_lock_uuid\x18? \x01(\v2\".latchkey.actors.v1.ChangeLockUUIDH\x00R\x0echangeLockUuid\x12>\n" +
+	"\n" +
+	"set_config\x18@ \x01(\v2\x1d.latchkey.actors.v1.SetConfigH\x00R\tsetConfig\x12B\n" +
+	"\fuse_temp_key\x18A \x01(\v2\x1e.latchkey.actors.v1.UseTempKeyH\x00R\n" +
+	"useTempKey\x12>\n" +
+	"\n" +
+	"answer_key\x18B \x01(\v2\x1d.latchkey.actors.v1.AnswerKeyH\x00R\tanswerKey\x12G\n" +
+	"\ranswer_config\x18C \x01(\v2 .latchkey.actors.v1.AnswerConfigH\x00R\fanswerConfigB\t\n" +
+	"\acommand\"\x95\x04\n" +
 	"\x06Effect\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x17\n" +
@@ -4252,7 +5423,10 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"ask_status\x18\v \x01(\v2\x1d.latchkey.actors.v1.AskStatusH\x00R\taskStatus\x12>\n" +
 	"\n" +
 	"ack_events\x18\f \x01(\v2\x1d.latchkey.actors.v1.AckEventsH\x00R\tackEvents\x12G\n" +
-	"\rclose_session\x18\r \x01(\v2 .latchkey.actors.v1.CloseSessionH\x00R\fcloseSessionB\b\n" +
+	"\rclose_session\x18\r \x01(\v2 .latchkey.actors.v1.CloseSessionH\x00R\fcloseSession\x128\n" +
+	"\bsend_key\x18\x0e \x01(\v2\x1b.latchkey.actors.v1.SendKeyH\x00R\asendKey\x12A\n" +
+	"\vsend_config\x18\x0f \x01(\v2\x1e.latchkey.actors.v1.SendConfigH\x00R\n" +
+	"sendConfigB\b\n" +
 	"\x06effect\"\xa1\x01\n" +
 	"\bSendOpen\x12\x1d\n" +
 	"\n" +
@@ -4260,7 +5434,14 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\aboot_id\x18\x02 \x01(\tR\x06bootId\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12!\n" +
 	"\fremaining_ms\x18\x04 \x01(\x03R\vremainingMs\x12$\n" +
-	"\x0enot_after_mono\x18\x05 \x01(\x03R\fnotAfterMono\",\n" +
+	"\x0enot_after_mono\x18\x05 \x01(\x03R\fnotAfterMono\"\x80\x01\n" +
+	"\aSendKey\x122\n" +
+	"\x05order\x18\x01 \x01(\v2\x1c.latchkey.actors.v1.SendOpenR\x05order\x12\x16\n" +
+	"\x06action\x18\x02 \x01(\tR\x06action\x12)\n" +
+	"\x03key\x18\x03 \x01(\v2\x17.latchkey.actors.v1.KeyR\x03key\"@\n" +
+	"\n" +
+	"SendConfig\x122\n" +
+	"\x06config\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.ConfigR\x06config\",\n" +
 	"\tAskStatus\x12\x1f\n" +
 	"\vcommand_ids\x18\x01 \x03(\tR\n" +
 	"commandIds\"=\n" +
@@ -4268,7 +5449,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x17\n" +
 	"\aack_seq\x18\x02 \x01(\x04R\x06ackSeq\"$\n" +
 	"\fCloseSession\x12\x14\n" +
-	"\x05cause\x18\x01 \x01(\rR\x05cause\"\xf7\x03\n" +
+	"\x05cause\x18\x01 \x01(\rR\x05cause\"\x80\x05\n" +
 	"\bResponse\x121\n" +
 	"\x05error\x18\x01 \x01(\v2\x19.latchkey.actors.v1.ErrorH\x00R\x05error\x12.\n" +
 	"\x04done\x18\n" +
@@ -4280,7 +5461,10 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\rtemp_key_info\x18\x0e \x01(\v2\x1f.latchkey.actors.v1.TempKeyInfoH\x00R\vtempKeyInfo\x12:\n" +
 	"\bgreeting\x18\x0f \x01(\v2\x1c.latchkey.actors.v1.GreetingH\x00R\bgreeting\x12A\n" +
 	"\vpin_refused\x18\x10 \x01(\v2\x1e.latchkey.actors.v1.PINRefusedH\x00R\n" +
-	"pinRefusedB\b\n" +
+	"pinRefused\x12>\n" +
+	"\n" +
+	"key_result\x18\x1e \x01(\v2\x1d.latchkey.actors.v1.KeyResultH\x00R\tkeyResult\x12G\n" +
+	"\rbulk_progress\x18\x1f \x01(\v2 .latchkey.actors.v1.BulkProgressH\x00R\fbulkProgressB\b\n" +
 	"\x06answer\"c\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x16\n" +
@@ -4295,23 +5479,26 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x06org_id\x18\x02 \x01(\tR\x05orgId\x12\x17\n" +
 	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x10\n" +
 	"\x03key\x18\x04 \x01(\tR\x03key\x12\x12\n" +
-	"\x04addr\x18\x05 \x01(\tR\x04addr\"k\n" +
+	"\x04addr\x18\x05 \x01(\tR\x04addr\"\x88\x01\n" +
 	"\x03Key\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12&\n" +
 	"\findex_number\x18\x02 \x01(\x03H\x00R\vindexNumber\x88\x01\x01\x12\x17\n" +
-	"\auser_id\x18\x03 \x01(\tR\x06userIdB\x0f\n" +
-	"\r_index_number\"M\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x1b\n" +
+	"\ton_device\x18\x04 \x01(\tR\bonDeviceB\x0f\n" +
+	"\r_index_number\"c\n" +
 	"\bResident\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
-	"\x05email\x18\x03 \x01(\tR\x05email\"-\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\x12\x14\n" +
+	"\x05phone\x18\x04 \x01(\tR\x05phone\"-\n" +
 	"\aSession\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\x04R\x02id\"L\n" +
+	"\x02id\x18\x02 \x01(\x04R\x02id\"d\n" +
 	"\bReported\x12\x12\n" +
 	"\x04bolt\x18\x01 \x01(\tR\x04bolt\x12\x12\n" +
 	"\x04door\x18\x02 \x01(\tR\x04door\x12\x18\n" +
-	"\abattery\x18\x03 \x01(\x03R\abattery\"\xc3\x02\n" +
+	"\abattery\x18\x03 \x01(\x03R\abattery\x12\x16\n" +
+	"\x06config\x18\x04 \x01(\x04R\x06config\"\xd7\x02\n" +
 	"\x06Device\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.latchkey.actors.v1.SessionR\asession\x12\x1c\n" +
 	"\tconnected\x18\x02 \x01(\bR\tconnected\x12\x17\n" +
@@ -4322,7 +5509,9 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\breported\x18\a \x01(\v2\x1c.latchkey.actors.v1.ReportedR\breported\x12\x17\n" +
 	"\x04mono\x18\b \x01(\x03H\x00R\x04mono\x88\x01\x01\x12\x1d\n" +
 	"\n" +
-	"hello_mono\x18\t \x01(\x03R\thelloMonoB\a\n" +
+	"hello_mono\x18\t \x01(\x03R\thelloMono\x12\x12\n" +
+	"\x04keys\x18\n" +
+	" \x01(\bR\x04keysB\a\n" +
 	"\x05_mono\"\xd6\x03\n" +
 	"\aTempKey\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x1f\n" +
@@ -4363,22 +5552,55 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\"T\n" +
 	"\x0fSetOrganization\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x15\n" +
-	"\x06org_id\x18\x02 \x01(\tR\x05orgId\"_\n" +
+	"\x06org_id\x18\x02 \x01(\tR\x05orgId\"~\n" +
 	"\x06AddKey\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12)\n" +
-	"\x03key\x18\x02 \x01(\v2\x17.latchkey.actors.v1.KeyR\x03key\"\x8b\x01\n" +
+	"\x03key\x18\x02 \x01(\v2\x17.latchkey.actors.v1.KeyR\x03key\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x03 \x01(\tR\tcommandId\"\xaa\x01\n" +
 	"\tRemoveKey\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x19\n" +
 	"\bkey_uuid\x18\x02 \x01(\tR\akeyUuid\x12&\n" +
-	"\findex_number\x18\x03 \x01(\x03H\x00R\vindexNumber\x88\x01\x01B\x0f\n" +
-	"\r_index_number\"s\n" +
+	"\findex_number\x18\x03 \x01(\x03H\x00R\vindexNumber\x88\x01\x01\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x04 \x01(\tR\tcommandIdB\x0f\n" +
+	"\r_index_number\"\xa9\x01\n" +
+	"\bWriteKey\x12*\n" +
+	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x19\n" +
+	"\bkey_uuid\x18\x02 \x01(\tR\akeyUuid\x12&\n" +
+	"\findex_number\x18\x03 \x01(\x03H\x00R\vindexNumber\x88\x01\x01\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x04 \x01(\tR\tcommandIdB\x0f\n" +
+	"\r_index_number\"x\n" +
+	"\vBulkAddKeys\x12*\n" +
+	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\tR\x03job\x12+\n" +
+	"\x04keys\x18\x03 \x03(\v2\x17.latchkey.actors.v1.KeyR\x04keys\"N\n" +
+	"\x0eGetBulkAddKeys\x12*\n" +
+	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\tR\x03job\"W\n" +
+	"\x0eChangeLockUUID\x12*\n" +
+	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x19\n" +
+	"\bnew_uuid\x18\x02 \x01(\tR\anewUuid\"T\n" +
+	"\tSetConfig\x12*\n" +
+	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x1b\n" +
+	"\trelock_ms\x18\x02 \x01(\x03R\brelockMs\"q\n" +
+	"\n" +
+	"UseTempKey\x12*\n" +
+	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x1e\n" +
+	"\vtemp_key_id\x18\x02 \x01(\tR\ttempKeyId\x12\x17\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\"=\n" +
+	"\x06Config\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x1b\n" +
+	"\trelock_ms\x18\x02 \x01(\x03R\brelockMs\"s\n" +
 	"\vAddResident\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x128\n" +
-	"\bresident\x18\x02 \x01(\v2\x1c.latchkey.actors.v1.ResidentR\bresident\"k\n" +
+	"\bresident\x18\x02 \x01(\v2\x1c.latchkey.actors.v1.ResidentR\bresident\"\x81\x01\n" +
 	"\x0eRemoveResident\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x14\n" +
-	"\x05email\x18\x03 \x01(\tR\x05email\"\x85\x01\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\x12\x14\n" +
+	"\x05phone\x18\x04 \x01(\tR\x05phone\"\x85\x01\n" +
 	"\x12RotateDeviceSecret\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12/\n" +
@@ -4465,10 +5687,11 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\":\n" +
 	"\fListTempKeys\x12*\n" +
-	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\"<\n" +
+	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\"Z\n" +
 	"\x12AuthenticateDevice\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x12\n" +
-	"\x04hash\x18\x02 \x01(\fR\x04hash\"C\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x1c\n" +
+	"\tcertified\x18\x03 \x01(\bR\tcertified\"C\n" +
 	"\rConnectDevice\x122\n" +
 	"\x06device\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.DeviceR\x06device\"@\n" +
 	"\n" +
@@ -4485,7 +5708,18 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\bexecuted\x18\x04 \x01(\rR\bexecuted\x12\x12\n" +
 	"\x04code\x18\x05 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x06 \x01(\tR\amessage\x12\x12\n" +
-	"\x04bolt\x18\a \x01(\tR\x04bolt\"\xce\x01\n" +
+	"\x04bolt\x18\a \x01(\tR\x04bolt\"\xbf\x01\n" +
+	"\tAnswerKey\x125\n" +
+	"\asession\x18\x01 \x01(\v2\x1b.latchkey.actors.v1.SessionR\asession\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x02 \x01(\tR\tcommandId\x12\x12\n" +
+	"\x04done\x18\x03 \x01(\bR\x04done\x12\x1a\n" +
+	"\bexecuted\x18\x04 \x01(\rR\bexecuted\x12\x12\n" +
+	"\x04code\x18\x05 \x01(\tR\x04code\x12\x18\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\"]\n" +
+	"\fAnswerConfig\x125\n" +
+	"\asession\x18\x01 \x01(\v2\x1b.latchkey.actors.v1.SessionR\asession\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"\xce\x01\n" +
 	"\fAnswerStatus\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.latchkey.actors.v1.SessionR\asession\x12J\n" +
 	"\bstatuses\x18\x02 \x03(\v2..latchkey.actors.v1.AnswerStatus.StatusesEntryR\bstatuses\x1a;\n" +
@@ -4505,7 +5739,31 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x04Tick\"Q\n" +
 	"\x04Done\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12/\n" +
-	"\x05event\x18\x02 \x01(\v2\x19.latchkey.actors.v1.EventR\x05event\"\xcf\x03\n" +
+	"\x05event\x18\x02 \x01(\v2\x19.latchkey.actors.v1.EventR\x05event\"\xbc\x02\n" +
+	"\tKeyResult\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x02 \x01(\tR\tcommandId\x12\x16\n" +
+	"\x06action\x18\x03 \x01(\tR\x06action\x12)\n" +
+	"\x03key\x18\x04 \x01(\v2\x17.latchkey.actors.v1.KeyR\x03key\x12/\n" +
+	"\x05event\x18\x05 \x01(\v2\x19.latchkey.actors.v1.EventR\x05event\x12\x18\n" +
+	"\aoutcome\x18\x06 \x01(\tR\aoutcome\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\b \x01(\tR\amessage\x126\n" +
+	"\bdeadline\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"\xf5\x01\n" +
+	"\fBulkProgress\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
+	"\n" +
+	"started_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x129\n" +
+	"\n" +
+	"changed_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tchangedAt\x12\x14\n" +
+	"\x05ended\x18\x04 \x01(\bR\x05ended\x12\x18\n" +
+	"\awaiting\x18\x05 \x01(\bR\awaiting\x12/\n" +
+	"\x04keys\x18\x06 \x03(\v2\x1b.latchkey.actors.v1.BulkKeyR\x04keys\"d\n" +
+	"\aBulkKey\x12)\n" +
+	"\x03key\x18\x01 \x01(\v2\x17.latchkey.actors.v1.KeyR\x03key\x12\x16\n" +
+	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xcf\x03\n" +
 	"\n" +
 	"OpenResult\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1d\n" +
@@ -4523,7 +5781,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	" \x01(\bR\x10deadlineEnforced\x12!\n" +
 	"\fuse_returned\x18\v \x01(\bR\vuseReturned\x12*\n" +
 	"\x02at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x126\n" +
-	"\bdeadline\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"\xb6\x04\n" +
+	"\bdeadline\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"\xea\x04\n" +
 	"\x04Info\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12\x18\n" +
@@ -4543,7 +5801,8 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\breported\x18\f \x01(\v2\x1c.latchkey.actors.v1.ReportedR\breported\x12\x16\n" +
 	"\x06online\x18\r \x01(\bR\x06online\x12\x1a\n" +
 	"\bfirmware\x18\x0e \x01(\tR\bfirmware\x12+\n" +
-	"\x11deadline_enforced\x18\x0f \x01(\bR\x10deadlineEnforced\"o\n" +
+	"\x11deadline_enforced\x18\x0f \x01(\bR\x10deadlineEnforced\x122\n" +
+	"\x06config\x18( \x01(\v2\x1a.latchkey.actors.v1.ConfigR\x06config\"o\n" +
 	"\vTempKeyList\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12<\n" +
@@ -4557,11 +5816,13 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x03key\x18\x05 \x01(\v2\x1f.latchkey.actors.v1.TempKeyViewR\x03key\x12\x16\n" +
 	"\x06online\x18\x06 \x01(\bR\x06online\x128\n" +
 	"\breported\x18\a \x01(\v2\x1c.latchkey.actors.v1.ReportedR\breported\x122\n" +
-	"\x04open\x18\b \x01(\v2\x1e.latchkey.actors.v1.OpenResultR\x04open\"S\n" +
+	"\x04open\x18\b \x01(\v2\x1e.latchkey.actors.v1.OpenResultR\x04open\"\x89\x01\n" +
 	"\bGreeting\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x17\n" +
 	"\aack_seq\x18\x02 \x01(\x04R\x06ackSeq\x12\x18\n" +
-	"\aresolve\x18\x03 \x03(\tR\aresolveB.Z,github.com/latchkey/latchkey/actors/actorspbb\x06proto3"
+	"\aresolve\x18\x03 \x03(\tR\aresolve\x124\n" +
+	"\adesired\x18\n" +
+	" \x01(\v2\x1a.latchkey.actors.v1.ConfigR\adesiredB.Z,github.com/latchkey/latchkey/actors/actorspbb\x06proto3"
 
 var (
 	file_actors_actorspb_actors_proto_rawDescOnce sync.Once
@@ -4575,172 +5836,219 @@ func file_actors_actorspb_actors_proto_rawDescGZIP() []byte {
 	return file_actors_actorspb_actors_proto_rawDescData
 }
 
-var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_actors_actorspb_actors_proto_goTypes = []any{
 	(*Request)(nil),               // 0: latchkey.actors.v1.Request
 	(*Effect)(nil),                // 1: latchkey.actors.v1.Effect
 	(*SendOpen)(nil),              // 2: latchkey.actors.v1.SendOpen
-	(*AskStatus)(nil),             // 3: latchkey.actors.v1.AskStatus
-	(*AckEvents)(nil),             // 4: latchkey.actors.v1.AckEvents
-	(*CloseSession)(nil),          // 5: latchkey.actors.v1.CloseSession
-	(*Response)(nil),              // 6: latchkey.actors.v1.Response
-	(*Error)(nil),                 // 7: latchkey.actors.v1.Error
-	(*Event)(nil),                 // 8: latchkey.actors.v1.Event
-	(*Caller)(nil),                // 9: latchkey.actors.v1.Caller
-	(*Key)(nil),                   // 10: latchkey.actors.v1.Key
-	(*Resident)(nil),              // 11: latchkey.actors.v1.Resident
-	(*Session)(nil),               // 12: latchkey.actors.v1.Session
-	(*Reported)(nil),              // 13: latchkey.actors.v1.Reported
-	(*Device)(nil),                // 14: latchkey.actors.v1.Device
-	(*TempKey)(nil),               // 15: latchkey.actors.v1.TempKey
-	(*TempKeyView)(nil),           // 16: latchkey.actors.v1.TempKeyView
-	(*CreateLock)(nil),            // 17: latchkey.actors.v1.CreateLock
-	(*SetOwner)(nil),              // 18: latchkey.actors.v1.SetOwner
-	(*SetOrganization)(nil),       // 19: latchkey.actors.v1.SetOrganization
-	(*AddKey)(nil),                // 20: latchkey.actors.v1.AddKey
-	(*RemoveKey)(nil),             // 21: latchkey.actors.v1.RemoveKey
-	(*AddResident)(nil),           // 22: latchkey.actors.v1.AddResident
-	(*RemoveResident)(nil),        // 23: latchkey.actors.v1.RemoveResident
-	(*RotateDeviceSecret)(nil),    // 24: latchkey.actors.v1.RotateDeviceSecret
-	(*CreateTempKey)(nil),         // 25: latchkey.actors.v1.CreateTempKey
-	(*UpdateTempKey)(nil),         // 26: latchkey.actors.v1.UpdateTempKey
-	(*Changes)(nil),               // 27: latchkey.actors.v1.Changes
-	(*MaxUses)(nil),               // 28: latchkey.actors.v1.MaxUses
-	(*UserIDs)(nil),               // 29: latchkey.actors.v1.UserIDs
-	(*DeleteTempKey)(nil),         // 30: latchkey.actors.v1.DeleteTempKey
-	(*OpenLock)(nil),              // 31: latchkey.actors.v1.OpenLock
-	(*OpenWithTempKey)(nil),       // 32: latchkey.actors.v1.OpenWithTempKey
-	(*OpenWithPIN)(nil),           // 33: latchkey.actors.v1.OpenWithPIN
-	(*Door)(nil),                  // 34: latchkey.actors.v1.Door
-	(*PINRefused)(nil),            // 35: latchkey.actors.v1.PINRefused
-	(*GetLock)(nil),               // 36: latchkey.actors.v1.GetLock
-	(*GetTempKey)(nil),            // 37: latchkey.actors.v1.GetTempKey
-	(*ListTempKeys)(nil),          // 38: latchkey.actors.v1.ListTempKeys
-	(*AuthenticateDevice)(nil),    // 39: latchkey.actors.v1.AuthenticateDevice
-	(*ConnectDevice)(nil),         // 40: latchkey.actors.v1.ConnectDevice
-	(*KeepDevice)(nil),            // 41: latchkey.actors.v1.KeepDevice
-	(*DisconnectDevice)(nil),      // 42: latchkey.actors.v1.DisconnectDevice
-	(*AnswerOpen)(nil),            // 43: latchkey.actors.v1.AnswerOpen
-	(*AnswerStatus)(nil),          // 44: latchkey.actors.v1.AnswerStatus
-	(*ReportEvents)(nil),          // 45: latchkey.actors.v1.ReportEvents
-	(*DeviceEvent)(nil),           // 46: latchkey.actors.v1.DeviceEvent
-	(*Tick)(nil),                  // 47: latchkey.actors.v1.Tick
-	(*Done)(nil),                  // 48: latchkey.actors.v1.Done
-	(*OpenResult)(nil),            // 49: latchkey.actors.v1.OpenResult
-	(*Info)(nil),                  // 50: latchkey.actors.v1.Info
-	(*TempKeyList)(nil),           // 51: latchkey.actors.v1.TempKeyList
-	(*TempKeyInfo)(nil),           // 52: latchkey.actors.v1.TempKeyInfo
-	(*Greeting)(nil),              // 53: latchkey.actors.v1.Greeting
-	nil,                           // 54: latchkey.actors.v1.AnswerStatus.StatusesEntry
-	(*timestamppb.Timestamp)(nil), // 55: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 56: google.protobuf.Duration
+	(*SendKey)(nil),               // 3: latchkey.actors.v1.SendKey
+	(*SendConfig)(nil),            // 4: latchkey.actors.v1.SendConfig
+	(*AskStatus)(nil),             // 5: latchkey.actors.v1.AskStatus
+	(*AckEvents)(nil),             // 6: latchkey.actors.v1.AckEvents
+	(*CloseSession)(nil),          // 7: latchkey.actors.v1.CloseSession
+	(*Response)(nil),              // 8: latchkey.actors.v1.Response
+	(*Error)(nil),                 // 9: latchkey.actors.v1.Error
+	(*Event)(nil),                 // 10: latchkey.actors.v1.Event
+	(*Caller)(nil),                // 11: latchkey.actors.v1.Caller
+	(*Key)(nil),                   // 12: latchkey.actors.v1.Key
+	(*Resident)(nil),              // 13: latchkey.actors.v1.Resident
+	(*Session)(nil),               // 14: latchkey.actors.v1.Session
+	(*Reported)(nil),              // 15: latchkey.actors.v1.Reported
+	(*Device)(nil),                // 16: latchkey.actors.v1.Device
+	(*TempKey)(nil),               // 17: latchkey.actors.v1.TempKey
+	(*TempKeyView)(nil),           // 18: latchkey.actors.v1.TempKeyView
+	(*CreateLock)(nil),            // 19: latchkey.actors.v1.CreateLock
+	(*SetOwner)(nil),              // 20: latchkey.actors.v1.SetOwner
+	(*SetOrganization)(nil),       // 21: latchkey.actors.v1.SetOrganization
+	(*AddKey)(nil),                // 22: latchkey.actors.v1.AddKey
+	(*RemoveKey)(nil),             // 23: latchkey.actors.v1.RemoveKey
+	(*WriteKey)(nil),              // 24: latchkey.actors.v1.WriteKey
+	(*BulkAddKeys)(nil),           // 25: latchkey.actors.v1.BulkAddKeys
+	(*GetBulkAddKeys)(nil),        // 26: latchkey.actors.v1.GetBulkAddKeys
+	(*ChangeLockUUID)(nil),        // 27: latchkey.actors.v1.ChangeLockUUID
+	(*SetConfig)(nil),             // 28: latchkey.actors.v1.SetConfig
+	(*UseTempKey)(nil),            // 29: latchkey.actors.v1.UseTempKey
+	(*Config)(nil),                // 30: latchkey.actors.v1.Config
+	(*AddResident)(nil),           // 31: latchkey.actors.v1.AddResident
+	(*RemoveResident)(nil),        // 32: latchkey.actors.v1.RemoveResident
+	(*RotateDeviceSecret)(nil),    // 33: latchkey.actors.v1.RotateDeviceSecret
+	(*CreateTempKey)(nil),         // 34: latchkey.actors.v1.CreateTempKey
+	(*UpdateTempKey)(nil),         // 35: latchkey.actors.v1.UpdateTempKey
+	(*Changes)(nil),               // 36: latchkey.actors.v1.Changes
+	(*MaxUses)(nil),               // 37: latchkey.actors.v1.MaxUses
+	(*UserIDs)(nil),               // 38: latchkey.actors.v1.UserIDs
+	(*DeleteTempKey)(nil),         // 39: latchkey.actors.v1.DeleteTempKey
+	(*OpenLock)(nil),              // 40: latchkey.actors.v1.OpenLock
+	(*OpenWithTempKey)(nil),       // 41: latchkey.actors.v1.OpenWithTempKey
+	(*OpenWithPIN)(nil),           // 42: latchkey.actors.v1.OpenWithPIN
+	(*Door)(nil),                  // 43: latchkey.actors.v1.Door
+	(*PINRefused)(nil),            // 44: latchkey.actors.v1.PINRefused
+	(*GetLock)(nil),               // 45: latchkey.actors.v1.GetLock
+	(*GetTempKey)(nil),            // 46: latchkey.actors.v1.GetTempKey
+	(*ListTempKeys)(nil),          // 47: latchkey.actors.v1.ListTempKeys
+	(*AuthenticateDevice)(nil),    // 48: latchkey.actors.v1.AuthenticateDevice
+	(*ConnectDevice)(nil),         // 49: latchkey.actors.v1.ConnectDevice
+	(*KeepDevice)(nil),            // 50: latchkey.actors.v1.KeepDevice
+	(*DisconnectDevice)(nil),      // 51: latchkey.actors.v1.DisconnectDevice
+	(*AnswerOpen)(nil),            // 52: latchkey.actors.v1.AnswerOpen
+	(*AnswerKey)(nil),             // 53: latchkey.actors.v1.AnswerKey
+	(*AnswerConfig)(nil),          // 54: latchkey.actors.v1.AnswerConfig
+	(*AnswerStatus)(nil),          // 55: latchkey.actors.v1.AnswerStatus
+	(*ReportEvents)(nil),          // 56: latchkey.actors.v1.ReportEvents
+	(*DeviceEvent)(nil),           // 57: latchkey.actors.v1.DeviceEvent
+	(*Tick)(nil),                  // 58: latchkey.actors.v1.Tick
+	(*Done)(nil),                  // 59: latchkey.actors.v1.Done
+	(*KeyResult)(nil),             // 60: latchkey.actors.v1.KeyResult
+	(*BulkProgress)(nil),          // 61: latchkey.actors.v1.BulkProgress
+	(*BulkKey)(nil),               // 62: latchkey.actors.v1.BulkKey
+	(*OpenResult)(nil),            // 63: latchkey.actors.v1.OpenResult
+	(*Info)(nil),                  // 64: latchkey.actors.v1.Info
+	(*TempKeyList)(nil),           // 65: latchkey.actors.v1.TempKeyList
+	(*TempKeyInfo)(nil),           // 66: latchkey.actors.v1.TempKeyInfo
+	(*Greeting)(nil),              // 67: latchkey.actors.v1.Greeting
+	nil,                           // 68: latchkey.actors.v1.AnswerStatus.StatusesEntry
+	(*timestamppb.Timestamp)(nil), // 69: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 70: google.protobuf.Duration
 }
 var file_actors_actorspb_actors_proto_depIdxs = []int32{
-	17,  // 0: latchkey.actors.v1.Request.create_lock:type_name -> latchkey.actors.v1.CreateLock
-	18,  // 1: latchkey.actors.v1.Request.set_owner:type_name -> latchkey.actors.v1.SetOwner
-	19,  // 2: latchkey.actors.v1.Request.set_organization:type_name -> latchkey.actors.v1.SetOrganization
-	20,  // 3: latchkey.actors.v1.Request.add_key:type_name -> latchkey.actors.v1.AddKey
-	21,  // 4: latchkey.actors.v1.Request.remove_key:type_name -> latchkey.actors.v1.RemoveKey
-	22,  // 5: latchkey.actors.v1.Request.add_resident:type_name -> latchkey.actors.v1.AddResident
-	23,  // 6: latchkey.actors.v1.Request.remove_resident:type_name -> latchkey.actors.v1.RemoveResident
-	24,  // 7: latchkey.actors.v1.Request.rotate_device_secret:type_name -> latchkey.actors.v1.RotateDeviceSecret
-	25,  // 8: latchkey.actors.v1.Request.create_temp_key:type_name -> latchkey.actors.v1.CreateTempKey
-	26,  // 9: latchkey.actors.v1.Request.update_temp_key:type_name -> latchkey.actors.v1.UpdateTempKey
-	30,  // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
-	31,  // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
-	32,  // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
-	36,  // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
-	37,  // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
-	38,  // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
-	39,  // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
-	40,  // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
-	41,  // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
-	42,  // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
-	43,  // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
-	44,  // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
-	45,  // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
-	47,  // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
-	33,  // 24: latchkey.actors.v1.Request.open_with_pin:type_name -> latchkey.actors.v1.OpenWithPIN
-	12,  // 25: latchkey.actors.v1.Effect.session:type_name -> latchkey.actors.v1.Session
-	2,   // 26: latchkey.actors.v1.Effect.send_open:type_name -> latchkey.actors.v1.SendOpen
-	3,   // 27: latchkey.actors.v1.Effect.ask_status:type_name -> latchkey.actors.v1.AskStatus
-	4,   // 28: latchkey.actors.v1.Effect.ack_events:type_name -> latchkey.actors.v1.AckEvents
-	5,   // 29: latchkey.actors.v1.Effect.close_session:type_name -> latchkey.actors.v1.CloseSession
-	7,   // 30: latchkey.actors.v1.Response.error:type_name -> latchkey.actors.v1.Error
-	48,  // 31: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
-	49,  // 32: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
-	50,  // 33: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
-	51,  // 34: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
-	52,  // 35: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
-	53,  // 36: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
-	35,  // 37: latchkey.actors.v1.Response.pin_refused:type_name -> latchkey.actors.v1.PINRefused
-	12,  // 38: latchkey.actors.v1.Device.session:type_name -> latchkey.actors.v1.Session
-	13,  // 39: latchkey.actors.v1.Device.reported:type_name -> latchkey.actors.v1.Reported
-	55,  // 40: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
-	55,  // 41: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
-	55,  // 42: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
-	34,  // 43: latchkey.actors.v1.TempKey.door:type_name -> latchkey.actors.v1.Door
-	15,  // 44: latchkey.actors.v1.TempKeyView.key:type_name -> latchkey.actors.v1.TempKey
-	9,   // 45: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
-	10,  // 46: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
-	9,   // 47: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
-	9,   // 48: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
-	9,   // 49: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
-	10,  // 50: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
-	9,   // 51: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
-	9,   // 52: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 53: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
-	9,   // 54: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
-	9,   // 55: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
-	56,  // 56: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
-	9,   // 57: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	55,  // 58: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
-	55,  // 59: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
-	34,  // 60: latchkey.actors.v1.CreateTempKey.door:type_name -> latchkey.actors.v1.Door
-	55,  // 61: latchkey.actors.v1.CreateTempKey.grant_by:type_name -> google.protobuf.Timestamp
-	9,   // 62: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	27,  // 63: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
-	55,  // 64: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
-	55,  // 65: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
-	28,  // 66: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
-	29,  // 67: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
-	9,   // 68: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
-	9,   // 69: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
-	56,  // 70: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
-	9,   // 71: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
-	56,  // 72: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
-	56,  // 73: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
-	56,  // 74: latchkey.actors.v1.OpenWithPIN.lifetime:type_name -> google.protobuf.Duration
-	56,  // 75: latchkey.actors.v1.OpenWithPIN.hold:type_name -> google.protobuf.Duration
-	56,  // 76: latchkey.actors.v1.PINRefused.locked_for:type_name -> google.protobuf.Duration
-	9,   // 77: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
-	9,   // 78: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
-	14,  // 79: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
-	14,  // 80: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
-	12,  // 81: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
-	12,  // 82: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
-	12,  // 83: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
-	54,  // 84: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
-	12,  // 85: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
-	46,  // 86: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
-	8,   // 87: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
-	8,   // 88: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
-	55,  // 89: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
-	55,  // 90: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
-	10,  // 91: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
-	11,  // 92: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
-	55,  // 93: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
-	55,  // 94: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
-	13,  // 95: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
-	16,  // 96: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
-	16,  // 97: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
-	13,  // 98: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
-	49,  // 99: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
-	100, // [100:100] is the sub-list for method output_type
-	100, // [100:100] is the sub-list for method input_type
-	100, // [100:100] is the sub-list for extension type_name
-	100, // [100:100] is the sub-list for extension extendee
-	0,   // [0:100] is the sub-list for field type_name
+	19,  // 0: latchkey.actors.v1.Request.create_lock:type_name -> latchkey.actors.v1.CreateLock
+	20,  // 1: latchkey.actors.v1.Request.set_owner:type_name -> latchkey.actors.v1.SetOwner
+	21,  // 2: latchkey.actors.v1.Request.set_organization:type_name -> latchkey.actors.v1.SetOrganization
+	22,  // 3: latchkey.actors.v1.Request.add_key:type_name -> latchkey.actors.v1.AddKey
+	23,  // 4: latchkey.actors.v1.Request.remove_key:type_name -> latchkey.actors.v1.RemoveKey
+	31,  // 5: latchkey.actors.v1.Request.add_resident:type_name -> latchkey.actors.v1.AddResident
+	32,  // 6: latchkey.actors.v1.Request.remove_resident:type_name -> latchkey.actors.v1.RemoveResident
+	33,  // 7: latchkey.actors.v1.Request.rotate_device_secret:type_name -> latchkey.actors.v1.RotateDeviceSecret
+	34,  // 8: latchkey.actors.v1.Request.create_temp_key:type_name -> latchkey.actors.v1.CreateTempKey
+	35,  // 9: latchkey.actors.v1.Request.update_temp_key:type_name -> latchkey.actors.v1.UpdateTempKey
+	39,  // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
+	40,  // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
+	41,  // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
+	45,  // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
+	46,  // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
+	47,  // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
+	48,  // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
+	49,  // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
+	50,  // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
+	51,  // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
+	52,  // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
+	55,  // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
+	56,  // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
+	58,  // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
+	42,  // 24: latchkey.actors.v1.Request.open_with_pin:type_name -> latchkey.actors.v1.OpenWithPIN
+	24,  // 25: latchkey.actors.v1.Request.write_key:type_name -> latchkey.actors.v1.WriteKey
+	25,  // 26: latchkey.actors.v1.Request.bulk_add_keys:type_name -> latchkey.actors.v1.BulkAddKeys
+	26,  // 27: latchkey.actors.v1.Request.bulk_add_progress:type_name -> latchkey.actors.v1.GetBulkAddKeys
+	27,  // 28: latchkey.actors.v1.Request.change_lock_uuid:type_name -> latchkey.actors.v1.ChangeLockUUID
+	28,  // 29: latchkey.actors.v1.Request.set_config:type_name -> latchkey.actors.v1.SetConfig
+	29,  // 30: latchkey.actors.v1.Request.use_temp_key:type_name -> latchkey.actors.v1.UseTempKey
+	53,  // 31: latchkey.actors.v1.Request.answer_key:type_name -> latchkey.actors.v1.AnswerKey
+	54,  // 32: latchkey.actors.v1.Request.answer_config:type_name -> latchkey.actors.v1.AnswerConfig
+	14,  // 33: latchkey.actors.v1.Effect.session:type_name -> latchkey.actors.v1.Session
+	2,   // 34: latchkey.actors.v1.Effect.send_open:type_name -> latchkey.actors.v1.SendOpen
+	5,   // 35: latchkey.actors.v1.Effect.ask_status:type_name -> latchkey.actors.v1.AskStatus
+	6,   // 36: latchkey.actors.v1.Effect.ack_events:type_name -> latchkey.actors.v1.AckEvents
+	7,   // 37: latchkey.actors.v1.Effect.close_session:type_name -> latchkey.actors.v1.CloseSession
+	3,   // 38: latchkey.actors.v1.Effect.send_key:type_name -> latchkey.actors.v1.SendKey
+	4,   // 39: latchkey.actors.v1.Effect.send_config:type_name -> latchkey.actors.v1.SendConfig
+	2,   // 40: latchkey.actors.v1.SendKey.order:type_name -> latchkey.actors.v1.SendOpen
+	12,  // 41: latchkey.actors.v1.SendKey.key:type_name -> latchkey.actors.v1.Key
+	30,  // 42: latchkey.actors.v1.SendConfig.config:type_name -> latchkey.actors.v1.Config
+	9,   // 43: latchkey.actors.v1.Response.error:type_name -> latchkey.actors.v1.Error
+	59,  // 44: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
+	63,  // 45: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
+	64,  // 46: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
+	65,  // 47: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
+	66,  // 48: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
+	67,  // 49: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
+	44,  // 50: latchkey.actors.v1.Response.pin_refused:type_name -> latchkey.actors.v1.PINRefused
+	60,  // 51: latchkey.actors.v1.Response.key_result:type_name -> latchkey.actors.v1.KeyResult
+	61,  // 52: latchkey.actors.v1.Response.bulk_progress:type_name -> latchkey.actors.v1.BulkProgress
+	14,  // 53: latchkey.actors.v1.Device.session:type_name -> latchkey.actors.v1.Session
+	15,  // 54: latchkey.actors.v1.Device.reported:type_name -> latchkey.actors.v1.Reported
+	69,  // 55: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
+	69,  // 56: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
+	69,  // 57: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
+	43,  // 58: latchkey.actors.v1.TempKey.door:type_name -> latchkey.actors.v1.Door
+	17,  // 59: latchkey.actors.v1.TempKeyView.key:type_name -> latchkey.actors.v1.TempKey
+	11,  // 60: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 61: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
+	11,  // 62: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 63: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 64: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 65: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
+	11,  // 66: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 67: latchkey.actors.v1.WriteKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 68: latchkey.actors.v1.BulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 69: latchkey.actors.v1.BulkAddKeys.keys:type_name -> latchkey.actors.v1.Key
+	11,  // 70: latchkey.actors.v1.GetBulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 71: latchkey.actors.v1.ChangeLockUUID.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 72: latchkey.actors.v1.SetConfig.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 73: latchkey.actors.v1.UseTempKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 74: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
+	13,  // 75: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
+	11,  // 76: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 77: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
+	70,  // 78: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
+	11,  // 79: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	69,  // 80: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
+	69,  // 81: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
+	43,  // 82: latchkey.actors.v1.CreateTempKey.door:type_name -> latchkey.actors.v1.Door
+	69,  // 83: latchkey.actors.v1.CreateTempKey.grant_by:type_name -> google.protobuf.Timestamp
+	11,  // 84: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	36,  // 85: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
+	69,  // 86: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
+	69,  // 87: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
+	37,  // 88: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
+	38,  // 89: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
+	11,  // 90: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 91: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
+	70,  // 92: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
+	11,  // 93: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
+	70,  // 94: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
+	70,  // 95: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
+	70,  // 96: latchkey.actors.v1.OpenWithPIN.lifetime:type_name -> google.protobuf.Duration
+	70,  // 97: latchkey.actors.v1.OpenWithPIN.hold:type_name -> google.protobuf.Duration
+	70,  // 98: latchkey.actors.v1.PINRefused.locked_for:type_name -> google.protobuf.Duration
+	11,  // 99: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 100: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
+	16,  // 101: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
+	16,  // 102: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
+	14,  // 103: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
+	14,  // 104: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
+	14,  // 105: latchkey.actors.v1.AnswerKey.session:type_name -> latchkey.actors.v1.Session
+	14,  // 106: latchkey.actors.v1.AnswerConfig.session:type_name -> latchkey.actors.v1.Session
+	14,  // 107: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
+	68,  // 108: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
+	14,  // 109: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
+	57,  // 110: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
+	10,  // 111: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
+	12,  // 112: latchkey.actors.v1.KeyResult.key:type_name -> latchkey.actors.v1.Key
+	10,  // 113: latchkey.actors.v1.KeyResult.event:type_name -> latchkey.actors.v1.Event
+	69,  // 114: latchkey.actors.v1.KeyResult.deadline:type_name -> google.protobuf.Timestamp
+	69,  // 115: latchkey.actors.v1.BulkProgress.started_at:type_name -> google.protobuf.Timestamp
+	69,  // 116: latchkey.actors.v1.BulkProgress.changed_at:type_name -> google.protobuf.Timestamp
+	62,  // 117: latchkey.actors.v1.BulkProgress.keys:type_name -> latchkey.actors.v1.BulkKey
+	12,  // 118: latchkey.actors.v1.BulkKey.key:type_name -> latchkey.actors.v1.Key
+	10,  // 119: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
+	69,  // 120: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
+	69,  // 121: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
+	12,  // 122: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
+	13,  // 123: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
+	69,  // 124: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
+	69,  // 125: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
+	15,  // 126: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
+	30,  // 127: latchkey.actors.v1.Info.config:type_name -> latchkey.actors.v1.Config
+	18,  // 128: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
+	18,  // 129: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
+	15,  // 130: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
+	63,  // 131: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
+	30,  // 132: latchkey.actors.v1.Greeting.desired:type_name -> latchkey.actors.v1.Config
+	133, // [133:133] is the sub-list for method output_type
+	133, // [133:133] is the sub-list for method input_type
+	133, // [133:133] is the sub-list for extension type_name
+	133, // [133:133] is the sub-list for extension extendee
+	0,   // [0:133] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorspb_actors_proto_init() }
@@ -4774,14 +6082,24 @@ func file_actors_actorspb_actors_proto_init() {
 		(*Request_ReportEvents)(nil),
 		(*Request_Tick)(nil),
 		(*Request_OpenWithPin)(nil),
+		(*Request_WriteKey)(nil),
+		(*Request_BulkAddKeys)(nil),
+		(*Request_BulkAddProgress)(nil),
+		(*Request_ChangeLockUuid)(nil),
+		(*Request_SetConfig)(nil),
+		(*Request_UseTempKey)(nil),
+		(*Request_AnswerKey)(nil),
+		(*Request_AnswerConfig)(nil),
 	}
 	file_actors_actorspb_actors_proto_msgTypes[1].OneofWrappers = []any{
 		(*Effect_SendOpen)(nil),
 		(*Effect_AskStatus)(nil),
 		(*Effect_AckEvents)(nil),
 		(*Effect_CloseSession)(nil),
+		(*Effect_SendKey)(nil),
+		(*Effect_SendConfig)(nil),
 	}
-	file_actors_actorspb_actors_proto_msgTypes[6].OneofWrappers = []any{
+	file_actors_actorspb_actors_proto_msgTypes[8].OneofWrappers = []any{
 		(*Response_Error)(nil),
 		(*Response_Done)(nil),
 		(*Response_OpenResult)(nil),
@@ -4790,21 +6108,24 @@ func file_actors_actorspb_actors_proto_init() {
 		(*Response_TempKeyInfo)(nil),
 		(*Response_Greeting)(nil),
 		(*Response_PinRefused)(nil),
+		(*Response_KeyResult)(nil),
+		(*Response_BulkProgress)(nil),
 	}
-	file_actors_actorspb_actors_proto_msgTypes[10].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[14].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[15].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[21].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[25].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[27].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[28].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[12].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[16].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[17].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[23].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[24].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[34].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[36].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[37].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorspb_actors_proto_rawDesc), len(file_actors_actorspb_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   55,
+			NumMessages:   69,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

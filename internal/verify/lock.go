@@ -13,6 +13,8 @@ const (
 	deviceClaim  = "device"
 	tempKeyClaim = "temp-key"
 	creatorEntry = "temp-key-by-creator"
+	jobEntry     = "job"
+	jobsRunning  = "running"
 )
 
 // lockReplay follows the stream of a lock through the kernel, and holds each event against the promises. It counts the
@@ -83,6 +85,15 @@ func (l *lockReplay) judge(r *journal.Record, e lock.Event) {
 	switch e := e.(type) {
 	case *lock.LockCreated:
 		l.claims(r, deviceClaim, string(e.LockUUID))
+	case *lock.LockUuidChanged:
+		if e.PreviousUUID != l.state.UUID {
+			l.wrong(r, "the device before was %s, not %s", l.state.UUID, e.PreviousUUID)
+		}
+		l.claims(r, deviceClaim, string(e.NewUUID))
+	case *lock.BulkAddStarted:
+		l.puts(r, jobEntry, jobsRunning, string(e.Job))
+	case *lock.BulkAddEnded:
+		l.removes(r, jobEntry, jobsRunning, string(e.Job))
 	case *lock.TempKeyCreated:
 		if l.keys[e.Key.UUID] != nil {
 			l.wrong(r, "the key %s is there already", e.Key.UUID)

@@ -48,6 +48,7 @@ func payloadOf(action string) parser {
 	return map[string]parser{
 		wire.ActionHello: new(wire.Hello), wire.ActionHeartbeat: new(wire.Heartbeat), wire.ActionEvents: new(wire.Events),
 		wire.ActionOpen: new(wire.Open), wire.ActionCommandStatus: new(wire.CommandStatus),
+		wire.ActionAddKey: new(wire.Key), wire.ActionRemoveKey: new(wire.Key), wire.ActionWriteKey: new(wire.Key), wire.ActionSetConfig: new(wire.Config),
 	}[action]
 }
 
@@ -55,6 +56,8 @@ func resultOf(action string) parser {
 	return map[string]parser{
 		wire.ActionHello: new(wire.HelloResult), wire.ActionHeartbeat: new(empty), wire.ActionEvents: new(wire.Ack),
 		wire.ActionOpen: new(wire.OpenResult), wire.ActionCommandStatus: new(wire.Statuses),
+		wire.ActionAddKey: new(wire.KeyResult), wire.ActionRemoveKey: new(wire.KeyResult), wire.ActionWriteKey: new(wire.KeyResult),
+		wire.ActionSetConfig: new(wire.ConfigResult),
 	}[action]
 }
 

@@ -54,6 +54,20 @@ func fuzzPayload[T any, P interface {
 	})
 }
 
+func FuzzKey(f *testing.F) {
+	fuzzPayload[wire.Key](f, `{"commandId":"c902","session":"s55","epoch":1044,"bootId":"b7","notAfterMono":845200,"keyUuid":"k","keyIndex":3}`)
+}
+
+func FuzzKeyResult(f *testing.F) {
+	fuzzPayload[wire.KeyResult](f, `{"commandId":"c902","outcome":"done"}`)
+}
+
+func FuzzConfig(f *testing.F) {
+	fuzzPayload[wire.Config](f, `{"config":10,"relockMs":5000}`)
+}
+
+func FuzzConfigResult(f *testing.F) { fuzzPayload[wire.ConfigResult](f, `{"config":10}`) }
+
 func FuzzHello(f *testing.F) {
 	fuzzPayload[wire.Hello](f, `{"bootId":"b7","mono":812345,"firmware":"1.4.2","caps":["deadline"],"lastSeq":411,"reported":{"bolt":"locked","battery":78,"config":9}}`)
 }

@@ -115,6 +115,7 @@ type HelloResult struct {
 	HeartbeatMs int64
 	AckSeq      uint64   // the device's events up to here are stored
 	Resolve     []string // commands that CommandStatus is going to ask about
+	Desired     *Config  // nil: the device has the configuration that it should have
 }
 
 // Parse reads the payload of the answer to a Hello.
@@ -140,6 +141,9 @@ func (h *HelloResult) Parse(payload []byte) error {
 		case "resolve":
 			h.Resolve = nil
 			r.array(MaxStatuses, func() { h.Resolve = append(h.Resolve, r.name()) })
+		case "desired":
+			h.Desired = new(Config)
+			h.Desired.read(&r)
 		default:
 			return false
 		}
@@ -162,5 +166,9 @@ func (h *HelloResult) Append(dst []byte) []byte {
 	o.int("heartbeatMs", h.HeartbeatMs)
 	o.uint("ackSeq", h.AckSeq)
 	o.texts("resolve", h.Resolve)
+	if h.Desired != nil {
+		o.key("desired")
+		o.dst = h.Desired.Append(o.dst)
+	}
 	return o.close()
 }

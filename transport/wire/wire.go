@@ -21,6 +21,10 @@ const (
 	ActionEvents        = "Events"
 	ActionOpen          = "Open"
 	ActionCommandStatus = "CommandStatus"
+	ActionAddKey        = "AddKey"
+	ActionRemoveKey     = "RemoveKey"
+	ActionWriteKey      = "WriteKey"
+	ActionSetConfig     = "SetConfig"
 )
 
 // The codes of error frames.
@@ -32,6 +36,7 @@ const (
 	CodeBusy         = "Busy"         // another movement is going on
 	CodeJammed       = "Jammed"       // the motor did not reach its end
 	CodeLowBattery   = "LowBattery"   // there is not enough power to move the motor
+	CodeNoSpace      = "NoSpace"      // the table of keys is full
 	CodeUnsupported  = "Unsupported"  // the receiver does not know the action
 	CodeBadFormat    = "BadFormat"    // the payload is not what the action asks for
 	CodeInternal     = "Internal"     // anything else that is the receiver's fault
@@ -50,6 +55,7 @@ const (
 // The capabilities that a device names in its Hello.
 const (
 	CapDeadline = "deadline" // it refuses an open after the deadline, by its own clock
+	CapKeys     = "keys"     // it keeps a table of permanent keys
 	CapJournal  = "journal"  // it keeps the IDs and results of commands over a loss of power
 )
 
@@ -64,11 +70,15 @@ const (
 // OutcomeOpened is the only outcome of an Open that is answered and not refused.
 const OutcomeOpened = "opened"
 
+// OutcomeDone is the only outcome of a command about a key that is answered and not refused.
+const OutcomeDone = "done"
+
 // Limits of frames and of what they carry. A frame that breaks one of them is malformed.
 const (
 	MaxFrame       = 16 << 10 // bytes of a frame
 	MaxFrameID     = 36       // bytes of a frame's ID: printable ASCII without quote and backslash
 	MaxName        = 64       // bytes of actions, codes, boot IDs, command IDs, firmware versions, kinds of events
+	MaxKeyUUID     = 800      // bytes of the UUID of a permanent key, which need not look like one
 	MaxText        = 512      // bytes of descriptions and of an event's value
 	MaxCaps        = 32       // capabilities in a Hello
 	MaxEvents      = 100      // items in Events

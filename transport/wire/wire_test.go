@@ -49,6 +49,27 @@ func TestPayloadsReadAndWriteAgain(t *testing.T) {
 			new(wire.OpenResult),
 			&wire.OpenResult{CommandID: "c901", Bolt: "unlocked", Mono: 842101},
 		},
+		{
+			`{"commandId":"c902","session":"s55","epoch":1044,"bootId":"b7","notAfterMono":845200,"keyUuid":"04A1 \"ä\"","keyIndex":0}`,
+			new(wire.Key),
+			&wire.Key{CommandID: "c902", Session: "s55", Epoch: 1044, BootID: "b7", NotAfterMono: 845200, KeyUUID: "04A1 \"ä\"", KeyIndex: new(int64)},
+		},
+		{
+			`{"commandId":"c902","session":"s55","epoch":1044,"bootId":"b7","notAfterMono":0,"keyUuid":"k"}`,
+			new(wire.Key),
+			&wire.Key{CommandID: "c902", Session: "s55", Epoch: 1044, BootID: "b7", KeyUUID: "k"},
+		},
+		{`{"commandId":"c902","outcome":"done"}`, new(wire.KeyResult), &wire.KeyResult{CommandID: "c902"}},
+		{`{"config":10,"relockMs":5000}`, new(wire.Config), &wire.Config{Config: 10, RelockMs: 5000}},
+		{`{"config":10}`, new(wire.ConfigResult), &wire.ConfigResult{Config: 10}},
+		{
+			`{"session":"s55","epoch":1042,"time":"2026-05-01T10:00:00.000Z","heartbeatMs":25000,"ackSeq":409,"resolve":[],"desired":{"config":10,"relockMs":5000}}`,
+			new(wire.HelloResult),
+			&wire.HelloResult{
+				Session: "s55", Epoch: 1042, Time: time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC), HeartbeatMs: 25000, AckSeq: 409,
+				Desired: &wire.Config{Config: 10, RelockMs: 5000},
+			},
+		},
 		{`{"commandId":"c901","executed":false}`, new(wire.Details), &wire.Details{CommandID: "c901", Executed: wire.NotExecuted}},
 		{`{"commandId":"c901","executed":true}`, new(wire.Details), &wire.Details{CommandID: "c901", Executed: wire.WasExecuted}},
 		{`{"executed":"unknown"}`, new(wire.Details), &wire.Details{}},
@@ -108,6 +129,16 @@ func TestPayloadsThatAreRefused(t *testing.T) {
 		{new(wire.Heartbeat), `{"mono":1,"x":` + strings.Repeat("[", 40) + `}`, "nested"},
 		{new(wire.Heartbeat), ``, "expected '{'"},
 		{new(wire.RetryAfter), `{"retryAfterMs":3600001}`, "hour"},
+		{new(wire.Key), `{"commandId":"c","session":"s","epoch":1,"bootId":"b","notAfterMono":1}`, "keyUuid is missing"},
+		{new(wire.Key), `{"commandId":"c","session":"s","epoch":1,"bootId":"b","notAfterMono":1,"keyUuid":"k","keyIndex":-1}`, "whole number"},
+		{new(wire.Key), `{"commandId":"c","session":"s","epoch":1,"bootId":"b","notAfterMono":1,"keyUuid":"` + strings.Repeat("k", 801) + `"}`, "too long"},
+		{new(wire.Key), `{"commandId":"c","session":"s","bootId":"b","notAfterMono":1,"keyUuid":"k"}`, "epoch is missing"},
+		{new(wire.KeyResult), `{"commandId":"c","outcome":"opened"}`, "outcome"},
+		{new(wire.KeyResult), `{"commandId":"c"}`, "outcome is missing"},
+		{new(wire.Config), `{"relockMs":5000}`, "config is missing"},
+		{new(wire.Config), `{"config":0}`, "config is missing"},
+		{new(wire.ConfigResult), `{}`, "config is missing"},
+		{new(wire.HelloResult), `{"session":"s1","heartbeatMs":1,"desired":{}}`, "config is missing"},
 	} {
 		err := c.into.Parse([]byte(c.text))
 		require.ErrorIs(t, err, wire.ErrFormat, c.text)
