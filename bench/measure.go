@@ -124,7 +124,7 @@ func (r *run) idle(ctx context.Context) error {
 	}
 	per := map[*process]int64{}
 	for _, p := range []*process{r.bare, r.ours} {
-		before, err := p.rss()
+		before, err := p.resident()
 		if err != nil {
 			return err
 		}
@@ -137,13 +137,14 @@ func (r *run) idle(ctx context.Context) error {
 		case <-time.After(settle):
 		case <-ctx.Done():
 		}
-		after, err := p.rss()
+		after, err := p.resident()
 		f.close()
 		if err != nil {
 			return err
 		}
-		per[p] = (after - before) / int64(r.IdleLocks)
-		r.say("memory: %d MB before, %d MB after: %d bytes a lock", before>>20, after>>20, per[p])
+		per[p] = (after.total() - before.total()) / int64(r.IdleLocks)
+		r.say("memory: %d MB and %d MB of files before, %d and %d MB after: %d bytes a lock",
+			before.own>>20, before.files>>20, after.own>>20, after.files>>20, per[p])
 	}
 	r.table.memory(r.IdleLocks, per[r.ours], per[r.bare])
 	return ctx.Err()

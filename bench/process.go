@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -94,19 +95,29 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(user+system) * clockTick, nil
 }
 
-// rss is the resident memory of the process in bytes.
-func (p *process) rss() (int64, error) {
+// resident is the memory of a process in bytes: its own, and the pages of files (its program, above all) that it has touched.
+type resident struct{ own, files int64 }
+
+func (r resident) total() int64 { return r.own + r.files }
+
+func (p *process) resident() (resident, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
-		return 0, err
+		return resident{}, err
 	}
+	own, err1 := kibibytes(status, "RssAnon:")
+	files, err2 := kibibytes(status, "RssFile:")
+	return resident{own, files}, errors.Join(err1, err2)
+}
+
+func kibibytes(status []byte, name string) (int64, error) {
 	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, name); ok {
 			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 			return kib << 10, err
 		}
 	}
-	return 0, fmt.Errorf("bench: no VmRSS of process %d", p.cmd.Process.Pid)
+	return 0, fmt.Errorf("bench: no %s in the status of a process", name)
 }
 
 // freeAddr finds a loopback address that is free now.
