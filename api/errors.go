@@ -114,6 +114,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) { s.fai
 
 func (s *server) failOpen(w http.ResponseWriter, r *http.Request, err error, open *OpenOutcome) {
 	p := problemOf(r, err)
+	s.metrics.refused(p.reason)
 	requestID := traceOf(r).requestID
 	if p.status == http.StatusInternalServerError && !errors.Is(err, errPanic) {
 		s.Logger.ErrorContext(r.Context(), "a request failed", "error", err, "request_id", requestID, "method", r.Method, "route", routeOf(r))

@@ -162,6 +162,10 @@ func TestMetricsHaveNoLabelThatGrows(t *testing.T) {
 		"latchkey_api_request_seconds GET unmatched":                  2,
 		"latchkey_api_request_seconds POST /locks/{id}/CreateLock":    1,
 		"latchkey_api_request_seconds other unmatched":                2,
+		"latchkey_api_refusals_total lock-not-found":                  2,
+		"latchkey_api_refusals_total lock-id-invalid":                 1,
+		"latchkey_api_refusals_total route-not-found":                 2,
+		"latchkey_api_refusals_total method-not-allowed":              2,
 	}, series)
 }
 
