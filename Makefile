@@ -20,6 +20,10 @@ help: ## list the targets
 run: build ## a whole demo on this machine: server, three simulated locks, guest links (data in ./latchkey-data)
 	./$(BIN) demo
 
+.PHONY: cluster
+cluster: build tools ## three servers on this machine with an etcd, a PostgreSQL and simulated locks; kill any of them and watch
+	$(GO) run ./internal/localcluster
+
 .PHONY: build
 build: ## build bin/latchkey, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/latchkey

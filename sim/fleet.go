@@ -57,6 +57,7 @@ func NewFleet(creds []Credential, o FleetOptions) (*Fleet, error) {
 		}
 		d := newDevice(c, &o.Device, dialer, flash, Drift{PPM: o.MaxDriftPPM * (2*rand.Float64() - 1)})
 		d.charge -= 100 * rand.N(batterySpread)
+		d.server = len(f.devices) // each begins at the node after the one before it
 		f.devices = append(f.devices, d)
 		f.byLock[c.LockID] = d
 	}

@@ -31,6 +31,7 @@ const setupTimeout = 30 * time.Second
 type Options struct {
 	Dir       string      // its own folder, made when missing
 	Server    string      // the server's base URL, as it is reached from here
+	Nodes     []string    // those of the nodes that the locks connect to, when there are several
 	PublicURL string      // and as a guest's browser reaches it
 	OpsURL    string      // the base URL of metrics and health
 	SuperKey  string      // what the server was started with
@@ -89,8 +90,12 @@ func run(ctx context.Context, o Options) (err error) {
 		screen.names[d.LockID] = d.Name
 		credentials[i] = sim.Credential{LockID: d.LockID, LockUUID: d.LockUUID, Secret: d.Secret}
 	}
+	nodes := o.Nodes
+	if len(nodes) == 0 {
+		nodes = []string{o.Server}
+	}
 	locks, err := sim.NewFleet(credentials, sim.FleetOptions{Flashes: flashes, Device: sim.DeviceOptions{
-		Servers: []string{o.Server}, TLS: o.TLS, Recorder: sim.NewFileRecorder(screen), Logger: o.Logger,
+		Servers: nodes, TLS: o.TLS, Recorder: sim.NewFileRecorder(screen), Logger: o.Logger,
 	}})
 	if err != nil {
 		return err
