@@ -52,6 +52,7 @@ const (
 type Options struct {
 	Locks        Locks
 	APIKeys      APIKeys
+	History      History
 	SuperKeyHash []byte       // SHA-256 of the operator's key
 	Tokens       TokenOptions // empty: no tokens are taken
 
@@ -77,8 +78,8 @@ func (o *Options) validate() error {
 		o.Now = time.Now
 	}
 	switch {
-	case o.Locks == nil || o.APIKeys == nil || o.Logger == nil || o.Registerer == nil:
-		return errors.New("api: Locks, APIKeys, Logger and Registerer are required")
+	case o.Locks == nil || o.APIKeys == nil || o.History == nil || o.Logger == nil || o.Registerer == nil:
+		return errors.New("api: Locks, APIKeys, History, Logger and Registerer are required")
 	case len(o.SuperKeyHash) != sha256.Size:
 		return errors.New("api: SuperKeyHash must be a SHA-256")
 	case o.OpenLifetime < 0 || o.OpenLifetime > lock.MaxLifetime:
@@ -117,6 +118,7 @@ type server struct {
 	metrics   *metrics
 	tokens    *tokens
 	origins   *http.CrossOriginProtection
+	exports   chan struct{} // has as many as run
 }
 
 // New makes the API.
@@ -124,7 +126,7 @@ func New(o Options) (*API, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &server{Options: o, origins: http.NewCrossOriginProtection()}
+	s := &server{Options: o, origins: http.NewCrossOriginProtection(), exports: make(chan struct{}, maxExports)}
 	var err error
 	if s.spec, err = loadSpec(); err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/api"
+	"github.com/latchkey/latchkey/audit"
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -187,7 +188,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	} {
 		s := newServer(t)
 		o := api.Options{
-			Locks: s.kernel, APIKeys: s.tenants, SuperKeyHash: hash[:], Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+			Locks: s.kernel, APIKeys: s.tenants, History: audit.New(nil), SuperKeyHash: hash[:], Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 		}
 		damage(&o)
 		_, err := api.New(o)

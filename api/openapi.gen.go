@@ -141,17 +141,28 @@ type EventPage struct {
 
 // EventRecord defines model for EventRecord.
 type EventRecord struct {
-	AggregateId   string `json:"aggregateId"`
+	AggregateId string `json:"aggregateId"`
+
+	// AggregateType `organization` is in the export of an organisation only.
 	AggregateType string `json:"aggregateType"`
+
+	// By Who did it: a user, else an organisation, else `super` or `guest`; absent where a device or the time did.
+	By string `json:"by,omitempty"`
 
 	// Event The data of the event, as in the answers to commands.
 	Event any `json:"event"`
+
+	// From The address that the call came from, for the organisation whose event it is. None is kept of guests.
+	From string `json:"from,omitempty"`
 
 	// OrgId The organisation that the lock belonged to then; empty when it had none.
 	OrgId     string `json:"orgId"`
 	Timestamp string `json:"timestamp"`
 	Type      string `json:"type"`
 	Version   int64  `json:"version"`
+
+	// Via The first characters of the API key that was shown, for the organisation whose event it is.
+	Via string `json:"via,omitempty"`
 }
 
 // Key A permanent key, such as a card.
@@ -269,6 +280,9 @@ type UpdateTempKeyRequest struct {
 // ApiKeyId defines model for ApiKeyId.
 type ApiKeyId = string
 
+// ExportCursor defines model for ExportCursor.
+type ExportCursor = string
+
 // LockId defines model for LockId.
 type LockId = LockNumber
 
@@ -305,12 +319,24 @@ type ListEventsParams struct {
 	Page PageNumber `form:"page,omitempty" json:"page,omitempty"`
 }
 
+// ExportLockEventsParams defines parameters for ExportLockEvents.
+type ExportLockEventsParams struct {
+	// Cursor The `cursor` of the last line that is known. Without it the export begins at the beginning.
+	Cursor ExportCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListOrganizationsParams defines parameters for ListOrganizations.
 type ListOrganizationsParams struct {
 	Limit OrganizationLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `nextCursor` of the page before.
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ExportOrganizationEventsParams defines parameters for ExportOrganizationEvents.
+type ExportOrganizationEventsParams struct {
+	// Cursor The `cursor` of the last line that is known. Without it the export begins at the beginning.
+	Cursor ExportCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ShowConfirmationParams defines parameters for ShowConfirmation.
@@ -399,6 +425,9 @@ type ServerInterface interface {
 	// ListEvents Tell what happened to the lock
 	// (GET /locks/{id}/events)
 	ListEvents(w http.ResponseWriter, r *http.Request, id LockId, params ListEventsParams)
+	// ExportLockEvents Export the lock's events
+	// (GET /locks/{id}/events/export)
+	ExportLockEvents(w http.ResponseWriter, r *http.Request, id LockId, params ExportLockEventsParams)
 	// ListTempKeys List the lock's temporary keys
 	// (GET /locks/{id}/temp-keys)
 	ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId)
@@ -426,6 +455,9 @@ type ServerInterface interface {
 	// RotateApiKey Replace an API key
 	// (POST /organizations/{orgId}/api-keys/{keyId}/rotate)
 	RotateApiKey(w http.ResponseWriter, r *http.Request, orgId OrgId, keyId ApiKeyId)
+	// ExportOrganizationEvents Export an organisation's events
+	// (GET /organizations/{orgId}/events)
+	ExportOrganizationEvents(w http.ResponseWriter, r *http.Request, orgId OrgId, params ExportOrganizationEventsParams)
 	// ShowTempKey The page of a temporary key
 	// (GET /temp-keys/{uuid})
 	ShowTempKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid)
@@ -501,6 +533,12 @@ func (_ Unimplemented) ListEvents(w http.ResponseWriter, r *http.Request, id Loc
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ExportLockEvents Export the lock's events
+// (GET /locks/{id}/events/export)
+func (_ Unimplemented) ExportLockEvents(w http.ResponseWriter, r *http.Request, id LockId, params ExportLockEventsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListTempKeys List the lock's temporary keys
 // (GET /locks/{id}/temp-keys)
 func (_ Unimplemented) ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId) {
@@ -552,6 +590,12 @@ func (_ Unimplemented) RevokeApiKey(w http.ResponseWriter, r *http.Request, orgI
 // RotateApiKey Replace an API key
 // (POST /organizations/{orgId}/api-keys/{keyId}/rotate)
 func (_ Unimplemented) RotateApiKey(w http.ResponseWriter, r *http.Request, orgId OrgId, keyId ApiKeyId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ExportOrganizationEvents Export an organisation's events
+// (GET /organizations/{orgId}/events)
+func (_ Unimplemented) ExportOrganizationEvents(w http.ResponseWriter, r *http.Request, orgId OrgId, params ExportOrganizationEventsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -858,6 +902,48 @@ func (siw *ServerInterfaceWrapper) ListEvents(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// ExportLockEvents operation middleware
+func (siw *ServerInterfaceWrapper) ExportLockEvents(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LockId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportLockEventsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ExportLockEvents(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTempKeys operation middleware
 func (siw *ServerInterfaceWrapper) ListTempKeys(w http.ResponseWriter, r *http.Request) {
 
@@ -1097,6 +1183,48 @@ func (siw *ServerInterfaceWrapper) RotateApiKey(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.RotateApiKey(w, r, orgId, keyId)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ExportOrganizationEvents operation middleware
+func (siw *ServerInterfaceWrapper) ExportOrganizationEvents(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "orgId" -------------
+	var orgId OrgId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "orgId", chi.URLParam(r, "orgId"), &orgId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "orgId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportOrganizationEventsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ExportOrganizationEvents(w, r, orgId, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1381,6 +1509,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/locks/{id}/events", wrapper.ListEvents)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/locks/{id}/events/export", wrapper.ExportLockEvents)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/locks/{id}/temp-keys", wrapper.ListTempKeys)
 	})
 	r.Group(func(r chi.Router) {
@@ -1406,6 +1537,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/organizations/{orgId}/api-keys/{keyId}/rotate", wrapper.RotateApiKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/organizations/{orgId}/events", wrapper.ExportOrganizationEvents)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/temp-keys/{uuid}", wrapper.ShowTempKey)

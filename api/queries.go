@@ -88,13 +88,23 @@ func (s *server) ListEvents(w http.ResponseWriter, r *http.Request, id LockId, p
 		TotalPages: int64(total+eventsPerPage-1) / eventsPerPage, Events: make([]EventRecord, len(events)),
 	}
 	for n, e := range events {
-		typ, data := lock.PublicEvent(i.ID, e.Event)
-		record := EventRecord{AggregateType: "lock", AggregateId: i.ID.String(), Version: int64(e.Version), Type: typ, Event: data}
-		if stamped, ok := e.Event.(interface{ EventStamp() lock.Stamp }); ok {
-			stamp := stamped.EventStamp()
-			record.Timestamp, record.OrgId = lock.Instant(stamp.At), string(stamp.OrgID)
-		}
-		answer.Events[n] = record
+		answer.Events[n] = eventRecord(callerOf(r), i.ID, e)
 	}
 	s.write(w, r, http.StatusOK, &answer)
+}
+
+// eventRecord is an event as a caller sees it.
+func eventRecord(c lock.Caller, id lock.ID, e Event) EventRecord {
+	typ, data := lock.PublicEvent(id, e.Event)
+	record := EventRecord{AggregateType: "lock", AggregateId: id.String(), Version: int64(e.Version), Type: typ, Event: data}
+	if stamped, ok := e.Event.(interface{ EventStamp() lock.Stamp }); ok {
+		stamp := stamped.EventStamp()
+		record.Timestamp, record.OrgId, record.By = lock.Instant(stamp.At), string(stamp.OrgID), stamp.By
+		if c.Super {
+			record.Via, record.From = stamp.Via, stamp.From
+		} else {
+			record.Via, record.From = lock.OriginOf(e.Event, c.OrgID)
+		}
+	}
+	return record
 }

@@ -26,6 +26,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/latchkey/latchkey/api"
+	"github.com/latchkey/latchkey/audit"
 	"github.com/latchkey/latchkey/journal/memory" //nolint:depguard // the tests join the real store of keys to a journal
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/tenant"
@@ -40,6 +41,7 @@ var (
 
 func TestMain(m *testing.M) {
 	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.PlainBodyDecoder)
 	goleak.VerifyTestMain(m)
 }
 
@@ -127,7 +129,7 @@ func newServer(t testing.TB, change ...func(*api.Options)) *server {
 	require.NoError(t, err)
 	hash := sha256.Sum256([]byte(superKey))
 	options := api.Options{
-		Locks: s.kernel, APIKeys: s.tenants, SuperKeyHash: hash[:], Tokens: api.TokenOptions{HS256Secret: tokenSecret},
+		Locks: s.kernel, APIKeys: s.tenants, History: audit.New(j), SuperKeyHash: hash[:], Tokens: api.TokenOptions{HS256Secret: tokenSecret},
 		Logger: slog.New(slog.NewJSONHandler(s.logs, nil)), Registerer: s.metrics, Now: s.clock.Now,
 	}
 	for _, f := range change {

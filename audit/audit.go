@@ -67,7 +67,7 @@ func (l *Log) Organization(ctx context.Context, org lock.OrgID, after uint64) (P
 		if !mentions(r.Data) {
 			continue
 		}
-		e, concerns, err := eventOf(r)
+		e, concerns, err := eventOf(r, org)
 		if err != nil {
 			return Page{}, err
 		}
@@ -89,9 +89,9 @@ func mentionsOf(org lock.OrgID) func([]byte) bool {
 	return func(data []byte) bool { return bytes.Contains(data, needle) || bytes.Contains(data, other) }
 }
 
-// eventOf turns a record into an event, and tells which organisations it concerns: none if it is not told about here. The
+// eventOf turns a record into an event as an organisation may read it, and tells which organisations it concerns: none if it is not told about here. The
 // parts of collective keys are in the records of their locks.
-func eventOf(r *journal.Record) (e Event, concerns []lock.OrgID, err error) {
+func eventOf(r *journal.Record, reader lock.OrgID) (e Event, concerns []lock.OrgID, err error) {
 	e = Event{Version: r.Version, Position: r.Position}
 	if id, ok := strings.CutPrefix(r.Stream, lockPrefix); ok {
 		number, err := lock.ParseID(id)
@@ -105,7 +105,8 @@ func eventOf(r *journal.Record) (e Event, concerns []lock.OrgID, err error) {
 		e.AggregateType, e.AggregateID = "lock", id
 		if stamped, ok := event.(interface{ EventStamp() lock.Stamp }); ok {
 			s := stamped.EventStamp()
-			e.At, e.OrgID, e.By, e.Via, e.From = s.At, s.OrgID, s.By, s.Via, s.From
+			e.At, e.OrgID, e.By = s.At, s.OrgID, s.By
+			e.Via, e.From = lock.OriginOf(event, reader)
 		}
 		e.Type, e.Data = lock.PublicEvent(number, event)
 		concerns = append(concerns, e.OrgID)

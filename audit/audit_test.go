@@ -96,6 +96,9 @@ func TestALogHasWhatIsTheOrganisationsAndNothingElse(t *testing.T) {
 
 	hostel, _ := w.read("hostel", 0)
 	require.Len(t, hostel, 3)
+	require.Equal(t, "203.0.113.7", hotel[2].From, "who gave the lock away knows from where")
+	require.Equal(t, hotel[2].Position, hostel[2].Position)
+	require.Empty(t, hostel[2].From+hostel[2].Via, "and who got it is not told")
 	rest, _ := w.read("hostel", hostel[0].Position)
 	require.Equal(t, hostel[1:], rest)
 	nobody, _ := w.read("nobody", 0)

@@ -29,6 +29,28 @@ func TestEventsSayWhoAndFromWhere(t *testing.T) {
 	require.Equal(t, Stamp{At: noon, LockUUID: deviceUUID("u1"), OrgID: "acme", By: "guest"}, d.Events[0].(*TempKeyUsed).Stamp)
 }
 
+func TestTheOriginIsForTheOrganisationOnly(t *testing.T) {
+	t.Parallel()
+	stamp := Stamp{OrgID: "acme", Via: "lk_abcdef", From: "203.0.113.7"}
+	for _, c := range []struct {
+		event Event
+		org   OrgID
+		told  bool
+	}{
+		{&OwnerSet{Stamp: stamp}, "acme", true},
+		{&OwnerSet{Stamp: stamp}, "umbrella", false},
+		{&OwnerSet{Stamp: stamp}, "", false},
+		{&OwnerSet{}, "", false},
+		{&OrganizationSet{Stamp: stamp, OldOrgID: "umbrella"}, "umbrella", true},
+		{&OrganizationSet{Stamp: stamp, OldOrgID: "umbrella"}, "acme", false},
+		{&OrganizationSet{Stamp: stamp}, "acme", true},
+	} {
+		via, from := OriginOf(c.event, c.org)
+		require.Equal(t, c.told, via == "lk_abcdef" && from == "203.0.113.7", "%T to %q", c.event, c.org)
+		require.Equal(t, !c.told, via == "" && from == "")
+	}
+}
+
 // Older journals do not have where a call came from, and newer ones leave it out where there is nothing to tell.
 func TestStampsOfOlderJournalsAreRead(t *testing.T) {
 	t.Parallel()

@@ -240,6 +240,24 @@ type (
 	}
 )
 
+// OriginOf gives where an event came from, to those who may know it: the organisation whose the lock was at that moment. What
+// hands a lock over bears the name of the next one, which is told nothing of the addresses of the one before.
+func OriginOf(e Event, org OrgID) (via, from string) {
+	stamped, ok := e.(interface{ EventStamp() Stamp })
+	if !ok {
+		return "", ""
+	}
+	s := stamped.EventStamp()
+	whose := s.OrgID
+	if handed, ok := e.(*OrganizationSet); ok && handed.OldOrgID != "" {
+		whose = handed.OldOrgID
+	}
+	if org == "" || org != whose {
+		return "", ""
+	}
+	return s.Via, s.From
+}
+
 // Journaled tells whether an event belongs in the journal.
 func Journaled(e Event) bool {
 	switch e.(type) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/latchkey/latchkey/actors"
 	"github.com/latchkey/latchkey/api"
+	"github.com/latchkey/latchkey/audit"
 	"github.com/latchkey/latchkey/cluster"
 	"github.com/latchkey/latchkey/internal/config"
 	"github.com/latchkey/latchkey/internal/ops"
@@ -170,7 +171,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	routes, err := api.New(api.Options{
-		Locks: apiLocks{locks}, APIKeys: keys, SuperKeyHash: superKeyHash, Tokens: tokens,
+		Locks: apiLocks{locks}, APIKeys: keys, History: audit.New(store), SuperKeyHash: superKeyHash, Tokens: tokens,
 		PublicURL: c.PublicURL, Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {

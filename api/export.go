@@ -1,0 +1,189 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/latchkey/latchkey/audit"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// History is what happened to organisations.
+type History interface {
+	// Organization returns what happened to an organisation in some records after a position of the journal.
+	Organization(ctx context.Context, org lock.OrgID, after uint64) (audit.Page, error)
+}
+
+const (
+	maxExports      = 4   // at a time on one node: each reads as fast as the journal gives
+	exportPage      = 500 // events of a lock that are read at a time
+	maxCursorLength = 64
+	mediaNDJSON     = "application/x-ndjson"
+)
+
+// ExportedEvent is a line of an export.
+type ExportedEvent struct {
+	Cursor   string `json:"cursor"`
+	Position uint64 `json:"position,omitempty"`
+	EventRecord
+}
+
+// ExportEnd is its last line.
+type ExportEnd struct {
+	Cursor   string `json:"cursor"`
+	Complete bool   `json:"complete"`
+}
+
+// The kinds of cursors. Those of a lock count its versions, those of an organisation the positions of the journal.
+const (
+	versionCursor  = "v"
+	positionCursor = "p"
+)
+
+func cursorOf(kind string, n uint64) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(kind + strconv.FormatUint(n, 10)))
+}
+
+func parseCursor(kind, cursor string) (uint64, error) {
+	if cursor == "" {
+		return 0, nil
+	}
+	text, err := base64.RawURLEncoding.DecodeString(cursor[:min(len(cursor), maxCursorLength)])
+	number, ok := strings.CutPrefix(string(text), kind)
+	n, notNumber := strconv.ParseUint(number, 10, 63)
+	if err != nil || !ok || notNumber != nil {
+		return 0, badRequest("cursor-invalid", "cursor", "cursor must be one of an earlier export of the same thing")
+	}
+	return n, nil
+}
+
+// part is some lines of an export, the place after them, and whether they are the last ones.
+type part struct {
+	lines []ExportedEvent
+	until uint64
+	end   bool
+}
+
+// ExportLockEvents tells all that happened to a lock.
+func (s *server) ExportLockEvents(w http.ResponseWriter, r *http.Request, id LockId, params ExportLockEventsParams) {
+	after, err := parseCursor(versionCursor, params.Cursor)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	i, err := s.info(r, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.export(w, r, versionCursor, after, func(ctx context.Context, after uint64) (part, error) {
+		events, _, err := s.Locks.Events(ctx, i.ID, after, exportPage)
+		if err != nil {
+			return part{}, err
+		}
+		p := part{until: after, end: len(events) < exportPage, lines: make([]ExportedEvent, len(events))}
+		for n, e := range events {
+			p.until = e.Version
+			p.lines[n] = ExportedEvent{Cursor: cursorOf(versionCursor, e.Version), EventRecord: eventRecord(callerOf(r), i.ID, e)}
+		}
+		return p, nil
+	})
+}
+
+var errNoOrganization = &lock.Error{Kind: lock.NotFound, Reason: "organization-not-found", Message: "There is no such organisation, or the credentials are another's."}
+
+// ExportOrganizationEvents tells all that happened to an organisation.
+func (s *server) ExportOrganizationEvents(w http.ResponseWriter, r *http.Request, orgID string, params ExportOrganizationEventsParams) {
+	org := lock.OrgID(orgID)
+	if c := callerOf(r); !c.Super && c.OrgID != org {
+		s.fail(w, r, errNoOrganization)
+		return
+	}
+	after, err := parseCursor(positionCursor, params.Cursor)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.export(w, r, positionCursor, after, func(ctx context.Context, after uint64) (part, error) {
+		page, err := s.History.Organization(ctx, org, after)
+		if err != nil {
+			return part{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		p := part{until: page.Until, end: page.End, lines: make([]ExportedEvent, len(page.Events))}
+		for n, e := range page.Events {
+			p.lines[n] = ExportedEvent{Cursor: cursorOf(positionCursor, e.Position), Position: e.Position, EventRecord: EventRecord{
+				AggregateType: e.AggregateType, AggregateId: e.AggregateID, Version: int64(e.Version), Type: e.Type,
+				Timestamp: lock.Instant(e.At), OrgId: string(e.OrgID), Event: e.Data, By: e.By, Via: e.Via, From: e.From,
+			}}
+		}
+		return p, nil
+	})
+}
+
+// export writes parts as they are read, one in memory at a time, until there are no more or the request's time is nearly
+// over. Its last line tells which, so that an answer that was cut off cannot be taken for a whole one.
+func (s *server) export(w http.ResponseWriter, r *http.Request, kind string, after uint64, next func(context.Context, uint64) (part, error)) {
+	select {
+	case s.exports <- struct{}{}:
+		defer func() { <-s.exports }()
+	default:
+		s.fail(w, r, ErrBusy)
+		return
+	}
+	p, err := next(r.Context(), after)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	deadline, _ := r.Context().Deadline()
+	enough := deadline.Add(-s.RequestTimeout / 4)
+	c := http.NewResponseController(w)
+	_ = c.SetWriteDeadline(deadline) // a slow reader does not keep others waiting; a writer in memory has no deadline
+	w.Header().Set("Content-Type", mediaNDJSON)
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return
+	}
+	b := newBuffer()
+	defer recycle(b)
+	for ; ; p, err = next(r.Context(), p.until) {
+		last := p.end || time.Now().After(enough)
+		if err == nil {
+			err = writePart(w, b, kind, &p, last)
+		}
+		if err != nil {
+			s.Logger.WarnContext(r.Context(), "an export was cut off", "error", err, "request_id", traceOf(r).requestID, "route", routeOf(r))
+			panic(http.ErrAbortHandler) // the caller must not take it for whole
+		}
+		if last {
+			return
+		}
+		_ = c.Flush()
+	}
+}
+
+// writePart writes the lines of a part, and after the last part that we give the line that ends an export.
+func writePart(w http.ResponseWriter, b *bytes.Buffer, kind string, p *part, last bool) error {
+	b.Reset()
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	for i := range p.lines {
+		if err := e.Encode(&p.lines[i]); err != nil {
+			return err
+		}
+	}
+	if last {
+		if err := e.Encode(ExportEnd{cursorOf(kind, p.until), p.end}); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}

@@ -1,0 +1,233 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/api"
+	"github.com/latchkey/latchkey/audit"
+	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/tenant"
+)
+
+// lines takes an export apart, and holds each line against its schema.
+func (a *answer) lines() (events []map[string]any, end map[string]any) {
+	a.t.Helper()
+	require.Equal(a.t, http.StatusOK, a.status, a.body)
+	require.Equal(a.t, "application/x-ndjson", a.header.Get("Content-Type"))
+	require.True(a.t, strings.HasSuffix(a.body, "\n"))
+	all, err := contracts()
+	require.NoError(a.t, err)
+	schemas := all[0].doc.Components.Schemas
+	list := strings.Split(strings.TrimSuffix(a.body, "\n"), "\n")
+	for i, line := range list {
+		var v map[string]any
+		require.NoError(a.t, json.Unmarshal([]byte(line), &v), line)
+		schema := schemas["ExportedEvent"]
+		if i == len(list)-1 {
+			schema = schemas["ExportEnd"]
+			end = v
+		} else {
+			events = append(events, v)
+		}
+		require.NoError(a.t, schema.Value.VisitJSON(v), line)
+	}
+	return events, end
+}
+
+func TestALocksEventsAreExported(t *testing.T) {
+	t.Parallel()
+	s, hotel := newEstate(t)
+	for i := range 1200 { // more than two pages
+		require.Equal(t, http.StatusOK, s.call("POST", "/locks/42/update-temp-key", fmt.Sprintf(`{"tempKeyUuid":%q,"maxUses":%d}`, keyUUID, i+1), as(hotel)).status)
+	}
+	events, end := s.call("GET", "/locks/42/events/export", "", as(hotel)).lines()
+	require.Len(t, events, 1203)
+	require.Equal(t, true, end["complete"])
+	require.Equal(t, events[1202]["cursor"], end["cursor"])
+	listed := s.call("GET", "/locks/42/events", "", as(hotel)).json()["events"].([]any)
+	for i, e := range listed {
+		line := events[i]
+		require.NotEmpty(t, line["cursor"])
+		delete(line, "cursor")
+		require.Equal(t, e, line, "it is what the list tells")
+	}
+	rest, _ := s.call("GET", "/locks/42/events/export?cursor="+events[1199]["cursor"].(string), "", as(hotel)).lines()
+	require.Equal(t, events[1200:], rest)
+	none, end := s.call("GET", "/locks/42/events/export?cursor="+end["cursor"].(string), "", as(hotel)).lines()
+	require.Empty(t, none)
+	require.Equal(t, true, end["complete"])
+	head := s.call("HEAD", "/locks/42/events/export", "", as(hotel))
+	require.Equal(t, http.StatusOK, head.status)
+	require.Empty(t, head.body)
+}
+
+func TestEventsSayWhoAndFromWhere(t *testing.T) {
+	t.Parallel()
+	s, hotel := newEstate(t)
+	s.call("POST", "/locks/42/update-temp-key", `{"tempKeyUuid":"`+keyUUID+`","maxUses":5}`, bearer(token(t, "olga")))
+	s.super("POST", "/locks/42/SetOwner", `{"userId":"otto"}`)
+	s.call("POST", "/temp-keys/"+keyUUID+"/open", "")
+	events := func(who option) []any {
+		t.Helper()
+		exported, _ := s.call("GET", "/locks/42/events/export", "", who).lines()
+		listed := s.call("GET", "/locks/42/events", "", who).json()["events"].([]any)
+		require.Len(t, exported, len(listed))
+		return listed
+	}
+	origin := func(list []any, i int) [3]any {
+		e := list[i].(map[string]any)
+		return [3]any{e["by"], e["via"], e["from"]}
+	}
+	seen := events(as(hotel))
+	require.Equal(t, [3]any{"hotel-9", hotel[:9], "127.0.0.1"}, origin(seen, 0), "LockCreated with a key")
+	require.Equal(t, [3]any{"olga", nil, "127.0.0.1"}, origin(seen, 3), "TempKeyUpdated with a token")
+	require.Equal(t, [3]any{"super", nil, "127.0.0.1"}, origin(seen, 4), "OwnerSet with the super key")
+	require.Equal(t, [3]any{"guest", nil, nil}, origin(seen, 5), "of a guest no address is kept")
+	require.Equal(t, [3]any{nil, nil, nil}, origin(seen, 7), "the device did it by itself")
+	for _, who := range []option{as(hotel), as(superKey)} {
+		all, err := json.Marshal(events(who))
+		require.NoError(t, err)
+		require.NotContains(t, string(all), hotel[9:])
+	}
+	// The owner is told who, and not from where.
+	require.Equal(t, [3]any{"hotel-9", nil, nil}, origin(events(bearer(token(t, "otto"))), 0))
+
+	// The next organisation gets the lock with its events, and none of the addresses.
+	s.call("POST", "/locks/42/SetOrganization", `{"orgId":"hostel-2"}`, as(hotel))
+	for _, e := range events(as(s.orgKey("hostel-2"))) {
+		require.NotContains(t, e, "via")
+		require.NotContains(t, e, "from")
+	}
+}
+
+func TestAnOrganisationsEventsAreExported(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel := s.orgKey("hotel-9")
+	s.orgKey("hostel-2")
+	id, _ := s.key("hotel-9", tenant.NewKey{Scopes: []tenant.Scope{tenant.Read}})
+	require.Equal(t, http.StatusOK, s.super("POST", "/organizations/hotel-9/api-keys/"+id+"/revoke", "").status)
+	for _, who := range []option{as(hotel), as(superKey)} {
+		events, end := s.call("GET", "/organizations/hotel-9/events", "", who).lines()
+		require.Len(t, events, 3)
+		require.Equal(t, "ApiKeyRevoked", events[2]["type"])
+		require.Equal(t, "super", events[2]["by"])
+		require.Equal(t, "127.0.0.1", events[2]["from"])
+		require.Equal(t, "organization", events[2]["aggregateType"])
+		require.EqualValues(t, 4, events[2]["position"])
+		rest, again := s.call("GET", "/organizations/hotel-9/events?cursor="+events[0]["cursor"].(string), "", who).lines()
+		require.Equal(t, events[1:], rest)
+		require.Equal(t, end, again)
+	}
+	nobody, _ := s.super("GET", "/organizations/nobody/events", "").lines()
+	require.Empty(t, nobody)
+}
+
+func TestBadCursors(t *testing.T) {
+	t.Parallel()
+	s, hotel := newEstate(t)
+	_, end := s.call("GET", "/locks/42/events/export", "", as(hotel)).lines()
+	_, other := s.call("GET", "/organizations/hotel-9/events", "", as(hotel)).lines()
+	for path, bad := range map[string][]any{
+		"/locks/42/events/export":       {"x", "%20", "djE4NDQ2NzQ0MDczNzA5NTUxNjE2", "di0x", other["cursor"], strings.Repeat("d", 500)},
+		"/organizations/hotel-9/events": {"x", end["cursor"]},
+	} {
+		for _, cursor := range bad {
+			s.call("GET", path+"?cursor="+fmt.Sprint(cursor), "", as(hotel)).requireError(http.StatusBadRequest, "cursor-invalid")
+		}
+	}
+}
+
+// endless is a history without end, or with a failure after some pages.
+type endless struct {
+	pages int // before the failure; 0: there is none
+	began chan struct{}
+	gate  chan struct{}
+	once  sync.Once
+}
+
+func (e *endless) Organization(_ context.Context, org lock.OrgID, after uint64) (audit.Page, error) {
+	if e.gate != nil {
+		e.once.Do(func() { close(e.began) })
+		<-e.gate
+	}
+	if e.pages > 0 && int(after) >= e.pages {
+		return audit.Page{}, errors.New("the store is gone")
+	}
+	event := audit.Event{AggregateType: "lock", AggregateID: "1", Version: 1, Position: after + 1, Type: "OwnerSet", At: start, OrgID: org, Data: map[string]any{}}
+	return audit.Page{Events: []audit.Event{event}, Until: after + 1, End: false}, nil
+}
+
+func TestAnExportEndsInTime(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(o *api.Options) {
+		o.History, o.OpenLifetime, o.RequestTimeout = new(endless), time.Millisecond, 1100*time.Millisecond
+	})
+	events, end := s.super("GET", "/organizations/hotel-9/events", "").lines()
+	require.NotEmpty(t, events)
+	require.Equal(t, false, end["complete"])
+	require.Equal(t, events[len(events)-1]["cursor"], end["cursor"])
+}
+
+func TestAnExportThatFailsIsNotTakenForWhole(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(o *api.Options) { o.History = &endless{pages: 3} })
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/organizations/hotel-9/events", nil)
+	require.NoError(t, err)
+	r.Header.Set("X-API-Key", superKey)
+	response, err := s.client.Do(r)
+	if err == nil { // the connection may break before or after the header
+		require.Equal(t, http.StatusOK, response.StatusCode)
+		_, err = response.Body.Read(make([]byte, 1<<20))
+		for err == nil {
+			_, err = response.Body.Read(make([]byte, 1<<20))
+		}
+		_ = response.Body.Close()
+	}
+	require.ErrorContains(t, err, "EOF")
+	require.NotErrorIs(t, err, io.EOF)
+	require.Contains(t, s.logs.String(), "the store is gone")
+}
+
+func TestExportsAreBounded(t *testing.T) {
+	t.Parallel()
+	h := &endless{pages: 1, began: make(chan struct{}), gate: make(chan struct{})}
+	s := newServer(t, func(o *api.Options) { o.History = h })
+	var all sync.WaitGroup
+	results := make(chan int, 16)
+	for range cap(results) {
+		all.Go(func() {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/organizations/hotel-9/events?cursor=cDE", nil)
+			if err == nil {
+				r.Header.Set("X-API-Key", superKey)
+				var response *http.Response
+				if response, err = s.client.Do(r); err == nil {
+					results <- response.StatusCode
+					_ = response.Body.Close()
+				}
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	var refused []int
+	for range cap(results) - 4 {
+		refused = append(refused, <-results)
+	}
+	require.Equal(t, slices.Repeat([]int{http.StatusServiceUnavailable}, 12), refused, "four wait, the others are told to come back")
+	close(h.gate)
+	all.Wait()
+}
