@@ -2,7 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +35,9 @@ const startPause = 500 * time.Millisecond
 // machines come back, all of them do at once. An attempt that has begun is not cut short, for it may be changing tables.
 func (a *App) awaitJournal(ctx context.Context) (journal.Journal, error) {
 	c := a.options.Config
+	if err := journalIsThere(c.JournalURL, c.DataDir); err != nil {
+		return nil, err
+	}
 	for begin := time.Now(); ; {
 		store, err := OpenJournal(ctx, JournalOptions{
 			URL: c.JournalURL, DataDir: c.DataDir, Logger: a.logger, Registerer: a.registry, OnFailure: a.fail,
@@ -66,4 +74,24 @@ func opened[J journal.Journal](j J, err error) (journal.Journal, error) {
 		return nil, err
 	}
 	return j, nil
+}
+
+// journalIsThere refuses to make a new journal where a server has run before: without its journal it knows no lock, no key
+// and no use, and should not look as if that were so.
+func journalIsThere(journalURL, dataDir string) error {
+	_, path, err := config.JournalAt(journalURL, dataDir)
+	if err != nil || path == "" {
+		return err
+	}
+	if file, err := os.Stat(path); err == nil && file.Size() > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil // whatever is wrong with it, opening it will tell
+	}
+	for _, trace := range []string{superKeyHashFile, etcdFolder} {
+		if _, err := os.Stat(filepath.Join(dataDir, trace)); err == nil {
+			return fmt.Errorf("the journal %s is missing or empty, but %s says that a server has run here: bring the journal back, from a backup "+
+				"if need be; or, to start anew without any lock or key, name another --data-dir, or remove everything in this one",
+				path, filepath.Join(dataDir, trace))
+		}
+	}
+	return nil
 }

@@ -117,6 +117,11 @@ func Open(o Options) (_ *Journal, err error) {
 	if j.metrics, err = newMetrics(o.Registerer, j.queue); err != nil {
 		return nil, err
 	}
+	size, err := queryNumber(j.writer.conn, "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+	if err != nil {
+		return nil, err
+	}
+	j.log.Info("journal opened", "path", o.Path, "position", j.writer.position, "bytes", size)
 	go j.checkpointBeside()
 	go j.write()
 	return j, nil

@@ -1,0 +1,44 @@
+package app_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/internal/app"
+)
+
+// A server that has run before and whose journal is gone or empty does not start as if it were new, until it is told to.
+func TestJournalThatWentAway(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	start := func() error {
+		a, err := app.Start(t.Context(), o)
+		if err != nil {
+			return err
+		}
+		return a.Stop()
+	}
+	require.NoError(t, start())
+	path := filepath.Join(o.Config.DataDir, "journal.db")
+	require.FileExists(t, path)
+	kept, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for _, takeAway := range []func() error{
+		func() error { return os.Remove(path) },
+		func() error { return os.WriteFile(path, nil, 0o600) },
+	} {
+		require.NoError(t, takeAway())
+		err := start()
+		require.ErrorContains(t, err, path)
+		require.ErrorContains(t, err, "missing or empty")
+		require.ErrorContains(t, err, "from a backup")
+		require.ErrorContains(t, err, "--data-dir")
+	}
+	require.NoError(t, os.WriteFile(path, kept, 0o600))
+	require.NoError(t, start())
+	require.NoError(t, os.RemoveAll(o.Config.DataDir))
+	require.NoError(t, start(), "an empty folder is the way to start anew")
+}
