@@ -43,6 +43,7 @@ func putCommand(x *pb.Request, c lock.Command) error {
 			By: callerToPB(c.By), Uuid: string(c.UUID), AccessMode: string(c.AccessMode), AllowedUserIds: texts(c.AllowedUserIDs),
 			ValidFrom: timeToPB(c.ValidFrom), ValidUntil: timeToPB(c.ValidUntil), MaxUses: c.MaxUses, Description: c.Description,
 			Door: doorToPB(c.Door), GrantBy: timeToPB(c.GrantBy),
+			Schedule: scheduleToPB(c.Schedule), GraceBeforeSeconds: c.GraceBeforeSeconds, GraceAfterSeconds: c.GraceAfterSeconds,
 		}}
 	case *lock.UpdateTempKey:
 		x.Command = &pb.Request_UpdateTempKey{UpdateTempKey: &pb.UpdateTempKey{
@@ -167,16 +168,17 @@ func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 		return &lock.RotateDeviceSecret{By: callerOf(m.GetBy()), Hash: m.GetHash(), Grace: m.GetGrace().AsDuration()}, nil
 	case *pb.Request_CreateTempKey:
 		m := c.CreateTempKey
+		schedule, err := scheduleOf(m.GetSchedule())
 		return &lock.CreateTempKey{
 			By: callerOf(m.GetBy()), UUID: lock.TempKeyID(m.GetUuid()), AccessMode: lock.AccessMode(m.GetAccessMode()),
 			AllowedUserIDs: words[lock.UserID](m.GetAllowedUserIds()), ValidFrom: timeOf(m.GetValidFrom()), ValidUntil: timeOf(m.GetValidUntil()),
 			MaxUses: m.MaxUses, Description: m.GetDescription(), Door: doorOf(m.GetDoor()), GrantBy: timeOf(m.GetGrantBy()),
-		}, nil
+			Schedule: schedule, GraceBeforeSeconds: m.GetGraceBeforeSeconds(), GraceAfterSeconds: m.GetGraceAfterSeconds(),
+		}, err
 	case *pb.Request_UpdateTempKey:
 		m := c.UpdateTempKey
-		return &lock.UpdateTempKey{
-			By: callerOf(m.GetBy()), TempKeyID: lock.TempKeyID(m.GetTempKeyId()), Changes: changesOf(m.GetChanges()),
-		}, nil
+		changes, err := changesOf(m.GetChanges())
+		return &lock.UpdateTempKey{By: callerOf(m.GetBy()), TempKeyID: lock.TempKeyID(m.GetTempKeyId()), Changes: changes}, err
 	case *pb.Request_DeleteTempKey:
 		m := c.DeleteTempKey
 		return &lock.DeleteTempKey{By: callerOf(m.GetBy()), TempKeyID: lock.TempKeyID(m.GetTempKeyId()), Door: m.GetDoor()}, nil

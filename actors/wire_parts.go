@@ -103,54 +103,6 @@ func doorOf(x *pb.Door) *lock.Door {
 	return &lock.Door{Key: lock.TempKeyID(x.GetKey()), Number: x.GetNumber(), Link: x.GetLink(), PIN: x.GetPin()}
 }
 
-func changesToPB(c lock.Changes) *pb.Changes {
-	x := new(pb.Changes)
-	if c.ValidFrom != nil {
-		x.ValidFrom = timestamppb.New(*c.ValidFrom)
-	}
-	if c.ValidUntil != nil {
-		x.ValidUntil = timestamppb.New(*c.ValidUntil)
-	}
-	if c.MaxUses != nil {
-		x.MaxUses = &pb.MaxUses{Limit: c.MaxUses.Limit}
-	}
-	if c.AllowedUserIDs != nil {
-		x.AllowedUserIds = &pb.UserIDs{Ids: texts(*c.AllowedUserIDs)}
-	}
-	if c.AccessMode != nil {
-		mode := string(*c.AccessMode)
-		x.AccessMode = &mode
-	}
-	return x
-}
-
-func changesOf(x *pb.Changes) lock.Changes {
-	var c lock.Changes
-	if x == nil {
-		return c
-	}
-	if x.ValidFrom != nil {
-		t := x.ValidFrom.AsTime()
-		c.ValidFrom = &t
-	}
-	if x.ValidUntil != nil {
-		t := x.ValidUntil.AsTime()
-		c.ValidUntil = &t
-	}
-	if x.MaxUses != nil {
-		c.MaxUses = &lock.MaxUses{Limit: x.MaxUses.Limit}
-	}
-	if x.AllowedUserIds != nil {
-		users := words[lock.UserID](x.AllowedUserIds.GetIds())
-		c.AllowedUserIDs = &users
-	}
-	if x.AccessMode != nil {
-		mode := lock.AccessMode(*x.AccessMode)
-		c.AccessMode = &mode
-	}
-	return c
-}
-
 // The zero time travels as nil.
 func timeToPB(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {

@@ -99,13 +99,16 @@ func replyOf(x *pb.Response) (lock.Reply, error) {
 			Waiting: m.GetWaiting(), Keys: each(m.GetKeys(), bulkKeyOf),
 		}, nil
 	case *pb.Response_TempKeyList:
-		m := a.TempKeyList
-		return &lock.TempKeyList{ID: lock.ID(m.GetId()), UUID: lock.UUID(m.GetUuid()), TempKeys: each(m.GetTempKeys(), viewOf)}, nil
+		return tempKeyListOf(a.TempKeyList)
 	case *pb.Response_TempKeyInfo:
 		m := a.TempKeyInfo
 		info := &lock.TempKeyInfo{
 			ID: lock.ID(m.GetId()), UUID: lock.UUID(m.GetUuid()), SerialNumber: m.GetSerialNumber(), VendorName: m.GetVendorName(),
-			Key: viewOf(m.GetKey()), Online: m.GetOnline(), Reported: reportedOf(m.GetReported()),
+			Online: m.GetOnline(), Reported: reportedOf(m.GetReported()),
+		}
+		var err error
+		if info.Key, err = viewOf(m.GetKey()); err != nil {
+			return nil, err
 		}
 		if m.GetOpen() == nil {
 			return info, nil
@@ -182,24 +185,4 @@ func eventOf(x *pb.Event) (lock.Event, error) {
 		return nil, nil
 	}
 	return lock.UnmarshalEvent(x.GetType(), x.GetData())
-}
-
-func viewToPB(v lock.TempKeyView) *pb.TempKeyView {
-	return &pb.TempKeyView{Status: string(v.Status), Key: &pb.TempKey{
-		Uuid: string(v.UUID), AccessMode: string(v.AccessMode), AllowedUserIds: texts(v.AllowedUserIDs),
-		ValidFrom: timeToPB(v.ValidFrom), ValidUntil: timeToPB(v.ValidUntil), MaxUses: v.MaxUses, UsedCount: v.UsedCount,
-		Description: v.Description, CreatedBy: v.CreatedBy, CreatedAt: timeToPB(v.CreatedAt), Door: doorToPB(v.Door),
-	}}
-}
-
-func viewOf(x *pb.TempKeyView) lock.TempKeyView {
-	k := x.GetKey()
-	if k == nil {
-		k = new(pb.TempKey)
-	}
-	return lock.TempKeyView{Status: lock.Status(x.GetStatus()), TempKey: lock.TempKey{
-		UUID: lock.TempKeyID(k.GetUuid()), AccessMode: lock.AccessMode(k.GetAccessMode()), AllowedUserIDs: words[lock.UserID](k.GetAllowedUserIds()),
-		ValidFrom: timeOf(k.GetValidFrom()), ValidUntil: timeOf(k.GetValidUntil()), MaxUses: k.MaxUses, UsedCount: k.GetUsedCount(),
-		Description: k.GetDescription(), CreatedBy: k.GetCreatedBy(), CreatedAt: timeOf(k.GetCreatedAt()), Door: doorOf(k.GetDoor()),
-	}}
 }

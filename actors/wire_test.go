@@ -233,9 +233,17 @@ func (f *filler) value(t *rapid.T, typ reflect.Type) reflect.Value {
 }
 
 func (f *filler) fill(t *rapid.T, v reflect.Value, name string) {
-	if v.Type() == reflect.TypeFor[time.Time]() {
+	switch v.Type() {
+	case reflect.TypeFor[time.Time]():
 		ms := rapid.Int64Range(0, 4e12).Draw(t, name)
 		v.Set(reflect.ValueOf(time.UnixMilli(ms).UTC()))
+		return
+	// Schedules travel as the journal has them, which knows no impossible times.
+	case reflect.TypeFor[lock.TimeOfDay](), reflect.TypeFor[lock.Date]():
+		v.SetInt(rapid.Int64Range(0, 24*60).Draw(t, name))
+		return
+	case reflect.TypeFor[lock.Weekdays]():
+		v.SetUint(rapid.Uint64Range(1, 1<<7-1).Draw(t, name))
 		return
 	}
 	switch v.Kind() {

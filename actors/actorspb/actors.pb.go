@@ -1902,20 +1902,23 @@ func (x *Device) GetKeys() bool {
 }
 
 type TempKey struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Uuid           string                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"`
-	AccessMode     string                 `protobuf:"bytes,2,opt,name=access_mode,json=accessMode,proto3" json:"access_mode,omitempty"`
-	AllowedUserIds []string               `protobuf:"bytes,3,rep,name=allowed_user_ids,json=allowedUserIds,proto3" json:"allowed_user_ids,omitempty"`
-	ValidFrom      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
-	ValidUntil     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
-	MaxUses        *int64                 `protobuf:"varint,6,opt,name=max_uses,json=maxUses,proto3,oneof" json:"max_uses,omitempty"`
-	UsedCount      int64                  `protobuf:"varint,7,opt,name=used_count,json=usedCount,proto3" json:"used_count,omitempty"`
-	Description    string                 `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`
-	CreatedBy      string                 `protobuf:"bytes,9,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
-	CreatedAt      *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	Door           *Door                  `protobuf:"bytes,11,opt,name=door,proto3" json:"door,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	Uuid               string                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"`
+	AccessMode         string                 `protobuf:"bytes,2,opt,name=access_mode,json=accessMode,proto3" json:"access_mode,omitempty"`
+	AllowedUserIds     []string               `protobuf:"bytes,3,rep,name=allowed_user_ids,json=allowedUserIds,proto3" json:"allowed_user_ids,omitempty"`
+	ValidFrom          *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	ValidUntil         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
+	MaxUses            *int64                 `protobuf:"varint,6,opt,name=max_uses,json=maxUses,proto3,oneof" json:"max_uses,omitempty"`
+	UsedCount          int64                  `protobuf:"varint,7,opt,name=used_count,json=usedCount,proto3" json:"used_count,omitempty"`
+	Description        string                 `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`
+	CreatedBy          string                 `protobuf:"bytes,9,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
+	CreatedAt          *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	Door               *Door                  `protobuf:"bytes,11,opt,name=door,proto3" json:"door,omitempty"`
+	Schedule           []byte                 `protobuf:"bytes,12,opt,name=schedule,proto3" json:"schedule,omitempty"` // JSON, as in the journal; empty: none
+	GraceBeforeSeconds int64                  `protobuf:"varint,13,opt,name=grace_before_seconds,json=graceBeforeSeconds,proto3" json:"grace_before_seconds,omitempty"`
+	GraceAfterSeconds  int64                  `protobuf:"varint,14,opt,name=grace_after_seconds,json=graceAfterSeconds,proto3" json:"grace_after_seconds,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *TempKey) Reset() {
@@ -2025,10 +2028,34 @@ func (x *TempKey) GetDoor() *Door {
 	return nil
 }
 
+func (x *TempKey) GetSchedule() []byte {
+	if x != nil {
+		return x.Schedule
+	}
+	return nil
+}
+
+func (x *TempKey) GetGraceBeforeSeconds() int64 {
+	if x != nil {
+		return x.GraceBeforeSeconds
+	}
+	return 0
+}
+
+func (x *TempKey) GetGraceAfterSeconds() int64 {
+	if x != nil {
+		return x.GraceAfterSeconds
+	}
+	return 0
+}
+
 type TempKeyView struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           *TempKey               `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	Status        string                 `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	OpenUntil     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=open_until,json=openUntil,proto3" json:"open_until,omitempty"`
+	NextFrom      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=next_from,json=nextFrom,proto3" json:"next_from,omitempty"`
+	NextUntil     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=next_until,json=nextUntil,proto3" json:"next_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2075,6 +2102,27 @@ func (x *TempKeyView) GetStatus() string {
 		return x.Status
 	}
 	return ""
+}
+
+func (x *TempKeyView) GetOpenUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OpenUntil
+	}
+	return nil
+}
+
+func (x *TempKeyView) GetNextFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextFrom
+	}
+	return nil
+}
+
+func (x *TempKeyView) GetNextUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextUntil
+	}
+	return nil
 }
 
 type CreateLock struct {
@@ -2986,19 +3034,22 @@ func (x *RotateDeviceSecret) GetGrace() *durationpb.Duration {
 }
 
 type CreateTempKey struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	By             *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
-	Uuid           string                 `protobuf:"bytes,2,opt,name=uuid,proto3" json:"uuid,omitempty"`
-	AccessMode     string                 `protobuf:"bytes,3,opt,name=access_mode,json=accessMode,proto3" json:"access_mode,omitempty"`
-	AllowedUserIds []string               `protobuf:"bytes,4,rep,name=allowed_user_ids,json=allowedUserIds,proto3" json:"allowed_user_ids,omitempty"`
-	ValidFrom      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
-	ValidUntil     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
-	MaxUses        *int64                 `protobuf:"varint,7,opt,name=max_uses,json=maxUses,proto3,oneof" json:"max_uses,omitempty"`
-	Description    string                 `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`
-	Door           *Door                  `protobuf:"bytes,9,opt,name=door,proto3" json:"door,omitempty"`
-	GrantBy        *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=grant_by,json=grantBy,proto3" json:"grant_by,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	By                 *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Uuid               string                 `protobuf:"bytes,2,opt,name=uuid,proto3" json:"uuid,omitempty"`
+	AccessMode         string                 `protobuf:"bytes,3,opt,name=access_mode,json=accessMode,proto3" json:"access_mode,omitempty"`
+	AllowedUserIds     []string               `protobuf:"bytes,4,rep,name=allowed_user_ids,json=allowedUserIds,proto3" json:"allowed_user_ids,omitempty"`
+	ValidFrom          *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	ValidUntil         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
+	MaxUses            *int64                 `protobuf:"varint,7,opt,name=max_uses,json=maxUses,proto3,oneof" json:"max_uses,omitempty"`
+	Description        string                 `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`
+	Door               *Door                  `protobuf:"bytes,9,opt,name=door,proto3" json:"door,omitempty"`
+	GrantBy            *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=grant_by,json=grantBy,proto3" json:"grant_by,omitempty"`
+	Schedule           []byte                 `protobuf:"bytes,11,opt,name=schedule,proto3" json:"schedule,omitempty"` // JSON, as in the journal; empty: none
+	GraceBeforeSeconds int64                  `protobuf:"varint,12,opt,name=grace_before_seconds,json=graceBeforeSeconds,proto3" json:"grace_before_seconds,omitempty"`
+	GraceAfterSeconds  int64                  `protobuf:"varint,13,opt,name=grace_after_seconds,json=graceAfterSeconds,proto3" json:"grace_after_seconds,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *CreateTempKey) Reset() {
@@ -3101,6 +3152,27 @@ func (x *CreateTempKey) GetGrantBy() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *CreateTempKey) GetSchedule() []byte {
+	if x != nil {
+		return x.Schedule
+	}
+	return nil
+}
+
+func (x *CreateTempKey) GetGraceBeforeSeconds() int64 {
+	if x != nil {
+		return x.GraceBeforeSeconds
+	}
+	return 0
+}
+
+func (x *CreateTempKey) GetGraceAfterSeconds() int64 {
+	if x != nil {
+		return x.GraceAfterSeconds
+	}
+	return 0
+}
+
 type UpdateTempKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
@@ -3162,14 +3234,18 @@ func (x *UpdateTempKey) GetChanges() *Changes {
 }
 
 type Changes struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	ValidFrom      *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
-	ValidUntil     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
-	MaxUses        *MaxUses               `protobuf:"bytes,3,opt,name=max_uses,json=maxUses,proto3" json:"max_uses,omitempty"`
-	AllowedUserIds *UserIDs               `protobuf:"bytes,4,opt,name=allowed_user_ids,json=allowedUserIds,proto3" json:"allowed_user_ids,omitempty"`
-	AccessMode     *string                `protobuf:"bytes,5,opt,name=access_mode,json=accessMode,proto3,oneof" json:"access_mode,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	ValidFrom          *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	ValidUntil         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
+	MaxUses            *MaxUses               `protobuf:"bytes,3,opt,name=max_uses,json=maxUses,proto3" json:"max_uses,omitempty"`
+	AllowedUserIds     *UserIDs               `protobuf:"bytes,4,opt,name=allowed_user_ids,json=allowedUserIds,proto3" json:"allowed_user_ids,omitempty"`
+	AccessMode         *string                `protobuf:"bytes,5,opt,name=access_mode,json=accessMode,proto3,oneof" json:"access_mode,omitempty"`
+	Description        *string                `protobuf:"bytes,6,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	Schedule           *ScheduleChange        `protobuf:"bytes,7,opt,name=schedule,proto3" json:"schedule,omitempty"`
+	GraceBeforeSeconds *int64                 `protobuf:"varint,8,opt,name=grace_before_seconds,json=graceBeforeSeconds,proto3,oneof" json:"grace_before_seconds,omitempty"`
+	GraceAfterSeconds  *int64                 `protobuf:"varint,9,opt,name=grace_after_seconds,json=graceAfterSeconds,proto3,oneof" json:"grace_after_seconds,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Changes) Reset() {
@@ -3237,6 +3313,78 @@ func (x *Changes) GetAccessMode() string {
 	return ""
 }
 
+func (x *Changes) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+func (x *Changes) GetSchedule() *ScheduleChange {
+	if x != nil {
+		return x.Schedule
+	}
+	return nil
+}
+
+func (x *Changes) GetGraceBeforeSeconds() int64 {
+	if x != nil && x.GraceBeforeSeconds != nil {
+		return *x.GraceBeforeSeconds
+	}
+	return 0
+}
+
+func (x *Changes) GetGraceAfterSeconds() int64 {
+	if x != nil && x.GraceAfterSeconds != nil {
+		return *x.GraceAfterSeconds
+	}
+	return 0
+}
+
+type ScheduleChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schedule      []byte                 `protobuf:"bytes,1,opt,name=schedule,proto3" json:"schedule,omitempty"` // JSON, as in the journal; empty: none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScheduleChange) Reset() {
+	*x = ScheduleChange{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScheduleChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScheduleChange) ProtoMessage() {}
+
+func (x *ScheduleChange) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScheduleChange.ProtoReflect.Descriptor instead.
+func (*ScheduleChange) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ScheduleChange) GetSchedule() []byte {
+	if x != nil {
+		return x.Schedule
+	}
+	return nil
+}
+
 type MaxUses struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Limit         *int64                 `protobuf:"varint,1,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
@@ -3246,7 +3394,7 @@ type MaxUses struct {
 
 func (x *MaxUses) Reset() {
 	*x = MaxUses{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3258,7 +3406,7 @@ func (x *MaxUses) String() string {
 func (*MaxUses) ProtoMessage() {}
 
 func (x *MaxUses) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3271,7 +3419,7 @@ func (x *MaxUses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MaxUses.ProtoReflect.Descriptor instead.
 func (*MaxUses) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{37}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *MaxUses) GetLimit() int64 {
@@ -3290,7 +3438,7 @@ type UserIDs struct {
 
 func (x *UserIDs) Reset() {
 	*x = UserIDs{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3302,7 +3450,7 @@ func (x *UserIDs) String() string {
 func (*UserIDs) ProtoMessage() {}
 
 func (x *UserIDs) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3315,7 +3463,7 @@ func (x *UserIDs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserIDs.ProtoReflect.Descriptor instead.
 func (*UserIDs) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{38}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *UserIDs) GetIds() []string {
@@ -3336,7 +3484,7 @@ type DeleteTempKey struct {
 
 func (x *DeleteTempKey) Reset() {
 	*x = DeleteTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3348,7 +3496,7 @@ func (x *DeleteTempKey) String() string {
 func (*DeleteTempKey) ProtoMessage() {}
 
 func (x *DeleteTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3361,7 +3509,7 @@ func (x *DeleteTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTempKey.ProtoReflect.Descriptor instead.
 func (*DeleteTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{39}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *DeleteTempKey) GetBy() *Caller {
@@ -3398,7 +3546,7 @@ type OpenLock struct {
 
 func (x *OpenLock) Reset() {
 	*x = OpenLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3410,7 +3558,7 @@ func (x *OpenLock) String() string {
 func (*OpenLock) ProtoMessage() {}
 
 func (x *OpenLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3423,7 +3571,7 @@ func (x *OpenLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLock.ProtoReflect.Descriptor instead.
 func (*OpenLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *OpenLock) GetBy() *Caller {
@@ -3475,7 +3623,7 @@ type OpenWithTempKey struct {
 
 func (x *OpenWithTempKey) Reset() {
 	*x = OpenWithTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3487,7 +3635,7 @@ func (x *OpenWithTempKey) String() string {
 func (*OpenWithTempKey) ProtoMessage() {}
 
 func (x *OpenWithTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3500,7 +3648,7 @@ func (x *OpenWithTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWithTempKey.ProtoReflect.Descriptor instead.
 func (*OpenWithTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *OpenWithTempKey) GetBy() *Caller {
@@ -3558,7 +3706,7 @@ type OpenWithPIN struct {
 
 func (x *OpenWithPIN) Reset() {
 	*x = OpenWithPIN{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3570,7 +3718,7 @@ func (x *OpenWithPIN) String() string {
 func (*OpenWithPIN) ProtoMessage() {}
 
 func (x *OpenWithPIN) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3583,7 +3731,7 @@ func (x *OpenWithPIN) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWithPIN.ProtoReflect.Descriptor instead.
 func (*OpenWithPIN) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *OpenWithPIN) GetHash() []byte {
@@ -3633,7 +3781,7 @@ type Door struct {
 
 func (x *Door) Reset() {
 	*x = Door{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3645,7 +3793,7 @@ func (x *Door) String() string {
 func (*Door) ProtoMessage() {}
 
 func (x *Door) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3658,7 +3806,7 @@ func (x *Door) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Door.ProtoReflect.Descriptor instead.
 func (*Door) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Door) GetKey() string {
@@ -3699,7 +3847,7 @@ type PINRefused struct {
 
 func (x *PINRefused) Reset() {
 	*x = PINRefused{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3711,7 +3859,7 @@ func (x *PINRefused) String() string {
 func (*PINRefused) ProtoMessage() {}
 
 func (x *PINRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3724,7 +3872,7 @@ func (x *PINRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PINRefused.ProtoReflect.Descriptor instead.
 func (*PINRefused) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PINRefused) GetVersion() uint64 {
@@ -3750,7 +3898,7 @@ type GetLock struct {
 
 func (x *GetLock) Reset() {
 	*x = GetLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3762,7 +3910,7 @@ func (x *GetLock) String() string {
 func (*GetLock) ProtoMessage() {}
 
 func (x *GetLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3775,7 +3923,7 @@ func (x *GetLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLock.ProtoReflect.Descriptor instead.
 func (*GetLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetLock) GetBy() *Caller {
@@ -3795,7 +3943,7 @@ type GetTempKey struct {
 
 func (x *GetTempKey) Reset() {
 	*x = GetTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3807,7 +3955,7 @@ func (x *GetTempKey) String() string {
 func (*GetTempKey) ProtoMessage() {}
 
 func (x *GetTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3820,7 +3968,7 @@ func (x *GetTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTempKey.ProtoReflect.Descriptor instead.
 func (*GetTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{46}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetTempKey) GetTempKeyId() string {
@@ -3846,7 +3994,7 @@ type ListTempKeys struct {
 
 func (x *ListTempKeys) Reset() {
 	*x = ListTempKeys{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3858,7 +4006,7 @@ func (x *ListTempKeys) String() string {
 func (*ListTempKeys) ProtoMessage() {}
 
 func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3871,7 +4019,7 @@ func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTempKeys.ProtoReflect.Descriptor instead.
 func (*ListTempKeys) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{47}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListTempKeys) GetBy() *Caller {
@@ -3892,7 +4040,7 @@ type AuthenticateDevice struct {
 
 func (x *AuthenticateDevice) Reset() {
 	*x = AuthenticateDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3904,7 +4052,7 @@ func (x *AuthenticateDevice) String() string {
 func (*AuthenticateDevice) ProtoMessage() {}
 
 func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3917,7 +4065,7 @@ func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateDevice.ProtoReflect.Descriptor instead.
 func (*AuthenticateDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{48}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AuthenticateDevice) GetUuid() string {
@@ -3950,7 +4098,7 @@ type ConnectDevice struct {
 
 func (x *ConnectDevice) Reset() {
 	*x = ConnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3962,7 +4110,7 @@ func (x *ConnectDevice) String() string {
 func (*ConnectDevice) ProtoMessage() {}
 
 func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3975,7 +4123,7 @@ func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectDevice.ProtoReflect.Descriptor instead.
 func (*ConnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{49}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ConnectDevice) GetDevice() *Device {
@@ -3994,7 +4142,7 @@ type KeepDevice struct {
 
 func (x *KeepDevice) Reset() {
 	*x = KeepDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4006,7 +4154,7 @@ func (x *KeepDevice) String() string {
 func (*KeepDevice) ProtoMessage() {}
 
 func (x *KeepDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4019,7 +4167,7 @@ func (x *KeepDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepDevice.ProtoReflect.Descriptor instead.
 func (*KeepDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{50}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *KeepDevice) GetDevice() *Device {
@@ -4038,7 +4186,7 @@ type DisconnectDevice struct {
 
 func (x *DisconnectDevice) Reset() {
 	*x = DisconnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4050,7 +4198,7 @@ func (x *DisconnectDevice) String() string {
 func (*DisconnectDevice) ProtoMessage() {}
 
 func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4063,7 +4211,7 @@ func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectDevice.ProtoReflect.Descriptor instead.
 func (*DisconnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{51}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *DisconnectDevice) GetSession() *Session {
@@ -4088,7 +4236,7 @@ type AnswerOpen struct {
 
 func (x *AnswerOpen) Reset() {
 	*x = AnswerOpen{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4100,7 +4248,7 @@ func (x *AnswerOpen) String() string {
 func (*AnswerOpen) ProtoMessage() {}
 
 func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4113,7 +4261,7 @@ func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerOpen.ProtoReflect.Descriptor instead.
 func (*AnswerOpen) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{52}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AnswerOpen) GetSession() *Session {
@@ -4179,7 +4327,7 @@ type AnswerKey struct {
 
 func (x *AnswerKey) Reset() {
 	*x = AnswerKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4191,7 +4339,7 @@ func (x *AnswerKey) String() string {
 func (*AnswerKey) ProtoMessage() {}
 
 func (x *AnswerKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4204,7 +4352,7 @@ func (x *AnswerKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerKey.ProtoReflect.Descriptor instead.
 func (*AnswerKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{53}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AnswerKey) GetSession() *Session {
@@ -4259,7 +4407,7 @@ type AnswerConfig struct {
 
 func (x *AnswerConfig) Reset() {
 	*x = AnswerConfig{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4271,7 +4419,7 @@ func (x *AnswerConfig) String() string {
 func (*AnswerConfig) ProtoMessage() {}
 
 func (x *AnswerConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4284,7 +4432,7 @@ func (x *AnswerConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerConfig.ProtoReflect.Descriptor instead.
 func (*AnswerConfig) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{54}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AnswerConfig) GetSession() *Session {
@@ -4311,7 +4459,7 @@ type AnswerStatus struct {
 
 func (x *AnswerStatus) Reset() {
 	*x = AnswerStatus{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4323,7 +4471,7 @@ func (x *AnswerStatus) String() string {
 func (*AnswerStatus) ProtoMessage() {}
 
 func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4336,7 +4484,7 @@ func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerStatus.ProtoReflect.Descriptor instead.
 func (*AnswerStatus) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{55}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AnswerStatus) GetSession() *Session {
@@ -4365,7 +4513,7 @@ type ReportEvents struct {
 
 func (x *ReportEvents) Reset() {
 	*x = ReportEvents{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4377,7 +4525,7 @@ func (x *ReportEvents) String() string {
 func (*ReportEvents) ProtoMessage() {}
 
 func (x *ReportEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4390,7 +4538,7 @@ func (x *ReportEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportEvents.ProtoReflect.Descriptor instead.
 func (*ReportEvents) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{56}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ReportEvents) GetSession() *Session {
@@ -4433,7 +4581,7 @@ type DeviceEvent struct {
 
 func (x *DeviceEvent) Reset() {
 	*x = DeviceEvent{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4445,7 +4593,7 @@ func (x *DeviceEvent) String() string {
 func (*DeviceEvent) ProtoMessage() {}
 
 func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4458,7 +4606,7 @@ func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceEvent.ProtoReflect.Descriptor instead.
 func (*DeviceEvent) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{57}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *DeviceEvent) GetSeq() uint64 {
@@ -4497,7 +4645,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4509,7 +4657,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4522,7 +4670,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{58}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{59}
 }
 
 type Done struct {
@@ -4535,7 +4683,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4547,7 +4695,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4560,7 +4708,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{59}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Done) GetVersion() uint64 {
@@ -4594,7 +4742,7 @@ type KeyResult struct {
 
 func (x *KeyResult) Reset() {
 	*x = KeyResult{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4606,7 +4754,7 @@ func (x *KeyResult) String() string {
 func (*KeyResult) ProtoMessage() {}
 
 func (x *KeyResult) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4619,7 +4767,7 @@ func (x *KeyResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyResult.ProtoReflect.Descriptor instead.
 func (*KeyResult) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{60}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *KeyResult) GetVersion() uint64 {
@@ -4699,7 +4847,7 @@ type BulkProgress struct {
 
 func (x *BulkProgress) Reset() {
 	*x = BulkProgress{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4711,7 +4859,7 @@ func (x *BulkProgress) String() string {
 func (*BulkProgress) ProtoMessage() {}
 
 func (x *BulkProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4724,7 +4872,7 @@ func (x *BulkProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkProgress.ProtoReflect.Descriptor instead.
 func (*BulkProgress) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{61}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *BulkProgress) GetId() string {
@@ -4780,7 +4928,7 @@ type BulkKey struct {
 
 func (x *BulkKey) Reset() {
 	*x = BulkKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4792,7 +4940,7 @@ func (x *BulkKey) String() string {
 func (*BulkKey) ProtoMessage() {}
 
 func (x *BulkKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4805,7 +4953,7 @@ func (x *BulkKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkKey.ProtoReflect.Descriptor instead.
 func (*BulkKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{62}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *BulkKey) GetKey() *Key {
@@ -4850,7 +4998,7 @@ type OpenResult struct {
 
 func (x *OpenResult) Reset() {
 	*x = OpenResult{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4862,7 +5010,7 @@ func (x *OpenResult) String() string {
 func (*OpenResult) ProtoMessage() {}
 
 func (x *OpenResult) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4875,7 +5023,7 @@ func (x *OpenResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResult.ProtoReflect.Descriptor instead.
 func (*OpenResult) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{63}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *OpenResult) GetVersion() uint64 {
@@ -4993,7 +5141,7 @@ type Info struct {
 
 func (x *Info) Reset() {
 	*x = Info{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5005,7 +5153,7 @@ func (x *Info) String() string {
 func (*Info) ProtoMessage() {}
 
 func (x *Info) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5018,7 +5166,7 @@ func (x *Info) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Info.ProtoReflect.Descriptor instead.
 func (*Info) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{64}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Info) GetId() int64 {
@@ -5144,7 +5292,7 @@ type TempKeyList struct {
 
 func (x *TempKeyList) Reset() {
 	*x = TempKeyList{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5156,7 +5304,7 @@ func (x *TempKeyList) String() string {
 func (*TempKeyList) ProtoMessage() {}
 
 func (x *TempKeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5169,7 +5317,7 @@ func (x *TempKeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyList.ProtoReflect.Descriptor instead.
 func (*TempKeyList) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{65}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *TempKeyList) GetId() int64 {
@@ -5209,7 +5357,7 @@ type TempKeyInfo struct {
 
 func (x *TempKeyInfo) Reset() {
 	*x = TempKeyInfo{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5221,7 +5369,7 @@ func (x *TempKeyInfo) String() string {
 func (*TempKeyInfo) ProtoMessage() {}
 
 func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5234,7 +5382,7 @@ func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyInfo.ProtoReflect.Descriptor instead.
 func (*TempKeyInfo) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{66}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *TempKeyInfo) GetId() int64 {
@@ -5305,7 +5453,7 @@ type Greeting struct {
 
 func (x *Greeting) Reset() {
 	*x = Greeting{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5317,7 +5465,7 @@ func (x *Greeting) String() string {
 func (*Greeting) ProtoMessage() {}
 
 func (x *Greeting) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5330,7 +5478,7 @@ func (x *Greeting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greeting.ProtoReflect.Descriptor instead.
 func (*Greeting) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{67}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Greeting) GetEpoch() uint64 {
@@ -5512,7 +5660,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"hello_mono\x18\t \x01(\x03R\thelloMono\x12\x12\n" +
 	"\x04keys\x18\n" +
 	" \x01(\bR\x04keysB\a\n" +
-	"\x05_mono\"\xd6\x03\n" +
+	"\x05_mono\"\xd4\x04\n" +
 	"\aTempKey\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x1f\n" +
 	"\vaccess_mode\x18\x02 \x01(\tR\n" +
@@ -5531,11 +5679,19 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12,\n" +
-	"\x04door\x18\v \x01(\v2\x18.latchkey.actors.v1.DoorR\x04doorB\v\n" +
-	"\t_max_uses\"T\n" +
+	"\x04door\x18\v \x01(\v2\x18.latchkey.actors.v1.DoorR\x04door\x12\x1a\n" +
+	"\bschedule\x18\f \x01(\fR\bschedule\x120\n" +
+	"\x14grace_before_seconds\x18\r \x01(\x03R\x12graceBeforeSeconds\x12.\n" +
+	"\x13grace_after_seconds\x18\x0e \x01(\x03R\x11graceAfterSecondsB\v\n" +
+	"\t_max_uses\"\x83\x02\n" +
 	"\vTempKeyView\x12-\n" +
 	"\x03key\x18\x01 \x01(\v2\x1b.latchkey.actors.v1.TempKeyR\x03key\x12\x16\n" +
-	"\x06status\x18\x02 \x01(\tR\x06status\"\x80\x02\n" +
+	"\x06status\x18\x02 \x01(\tR\x06status\x129\n" +
+	"\n" +
+	"open_until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\topenUntil\x127\n" +
+	"\tnext_from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnextFrom\x129\n" +
+	"\n" +
+	"next_until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tnextUntil\"\x80\x02\n" +
 	"\n" +
 	"CreateLock\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x0e\n" +
@@ -5604,7 +5760,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x12RotateDeviceSecret\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12/\n" +
-	"\x05grace\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05grace\"\xc6\x03\n" +
+	"\x05grace\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05grace\"\xc4\x04\n" +
 	"\rCreateTempKey\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12\x1f\n" +
@@ -5619,12 +5775,15 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\vdescription\x18\b \x01(\tR\vdescription\x12,\n" +
 	"\x04door\x18\t \x01(\v2\x18.latchkey.actors.v1.DoorR\x04door\x125\n" +
 	"\bgrant_by\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\agrantByB\v\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\agrantBy\x12\x1a\n" +
+	"\bschedule\x18\v \x01(\fR\bschedule\x120\n" +
+	"\x14grace_before_seconds\x18\f \x01(\x03R\x12graceBeforeSeconds\x12.\n" +
+	"\x13grace_after_seconds\x18\r \x01(\x03R\x11graceAfterSecondsB\v\n" +
 	"\t_max_uses\"\x92\x01\n" +
 	"\rUpdateTempKey\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x1e\n" +
 	"\vtemp_key_id\x18\x02 \x01(\tR\ttempKeyId\x125\n" +
-	"\achanges\x18\x03 \x01(\v2\x1b.latchkey.actors.v1.ChangesR\achanges\"\xb6\x02\n" +
+	"\achanges\x18\x03 \x01(\v2\x1b.latchkey.actors.v1.ChangesR\achanges\"\xca\x04\n" +
 	"\aChanges\x129\n" +
 	"\n" +
 	"valid_from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n" +
@@ -5633,8 +5792,17 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\bmax_uses\x18\x03 \x01(\v2\x1b.latchkey.actors.v1.MaxUsesR\amaxUses\x12E\n" +
 	"\x10allowed_user_ids\x18\x04 \x01(\v2\x1b.latchkey.actors.v1.UserIDsR\x0eallowedUserIds\x12$\n" +
 	"\vaccess_mode\x18\x05 \x01(\tH\x00R\n" +
-	"accessMode\x88\x01\x01B\x0e\n" +
-	"\f_access_mode\".\n" +
+	"accessMode\x88\x01\x01\x12%\n" +
+	"\vdescription\x18\x06 \x01(\tH\x01R\vdescription\x88\x01\x01\x12>\n" +
+	"\bschedule\x18\a \x01(\v2\".latchkey.actors.v1.ScheduleChangeR\bschedule\x125\n" +
+	"\x14grace_before_seconds\x18\b \x01(\x03H\x02R\x12graceBeforeSeconds\x88\x01\x01\x123\n" +
+	"\x13grace_after_seconds\x18\t \x01(\x03H\x03R\x11graceAfterSeconds\x88\x01\x01B\x0e\n" +
+	"\f_access_modeB\x0e\n" +
+	"\f_descriptionB\x17\n" +
+	"\x15_grace_before_secondsB\x16\n" +
+	"\x14_grace_after_seconds\",\n" +
+	"\x0eScheduleChange\x12\x1a\n" +
+	"\bschedule\x18\x01 \x01(\fR\bschedule\".\n" +
 	"\aMaxUses\x12\x19\n" +
 	"\x05limit\x18\x01 \x01(\x03H\x00R\x05limit\x88\x01\x01B\b\n" +
 	"\x06_limit\"\x1b\n" +
@@ -5836,7 +6004,7 @@ func file_actors_actorspb_actors_proto_rawDescGZIP() []byte {
 	return file_actors_actorspb_actors_proto_rawDescData
 }
 
-var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_actors_actorspb_actors_proto_goTypes = []any{
 	(*Request)(nil),               // 0: latchkey.actors.v1.Request
 	(*Effect)(nil),                // 1: latchkey.actors.v1.Effect
@@ -5875,40 +6043,41 @@ var file_actors_actorspb_actors_proto_goTypes = []any{
 	(*CreateTempKey)(nil),         // 34: latchkey.actors.v1.CreateTempKey
 	(*UpdateTempKey)(nil),         // 35: latchkey.actors.v1.UpdateTempKey
 	(*Changes)(nil),               // 36: latchkey.actors.v1.Changes
-	(*MaxUses)(nil),               // 37: latchkey.actors.v1.MaxUses
-	(*UserIDs)(nil),               // 38: latchkey.actors.v1.UserIDs
-	(*DeleteTempKey)(nil),         // 39: latchkey.actors.v1.DeleteTempKey
-	(*OpenLock)(nil),              // 40: latchkey.actors.v1.OpenLock
-	(*OpenWithTempKey)(nil),       // 41: latchkey.actors.v1.OpenWithTempKey
-	(*OpenWithPIN)(nil),           // 42: latchkey.actors.v1.OpenWithPIN
-	(*Door)(nil),                  // 43: latchkey.actors.v1.Door
-	(*PINRefused)(nil),            // 44: latchkey.actors.v1.PINRefused
-	(*GetLock)(nil),               // 45: latchkey.actors.v1.GetLock
-	(*GetTempKey)(nil),            // 46: latchkey.actors.v1.GetTempKey
-	(*ListTempKeys)(nil),          // 47: latchkey.actors.v1.ListTempKeys
-	(*AuthenticateDevice)(nil),    // 48: latchkey.actors.v1.AuthenticateDevice
-	(*ConnectDevice)(nil),         // 49: latchkey.actors.v1.ConnectDevice
-	(*KeepDevice)(nil),            // 50: latchkey.actors.v1.KeepDevice
-	(*DisconnectDevice)(nil),      // 51: latchkey.actors.v1.DisconnectDevice
-	(*AnswerOpen)(nil),            // 52: latchkey.actors.v1.AnswerOpen
-	(*AnswerKey)(nil),             // 53: latchkey.actors.v1.AnswerKey
-	(*AnswerConfig)(nil),          // 54: latchkey.actors.v1.AnswerConfig
-	(*AnswerStatus)(nil),          // 55: latchkey.actors.v1.AnswerStatus
-	(*ReportEvents)(nil),          // 56: latchkey.actors.v1.ReportEvents
-	(*DeviceEvent)(nil),           // 57: latchkey.actors.v1.DeviceEvent
-	(*Tick)(nil),                  // 58: latchkey.actors.v1.Tick
-	(*Done)(nil),                  // 59: latchkey.actors.v1.Done
-	(*KeyResult)(nil),             // 60: latchkey.actors.v1.KeyResult
-	(*BulkProgress)(nil),          // 61: latchkey.actors.v1.BulkProgress
-	(*BulkKey)(nil),               // 62: latchkey.actors.v1.BulkKey
-	(*OpenResult)(nil),            // 63: latchkey.actors.v1.OpenResult
-	(*Info)(nil),                  // 64: latchkey.actors.v1.Info
-	(*TempKeyList)(nil),           // 65: latchkey.actors.v1.TempKeyList
-	(*TempKeyInfo)(nil),           // 66: latchkey.actors.v1.TempKeyInfo
-	(*Greeting)(nil),              // 67: latchkey.actors.v1.Greeting
-	nil,                           // 68: latchkey.actors.v1.AnswerStatus.StatusesEntry
-	(*timestamppb.Timestamp)(nil), // 69: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 70: google.protobuf.Duration
+	(*ScheduleChange)(nil),        // 37: latchkey.actors.v1.ScheduleChange
+	(*MaxUses)(nil),               // 38: latchkey.actors.v1.MaxUses
+	(*UserIDs)(nil),               // 39: latchkey.actors.v1.UserIDs
+	(*DeleteTempKey)(nil),         // 40: latchkey.actors.v1.DeleteTempKey
+	(*OpenLock)(nil),              // 41: latchkey.actors.v1.OpenLock
+	(*OpenWithTempKey)(nil),       // 42: latchkey.actors.v1.OpenWithTempKey
+	(*OpenWithPIN)(nil),           // 43: latchkey.actors.v1.OpenWithPIN
+	(*Door)(nil),                  // 44: latchkey.actors.v1.Door
+	(*PINRefused)(nil),            // 45: latchkey.actors.v1.PINRefused
+	(*GetLock)(nil),               // 46: latchkey.actors.v1.GetLock
+	(*GetTempKey)(nil),            // 47: latchkey.actors.v1.GetTempKey
+	(*ListTempKeys)(nil),          // 48: latchkey.actors.v1.ListTempKeys
+	(*AuthenticateDevice)(nil),    // 49: latchkey.actors.v1.AuthenticateDevice
+	(*ConnectDevice)(nil),         // 50: latchkey.actors.v1.ConnectDevice
+	(*KeepDevice)(nil),            // 51: latchkey.actors.v1.KeepDevice
+	(*DisconnectDevice)(nil),      // 52: latchkey.actors.v1.DisconnectDevice
+	(*AnswerOpen)(nil),            // 53: latchkey.actors.v1.AnswerOpen
+	(*AnswerKey)(nil),             // 54: latchkey.actors.v1.AnswerKey
+	(*AnswerConfig)(nil),          // 55: latchkey.actors.v1.AnswerConfig
+	(*AnswerStatus)(nil),          // 56: latchkey.actors.v1.AnswerStatus
+	(*ReportEvents)(nil),          // 57: latchkey.actors.v1.ReportEvents
+	(*DeviceEvent)(nil),           // 58: latchkey.actors.v1.DeviceEvent
+	(*Tick)(nil),                  // 59: latchkey.actors.v1.Tick
+	(*Done)(nil),                  // 60: latchkey.actors.v1.Done
+	(*KeyResult)(nil),             // 61: latchkey.actors.v1.KeyResult
+	(*BulkProgress)(nil),          // 62: latchkey.actors.v1.BulkProgress
+	(*BulkKey)(nil),               // 63: latchkey.actors.v1.BulkKey
+	(*OpenResult)(nil),            // 64: latchkey.actors.v1.OpenResult
+	(*Info)(nil),                  // 65: latchkey.actors.v1.Info
+	(*TempKeyList)(nil),           // 66: latchkey.actors.v1.TempKeyList
+	(*TempKeyInfo)(nil),           // 67: latchkey.actors.v1.TempKeyInfo
+	(*Greeting)(nil),              // 68: latchkey.actors.v1.Greeting
+	nil,                           // 69: latchkey.actors.v1.AnswerStatus.StatusesEntry
+	(*timestamppb.Timestamp)(nil), // 70: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 71: google.protobuf.Duration
 }
 var file_actors_actorspb_actors_proto_depIdxs = []int32{
 	19,  // 0: latchkey.actors.v1.Request.create_lock:type_name -> latchkey.actors.v1.CreateLock
@@ -5921,29 +6090,29 @@ var file_actors_actorspb_actors_proto_depIdxs = []int32{
 	33,  // 7: latchkey.actors.v1.Request.rotate_device_secret:type_name -> latchkey.actors.v1.RotateDeviceSecret
 	34,  // 8: latchkey.actors.v1.Request.create_temp_key:type_name -> latchkey.actors.v1.CreateTempKey
 	35,  // 9: latchkey.actors.v1.Request.update_temp_key:type_name -> latchkey.actors.v1.UpdateTempKey
-	39,  // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
-	40,  // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
-	41,  // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
-	45,  // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
-	46,  // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
-	47,  // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
-	48,  // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
-	49,  // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
-	50,  // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
-	51,  // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
-	52,  // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
-	55,  // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
-	56,  // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
-	58,  // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
-	42,  // 24: latchkey.actors.v1.Request.open_with_pin:type_name -> latchkey.actors.v1.OpenWithPIN
+	40,  // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
+	41,  // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
+	42,  // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
+	46,  // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
+	47,  // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
+	48,  // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
+	49,  // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
+	50,  // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
+	51,  // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
+	52,  // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
+	53,  // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
+	56,  // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
+	57,  // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
+	59,  // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
+	43,  // 24: latchkey.actors.v1.Request.open_with_pin:type_name -> latchkey.actors.v1.OpenWithPIN
 	24,  // 25: latchkey.actors.v1.Request.write_key:type_name -> latchkey.actors.v1.WriteKey
 	25,  // 26: latchkey.actors.v1.Request.bulk_add_keys:type_name -> latchkey.actors.v1.BulkAddKeys
 	26,  // 27: latchkey.actors.v1.Request.bulk_add_progress:type_name -> latchkey.actors.v1.GetBulkAddKeys
 	27,  // 28: latchkey.actors.v1.Request.change_lock_uuid:type_name -> latchkey.actors.v1.ChangeLockUUID
 	28,  // 29: latchkey.actors.v1.Request.set_config:type_name -> latchkey.actors.v1.SetConfig
 	29,  // 30: latchkey.actors.v1.Request.use_temp_key:type_name -> latchkey.actors.v1.UseTempKey
-	53,  // 31: latchkey.actors.v1.Request.answer_key:type_name -> latchkey.actors.v1.AnswerKey
-	54,  // 32: latchkey.actors.v1.Request.answer_config:type_name -> latchkey.actors.v1.AnswerConfig
+	54,  // 31: latchkey.actors.v1.Request.answer_key:type_name -> latchkey.actors.v1.AnswerKey
+	55,  // 32: latchkey.actors.v1.Request.answer_config:type_name -> latchkey.actors.v1.AnswerConfig
 	14,  // 33: latchkey.actors.v1.Effect.session:type_name -> latchkey.actors.v1.Session
 	2,   // 34: latchkey.actors.v1.Effect.send_open:type_name -> latchkey.actors.v1.SendOpen
 	5,   // 35: latchkey.actors.v1.Effect.ask_status:type_name -> latchkey.actors.v1.AskStatus
@@ -5955,100 +6124,104 @@ var file_actors_actorspb_actors_proto_depIdxs = []int32{
 	12,  // 41: latchkey.actors.v1.SendKey.key:type_name -> latchkey.actors.v1.Key
 	30,  // 42: latchkey.actors.v1.SendConfig.config:type_name -> latchkey.actors.v1.Config
 	9,   // 43: latchkey.actors.v1.Response.error:type_name -> latchkey.actors.v1.Error
-	59,  // 44: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
-	63,  // 45: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
-	64,  // 46: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
-	65,  // 47: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
-	66,  // 48: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
-	67,  // 49: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
-	44,  // 50: latchkey.actors.v1.Response.pin_refused:type_name -> latchkey.actors.v1.PINRefused
-	60,  // 51: latchkey.actors.v1.Response.key_result:type_name -> latchkey.actors.v1.KeyResult
-	61,  // 52: latchkey.actors.v1.Response.bulk_progress:type_name -> latchkey.actors.v1.BulkProgress
+	60,  // 44: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
+	64,  // 45: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
+	65,  // 46: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
+	66,  // 47: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
+	67,  // 48: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
+	68,  // 49: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
+	45,  // 50: latchkey.actors.v1.Response.pin_refused:type_name -> latchkey.actors.v1.PINRefused
+	61,  // 51: latchkey.actors.v1.Response.key_result:type_name -> latchkey.actors.v1.KeyResult
+	62,  // 52: latchkey.actors.v1.Response.bulk_progress:type_name -> latchkey.actors.v1.BulkProgress
 	14,  // 53: latchkey.actors.v1.Device.session:type_name -> latchkey.actors.v1.Session
 	15,  // 54: latchkey.actors.v1.Device.reported:type_name -> latchkey.actors.v1.Reported
-	69,  // 55: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
-	69,  // 56: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
-	69,  // 57: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
-	43,  // 58: latchkey.actors.v1.TempKey.door:type_name -> latchkey.actors.v1.Door
+	70,  // 55: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
+	70,  // 56: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
+	70,  // 57: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
+	44,  // 58: latchkey.actors.v1.TempKey.door:type_name -> latchkey.actors.v1.Door
 	17,  // 59: latchkey.actors.v1.TempKeyView.key:type_name -> latchkey.actors.v1.TempKey
-	11,  // 60: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
-	12,  // 61: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
-	11,  // 62: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 63: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 64: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
-	12,  // 65: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
-	11,  // 66: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 67: latchkey.actors.v1.WriteKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 68: latchkey.actors.v1.BulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
-	12,  // 69: latchkey.actors.v1.BulkAddKeys.keys:type_name -> latchkey.actors.v1.Key
-	11,  // 70: latchkey.actors.v1.GetBulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 71: latchkey.actors.v1.ChangeLockUUID.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 72: latchkey.actors.v1.SetConfig.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 73: latchkey.actors.v1.UseTempKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 74: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
-	13,  // 75: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
-	11,  // 76: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 77: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
-	70,  // 78: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
-	11,  // 79: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	69,  // 80: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
-	69,  // 81: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
-	43,  // 82: latchkey.actors.v1.CreateTempKey.door:type_name -> latchkey.actors.v1.Door
-	69,  // 83: latchkey.actors.v1.CreateTempKey.grant_by:type_name -> google.protobuf.Timestamp
-	11,  // 84: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	36,  // 85: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
-	69,  // 86: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
-	69,  // 87: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
-	37,  // 88: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
-	38,  // 89: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
-	11,  // 90: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 91: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
-	70,  // 92: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
-	11,  // 93: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
-	70,  // 94: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
-	70,  // 95: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
-	70,  // 96: latchkey.actors.v1.OpenWithPIN.lifetime:type_name -> google.protobuf.Duration
-	70,  // 97: latchkey.actors.v1.OpenWithPIN.hold:type_name -> google.protobuf.Duration
-	70,  // 98: latchkey.actors.v1.PINRefused.locked_for:type_name -> google.protobuf.Duration
-	11,  // 99: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 100: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
-	16,  // 101: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
-	16,  // 102: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
-	14,  // 103: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
-	14,  // 104: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
-	14,  // 105: latchkey.actors.v1.AnswerKey.session:type_name -> latchkey.actors.v1.Session
-	14,  // 106: latchkey.actors.v1.AnswerConfig.session:type_name -> latchkey.actors.v1.Session
-	14,  // 107: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
-	68,  // 108: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
-	14,  // 109: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
-	57,  // 110: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
-	10,  // 111: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
-	12,  // 112: latchkey.actors.v1.KeyResult.key:type_name -> latchkey.actors.v1.Key
-	10,  // 113: latchkey.actors.v1.KeyResult.event:type_name -> latchkey.actors.v1.Event
-	69,  // 114: latchkey.actors.v1.KeyResult.deadline:type_name -> google.protobuf.Timestamp
-	69,  // 115: latchkey.actors.v1.BulkProgress.started_at:type_name -> google.protobuf.Timestamp
-	69,  // 116: latchkey.actors.v1.BulkProgress.changed_at:type_name -> google.protobuf.Timestamp
-	62,  // 117: latchkey.actors.v1.BulkProgress.keys:type_name -> latchkey.actors.v1.BulkKey
-	12,  // 118: latchkey.actors.v1.BulkKey.key:type_name -> latchkey.actors.v1.Key
-	10,  // 119: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
-	69,  // 120: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
-	69,  // 121: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
-	12,  // 122: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
-	13,  // 123: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
-	69,  // 124: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
-	69,  // 125: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
-	15,  // 126: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
-	30,  // 127: latchkey.actors.v1.Info.config:type_name -> latchkey.actors.v1.Config
-	18,  // 128: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
-	18,  // 129: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
-	15,  // 130: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
-	63,  // 131: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
-	30,  // 132: latchkey.actors.v1.Greeting.desired:type_name -> latchkey.actors.v1.Config
-	133, // [133:133] is the sub-list for method output_type
-	133, // [133:133] is the sub-list for method input_type
-	133, // [133:133] is the sub-list for extension type_name
-	133, // [133:133] is the sub-list for extension extendee
-	0,   // [0:133] is the sub-list for field type_name
+	70,  // 60: latchkey.actors.v1.TempKeyView.open_until:type_name -> google.protobuf.Timestamp
+	70,  // 61: latchkey.actors.v1.TempKeyView.next_from:type_name -> google.protobuf.Timestamp
+	70,  // 62: latchkey.actors.v1.TempKeyView.next_until:type_name -> google.protobuf.Timestamp
+	11,  // 63: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 64: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
+	11,  // 65: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 66: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 67: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 68: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
+	11,  // 69: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 70: latchkey.actors.v1.WriteKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 71: latchkey.actors.v1.BulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 72: latchkey.actors.v1.BulkAddKeys.keys:type_name -> latchkey.actors.v1.Key
+	11,  // 73: latchkey.actors.v1.GetBulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 74: latchkey.actors.v1.ChangeLockUUID.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 75: latchkey.actors.v1.SetConfig.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 76: latchkey.actors.v1.UseTempKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 77: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
+	13,  // 78: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
+	11,  // 79: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 80: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
+	71,  // 81: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
+	11,  // 82: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	70,  // 83: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
+	70,  // 84: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
+	44,  // 85: latchkey.actors.v1.CreateTempKey.door:type_name -> latchkey.actors.v1.Door
+	70,  // 86: latchkey.actors.v1.CreateTempKey.grant_by:type_name -> google.protobuf.Timestamp
+	11,  // 87: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	36,  // 88: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
+	70,  // 89: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
+	70,  // 90: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
+	38,  // 91: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
+	39,  // 92: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
+	37,  // 93: latchkey.actors.v1.Changes.schedule:type_name -> latchkey.actors.v1.ScheduleChange
+	11,  // 94: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 95: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
+	71,  // 96: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
+	11,  // 97: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
+	71,  // 98: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
+	71,  // 99: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
+	71,  // 100: latchkey.actors.v1.OpenWithPIN.lifetime:type_name -> google.protobuf.Duration
+	71,  // 101: latchkey.actors.v1.OpenWithPIN.hold:type_name -> google.protobuf.Duration
+	71,  // 102: latchkey.actors.v1.PINRefused.locked_for:type_name -> google.protobuf.Duration
+	11,  // 103: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 104: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
+	16,  // 105: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
+	16,  // 106: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
+	14,  // 107: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
+	14,  // 108: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
+	14,  // 109: latchkey.actors.v1.AnswerKey.session:type_name -> latchkey.actors.v1.Session
+	14,  // 110: latchkey.actors.v1.AnswerConfig.session:type_name -> latchkey.actors.v1.Session
+	14,  // 111: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
+	69,  // 112: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
+	14,  // 113: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
+	58,  // 114: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
+	10,  // 115: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
+	12,  // 116: latchkey.actors.v1.KeyResult.key:type_name -> latchkey.actors.v1.Key
+	10,  // 117: latchkey.actors.v1.KeyResult.event:type_name -> latchkey.actors.v1.Event
+	70,  // 118: latchkey.actors.v1.KeyResult.deadline:type_name -> google.protobuf.Timestamp
+	70,  // 119: latchkey.actors.v1.BulkProgress.started_at:type_name -> google.protobuf.Timestamp
+	70,  // 120: latchkey.actors.v1.BulkProgress.changed_at:type_name -> google.protobuf.Timestamp
+	63,  // 121: latchkey.actors.v1.BulkProgress.keys:type_name -> latchkey.actors.v1.BulkKey
+	12,  // 122: latchkey.actors.v1.BulkKey.key:type_name -> latchkey.actors.v1.Key
+	10,  // 123: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
+	70,  // 124: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
+	70,  // 125: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
+	12,  // 126: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
+	13,  // 127: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
+	70,  // 128: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
+	70,  // 129: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
+	15,  // 130: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
+	30,  // 131: latchkey.actors.v1.Info.config:type_name -> latchkey.actors.v1.Config
+	18,  // 132: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
+	18,  // 133: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
+	15,  // 134: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
+	64,  // 135: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
+	30,  // 136: latchkey.actors.v1.Greeting.desired:type_name -> latchkey.actors.v1.Config
+	137, // [137:137] is the sub-list for method output_type
+	137, // [137:137] is the sub-list for method input_type
+	137, // [137:137] is the sub-list for extension type_name
+	137, // [137:137] is the sub-list for extension extendee
+	0,   // [0:137] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorspb_actors_proto_init() }
@@ -6118,14 +6291,14 @@ func file_actors_actorspb_actors_proto_init() {
 	file_actors_actorspb_actors_proto_msgTypes[24].OneofWrappers = []any{}
 	file_actors_actorspb_actors_proto_msgTypes[34].OneofWrappers = []any{}
 	file_actors_actorspb_actors_proto_msgTypes[36].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[37].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[38].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorspb_actors_proto_rawDesc), len(file_actors_actorspb_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   69,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

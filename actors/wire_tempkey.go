@@ -1,0 +1,129 @@
+package actors
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "github.com/latchkey/latchkey/actors/actorspb"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// scheduleToPB writes a schedule as the journal has it, so that the two cannot differ.
+func scheduleToPB(s *lock.Schedule) []byte {
+	if s == nil {
+		return nil
+	}
+	data, _ := json.Marshal(s) // nothing in a schedule has a way to fail
+	return data
+}
+
+func scheduleOf(data []byte) (*lock.Schedule, error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
+	s := new(lock.Schedule)
+	if err := json.Unmarshal(data, s); err != nil {
+		return nil, fmt.Errorf("actors: a schedule that this version cannot read: %w", err)
+	}
+	return s, nil
+}
+
+func changesToPB(c lock.Changes) *pb.Changes {
+	x := &pb.Changes{
+		ValidFrom: optionalToPB(c.ValidFrom), ValidUntil: optionalToPB(c.ValidUntil), AccessMode: (*string)(c.AccessMode),
+		Description: c.Description, GraceBeforeSeconds: c.GraceBeforeSeconds, GraceAfterSeconds: c.GraceAfterSeconds,
+	}
+	if c.MaxUses != nil {
+		x.MaxUses = &pb.MaxUses{Limit: c.MaxUses.Limit}
+	}
+	if c.AllowedUserIDs != nil {
+		x.AllowedUserIds = &pb.UserIDs{Ids: texts(*c.AllowedUserIDs)}
+	}
+	if c.Schedule != nil {
+		x.Schedule = &pb.ScheduleChange{Schedule: scheduleToPB(c.Schedule.Schedule)}
+	}
+	return x
+}
+
+func changesOf(x *pb.Changes) (c lock.Changes, err error) {
+	if x == nil {
+		return c, nil
+	}
+	c = lock.Changes{
+		ValidFrom: optionalOf(x.ValidFrom), ValidUntil: optionalOf(x.ValidUntil), AccessMode: (*lock.AccessMode)(x.AccessMode),
+		Description: x.Description, GraceBeforeSeconds: x.GraceBeforeSeconds, GraceAfterSeconds: x.GraceAfterSeconds,
+	}
+	if x.MaxUses != nil {
+		c.MaxUses = &lock.MaxUses{Limit: x.MaxUses.Limit}
+	}
+	if x.AllowedUserIds != nil {
+		users := words[lock.UserID](x.AllowedUserIds.GetIds())
+		c.AllowedUserIDs = &users
+	}
+	if x.Schedule != nil {
+		c.Schedule = new(lock.ScheduleChange)
+		c.Schedule.Schedule, err = scheduleOf(x.Schedule.GetSchedule())
+	}
+	return c, err
+}
+
+func viewToPB(v lock.TempKeyView) *pb.TempKeyView {
+	x := &pb.TempKeyView{Status: string(v.Status), OpenUntil: optionalToPB(v.OpenUntil), Key: &pb.TempKey{
+		Uuid: string(v.UUID), AccessMode: string(v.AccessMode), AllowedUserIds: texts(v.AllowedUserIDs),
+		ValidFrom: timeToPB(v.ValidFrom), ValidUntil: timeToPB(v.ValidUntil), MaxUses: v.MaxUses, UsedCount: v.UsedCount,
+		Description: v.Description, CreatedBy: v.CreatedBy, CreatedAt: timeToPB(v.CreatedAt), Door: doorToPB(v.Door),
+		Schedule: scheduleToPB(v.Schedule), GraceBeforeSeconds: v.GraceBeforeSeconds, GraceAfterSeconds: v.GraceAfterSeconds,
+	}}
+	if v.NextWindow != nil {
+		x.NextFrom, x.NextUntil = timestamppb.New(v.NextWindow.From), optionalToPB(v.NextWindow.Until)
+	}
+	return x
+}
+
+func viewOf(x *pb.TempKeyView) (lock.TempKeyView, error) {
+	k := x.GetKey()
+	if k == nil {
+		k = new(pb.TempKey)
+	}
+	schedule, err := scheduleOf(k.GetSchedule())
+	v := lock.TempKeyView{Status: lock.Status(x.GetStatus()), OpenUntil: optionalOf(x.GetOpenUntil()), TempKey: lock.TempKey{
+		UUID: lock.TempKeyID(k.GetUuid()), AccessMode: lock.AccessMode(k.GetAccessMode()), AllowedUserIDs: words[lock.UserID](k.GetAllowedUserIds()),
+		ValidFrom: timeOf(k.GetValidFrom()), ValidUntil: timeOf(k.GetValidUntil()), MaxUses: k.MaxUses, UsedCount: k.GetUsedCount(),
+		Description: k.GetDescription(), CreatedBy: k.GetCreatedBy(), CreatedAt: timeOf(k.GetCreatedAt()), Door: doorOf(k.GetDoor()),
+		Schedule: schedule, GraceBeforeSeconds: k.GetGraceBeforeSeconds(), GraceAfterSeconds: k.GetGraceAfterSeconds(),
+	}}
+	if from := x.GetNextFrom(); from != nil {
+		v.NextWindow = &lock.NextWindow{From: from.AsTime(), Until: optionalOf(x.GetNextUntil())}
+	}
+	return v, err
+}
+
+func optionalToPB(t *time.Time) *timestamppb.Timestamp {
+	if t == nil {
+		return nil
+	}
+	return timestamppb.New(*t)
+}
+
+func optionalOf(x *timestamppb.Timestamp) *time.Time {
+	if x == nil {
+		return nil
+	}
+	t := x.AsTime()
+	return &t
+}
+
+func tempKeyListOf(x *pb.TempKeyList) (*lock.TempKeyList, error) {
+	list := &lock.TempKeyList{ID: lock.ID(x.GetId()), UUID: lock.UUID(x.GetUuid())}
+	for _, k := range x.GetTempKeys() {
+		v, err := viewOf(k)
+		if err != nil {
+			return nil, err
+		}
+		list.TempKeys = append(list.TempKeys, v)
+	}
+	return list, nil
+}
