@@ -17,6 +17,24 @@ import (
 // fieldReader is a type of field that reads its own JSON. An error says what the field must be.
 type fieldReader interface{ readJSON(json.Token) error }
 
+// optional is a field for which absent, null and a value are three different things.
+type optional[T any] struct {
+	named bool
+	value *T // nil: null, or not named
+}
+
+// nullable is any optional. read gives what the value goes into; nil when it is null.
+type nullable interface{ read(null bool) any }
+
+func (o *optional[T]) read(null bool) any {
+	o.named = true
+	if null {
+		return nil
+	}
+	o.value = new(T)
+	return o.value
+}
+
 // decode reads one JSON object into the struct that v points to, and is strict where encoding/json is not: names must match to the
 // letter, none may be unknown, missing or there twice, null is no value, and nothing may follow. Errors name the field.
 func decode(data []byte, v any) error {
@@ -75,6 +93,12 @@ func (d decoder) valueOf(token json.Token, v reflect.Value, path string) error {
 	if reader, ok := v.Addr().Interface().(fieldReader); ok {
 		if err := reader.readJSON(token); err != nil {
 			return wrongType(path, err.Error())
+		}
+		return nil
+	}
+	if field, ok := v.Addr().Interface().(nullable); ok {
+		if value := field.read(token == nil); value != nil {
+			return d.valueOf(token, reflect.ValueOf(value).Elem(), path)
 		}
 		return nil
 	}

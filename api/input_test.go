@@ -85,7 +85,7 @@ func TestBadBodies(t *testing.T) {
 		{"create-temp-key", `{"accessMode":"public","validFrom":"2026-05-01T10:00:00Z","validUntil":"9999-12-31T23:59:59-14:00"}`, "instant-invalid", "validUntil"},
 		{"update-temp-key", `{"maxUses":5}`, "field-missing", "tempKeyUuid"},
 		{"update-temp-key", `{"tempKeyUuid":"` + keyUUID + `","validUntil":null}`, "field-invalid", "validUntil"},
-		{"update-temp-key", `{"tempKeyUuid":"` + keyUUID + `","description":"x"}`, "field-unknown", "description"},
+		{"update-temp-key", `{"tempKeyUuid":"` + keyUUID + `","usedCount":0}`, "field-unknown", "usedCount"},
 		{"update-temp-key", `{"tempKeyUuid":"` + keyUUID + `","validUntil":"2026-05-01T10:00:00Z"}`, "window-empty", "validUntil"},
 		{"delete-temp-key", `{"tempKeyUuid":""}`, "temp-key-uuid-invalid", "tempKeyUuid"},
 		{"OpenLock", `{"requestId":"a b"}`, "request-id-invalid", "requestId"},

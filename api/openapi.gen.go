@@ -71,11 +71,24 @@ type CreateTempKeyRequest struct {
 	AllowedUserIds []string   `json:"allowedUserIds,omitempty"`
 	Description    string     `json:"description,omitempty"`
 
+	// GraceAfterSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
+	// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
+	// Windows that touch after that are one. The device itself must not move later than the widened end.
+	GraceAfterSeconds Grace `json:"graceAfterSeconds,omitempty"`
+
+	// GraceBeforeSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
+	// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
+	// Windows that touch after that are one. The device itself must not move later than the widened end.
+	GraceBeforeSeconds Grace `json:"graceBeforeSeconds,omitempty"`
+
 	// MaxUses A number of uses; null means as many as one likes.
-	MaxUses     OptionalLimit `json:"maxUses,omitempty"`
-	TempKeyUuid string        `json:"tempKeyUuid,omitempty"`
-	ValidFrom   Timestamp     `json:"validFrom"`
-	ValidUntil  Timestamp     `json:"validUntil"`
+	MaxUses OptionalLimit `json:"maxUses,omitempty"`
+
+	// Schedule A schedule; null, or none, means that the key opens at any hour.
+	Schedule    OptionalSchedule `json:"schedule,omitempty"`
+	TempKeyUuid string           `json:"tempKeyUuid,omitempty"`
+	ValidFrom   Timestamp        `json:"validFrom"`
+	ValidUntil  Timestamp        `json:"validUntil"`
 }
 
 // DeleteTempKeyRequest defines model for DeleteTempKeyRequest.
@@ -165,6 +178,11 @@ type EventRecord struct {
 	Via string `json:"via,omitempty"`
 }
 
+// Grace By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
+// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
+// Windows that touch after that are one. The device itself must not move later than the widened end.
+type Grace = int64
+
 // Key A permanent key, such as a card.
 type Key struct {
 	IndexNumber *int64 `json:"indexNumber,omitempty"`
@@ -172,8 +190,19 @@ type Key struct {
 	Uuid        string `json:"uuid"`
 }
 
+// LocalDate A date of the calendar at the door, from 1970-01-01 to 2199-12-31.
+type LocalDate = localDate
+
 // LockNumber defines model for LockNumber.
 type LockNumber = string
+
+// NextWindow Of a key with a schedule or grace that is in no window, the next one.
+type NextWindow struct {
+	From string `json:"from"`
+
+	// Until Left out when it is more than 31 days after `from`.
+	Until string `json:"until,omitempty"`
+}
 
 // OfflineFlag defines model for OfflineFlag.
 type OfflineFlag = string
@@ -189,8 +218,14 @@ type OpenWithTempKeyRequest struct {
 	RequestId RequestId `json:"requestId,omitempty"`
 }
 
+// OptionalDescription Free text for the platform; null takes it away.
+type OptionalDescription = optional[string]
+
 // OptionalLimit A number of uses; null means as many as one likes.
 type OptionalLimit = optionalLimit
+
+// OptionalSchedule A schedule; null, or none, means that the key opens at any hour.
+type OptionalSchedule = optional[Schedule]
 
 // OrganizationLimit How many at most.
 type OrganizationLimit = string
@@ -227,6 +262,54 @@ type RotateDeviceSecretRequest struct {
 	GraceSeconds int64 `json:"graceSeconds,omitempty"`
 }
 
+// Schedule The hours at which the key opens, by the clock on the wall beside the door: the key is good while a clock that follows the time zone
+// shows a date and a time of the schedule. So an hour that the clock skips in spring is not there, and one that it shows twice in autumn
+// counts twice, with a gap if the hours end in it; the night in which the clock goes back is an hour longer. When a law moves the
+// clock the hours move with it.
+//
+// Outside its hours a key reads `not-yet-valid`, and `expired` when no hours come any more.
+type Schedule struct {
+	// ExceptDates Dates on which no hours of the rules begin. The hours of the evening before still go on after midnight.
+	ExceptDates []LocalDate `json:"exceptDates,omitempty"`
+
+	// ExtraDates Hours that begin on one date, whatever rules and exceptDates say of it.
+	ExtraDates []ScheduleDate `json:"extraDates,omitempty"`
+
+	// Rules Hours of every week. They may overlap.
+	Rules []ScheduleRule `json:"rules,omitempty"`
+
+	// TimeZone The IANA name of the time zone at the door, such as Europe/Berlin.
+	TimeZone string `json:"timeZone"`
+}
+
+// ScheduleDate defines model for ScheduleDate.
+type ScheduleDate struct {
+	// Date A date of the calendar at the door, from 1970-01-01 to 2199-12-31.
+	Date LocalDate `json:"date"`
+
+	// From What the clock shows. `from` is inside the hours, `until` is not. An `until` before `from` is on the next day: such hours belong to the day
+	// on which they begin. 24:00 is the end of the day, for `until` only; a whole day is 00:00 to 24:00.
+	From TimeOfDay `json:"from"`
+
+	// Until What the clock shows. `from` is inside the hours, `until` is not. An `until` before `from` is on the next day: such hours belong to the day
+	// on which they begin. 24:00 is the end of the day, for `until` only; a whole day is 00:00 to 24:00.
+	Until TimeOfDay `json:"until"`
+}
+
+// ScheduleRule defines model for ScheduleRule.
+type ScheduleRule struct {
+	// Days The days on which these hours begin.
+	Days []string `json:"days"`
+
+	// From What the clock shows. `from` is inside the hours, `until` is not. An `until` before `from` is on the next day: such hours belong to the day
+	// on which they begin. 24:00 is the end of the day, for `until` only; a whole day is 00:00 to 24:00.
+	From TimeOfDay `json:"from"`
+
+	// Until What the clock shows. `from` is inside the hours, `until` is not. An `until` before `from` is on the next day: such hours belong to the day
+	// on which they begin. 24:00 is the end of the day, for `until` only; a whole day is 00:00 to 24:00.
+	Until TimeOfDay `json:"until"`
+}
+
 // SetOrganizationRequest defines model for SetOrganizationRequest.
 type SetOrganizationRequest struct {
 	OrgId string `json:"orgId"`
@@ -240,26 +323,55 @@ type SetOwnerRequest struct {
 // TempKey defines model for TempKey.
 type TempKey struct {
 	// AccessMode Who may open with the key. `public` is whoever has the link, `user-whitelist` the users that the key names.
-	AccessMode     AccessMode  `json:"accessMode"`
-	AllowedUserIds []string    `json:"allowedUserIds"`
-	CreatedAt      string      `json:"createdAt"`
-	CreatedBy      string      `json:"createdBy"`
-	Description    string      `json:"description,omitempty"`
-	LockId         int64       `json:"lockId"`
-	LockUuid       string      `json:"lockUuid"`
-	MaxUses        *int64      `json:"maxUses"`
-	Status         lock.Status `json:"status"`
-	Url            string      `json:"url"`
-	UsedCount      int64       `json:"usedCount"`
-	Uuid           string      `json:"uuid"`
-	ValidFrom      string      `json:"validFrom"`
-	ValidUntil     string      `json:"validUntil"`
+	AccessMode     AccessMode `json:"accessMode"`
+	AllowedUserIds []string   `json:"allowedUserIds"`
+	CreatedAt      string     `json:"createdAt"`
+	CreatedBy      string     `json:"createdBy"`
+	Description    string     `json:"description,omitempty"`
+
+	// GraceAfterSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
+	// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
+	// Windows that touch after that are one. The device itself must not move later than the widened end.
+	GraceAfterSeconds Grace `json:"graceAfterSeconds,omitempty"`
+
+	// GraceBeforeSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
+	// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
+	// Windows that touch after that are one. The device itself must not move later than the widened end.
+	GraceBeforeSeconds Grace  `json:"graceBeforeSeconds,omitempty"`
+	LockId             int64  `json:"lockId"`
+	LockUuid           string `json:"lockUuid"`
+	MaxUses            *int64 `json:"maxUses"`
+
+	// NextWindow Of a key with a schedule or grace that is in no window, the next one.
+	NextWindow *NextWindow `json:"nextWindow,omitempty"`
+
+	// OpenUntil Of a key with a schedule or grace: when the window ends that it is in. It is not there when the key is in none, or when that is more
+	// than 31 days away. Whether uses are left is another matter, which `status` knows.
+	OpenUntil string `json:"openUntil,omitempty"`
+
+	// Schedule The hours at which the key opens, by the clock on the wall beside the door: the key is good while a clock that follows the time zone
+	// shows a date and a time of the schedule. So an hour that the clock skips in spring is not there, and one that it shows twice in autumn
+	// counts twice, with a gap if the hours end in it; the night in which the clock goes back is an hour longer. When a law moves the
+	// clock the hours move with it.
+	//
+	// Outside its hours a key reads `not-yet-valid`, and `expired` when no hours come any more.
+	Schedule   *lock.Schedule `json:"schedule,omitempty"`
+	Status     lock.Status    `json:"status"`
+	Url        string         `json:"url"`
+	UsedCount  int64          `json:"usedCount"`
+	Uuid       string         `json:"uuid"`
+	ValidFrom  string         `json:"validFrom"`
+	ValidUntil string         `json:"validUntil"`
 }
 
 // TempKeyList defines model for TempKeyList.
 type TempKeyList struct {
 	TempKeys []TempKey `json:"tempKeys"`
 }
+
+// TimeOfDay What the clock shows. `from` is inside the hours, `until` is not. An `until` before `from` is on the next day: such hours belong to the day
+// on which they begin. 24:00 is the end of the day, for `until` only; a whole day is 00:00 to 24:00.
+type TimeOfDay = timeOfDay
 
 // Timestamp defines model for Timestamp.
 type Timestamp = instant
@@ -270,11 +382,27 @@ type UpdateTempKeyRequest struct {
 	AccessMode     *AccessMode `json:"accessMode,omitempty"`
 	AllowedUserIds *[]string   `json:"allowedUserIds,omitempty"`
 
+	// Description Free text for the platform; null takes it away.
+	Description OptionalDescription `json:"description,omitempty"`
+
+	// GraceAfterSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
+	// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
+	// Windows that touch after that are one. The device itself must not move later than the widened end.
+	GraceAfterSeconds *Grace `json:"graceAfterSeconds,omitempty"`
+
+	// GraceBeforeSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
+	// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
+	// Windows that touch after that are one. The device itself must not move later than the widened end.
+	GraceBeforeSeconds *Grace `json:"graceBeforeSeconds,omitempty"`
+
 	// MaxUses A number of uses; null means as many as one likes.
-	MaxUses     OptionalLimit `json:"maxUses,omitempty"`
-	TempKeyUuid string        `json:"tempKeyUuid"`
-	ValidFrom   *Timestamp    `json:"validFrom,omitempty"`
-	ValidUntil  *Timestamp    `json:"validUntil,omitempty"`
+	MaxUses OptionalLimit `json:"maxUses,omitempty"`
+
+	// Schedule A schedule; null, or none, means that the key opens at any hour.
+	Schedule    OptionalSchedule `json:"schedule,omitempty"`
+	TempKeyUuid string           `json:"tempKeyUuid"`
+	ValidFrom   *Timestamp       `json:"validFrom,omitempty"`
+	ValidUntil  *Timestamp       `json:"validUntil,omitempty"`
 }
 
 // ApiKeyId defines model for ApiKeyId.

@@ -43,12 +43,32 @@ func appendTempKey(b []byte, list *lock.TempKeyList, k *lock.TempKeyView, link [
 	if k.Description != "" {
 		b = appendText(append(b, `,"description":`...), k.Description)
 	}
+	if k.GraceAfterSeconds != 0 {
+		b = strconv.AppendInt(append(b, `,"graceAfterSeconds":`...), k.GraceAfterSeconds, 10)
+	}
+	if k.GraceBeforeSeconds != 0 {
+		b = strconv.AppendInt(append(b, `,"graceBeforeSeconds":`...), k.GraceBeforeSeconds, 10)
+	}
 	b = strconv.AppendInt(append(b, `,"lockId":`...), int64(list.ID), 10)
 	b = appendText(append(b, `,"lockUuid":`...), string(list.UUID))
 	if b = append(b, `,"maxUses":`...); k.MaxUses != nil {
 		b = strconv.AppendInt(b, *k.MaxUses, 10)
 	} else {
 		b = append(b, "null"...)
+	}
+	if w := k.NextWindow; w != nil {
+		b = appendInstant(append(b, `,"nextWindow":{"from":`...), w.From)
+		if w.Until != nil {
+			b = appendInstant(append(b, `,"until":`...), *w.Until)
+		}
+		b = append(b, '}')
+	}
+	if k.OpenUntil != nil {
+		b = appendInstant(append(b, `,"openUntil":`...), *k.OpenUntil)
+	}
+	if k.Schedule != nil {
+		schedule, _ := json.Marshal(k.Schedule) // nothing in a schedule has a way to fail
+		b = append(append(b, `,"schedule":`...), schedule...)
 	}
 	b = appendText(append(b, `,"status":`...), string(k.Status))
 	b = append(append(append(append(b, `,"url":`...), link...), k.UUID...), '"')

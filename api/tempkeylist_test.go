@@ -32,7 +32,13 @@ func listOf(t *testing.T, list *lock.TempKeyList) (got, want string) {
 		for _, u := range k.AllowedUserIDs {
 			users = append(users, string(u))
 		}
+		var next *api.NextWindow
+		if w := k.NextWindow; w != nil {
+			next = &api.NextWindow{From: lock.Instant(w.From), Until: optionalInstant(w.Until)}
+		}
 		expected.TempKeys = append(expected.TempKeys, api.TempKey{
+			Schedule: k.Schedule, GraceBeforeSeconds: k.GraceBeforeSeconds, GraceAfterSeconds: k.GraceAfterSeconds,
+			OpenUntil: optionalInstant(k.OpenUntil), NextWindow: next,
 			Uuid: string(k.UUID), LockId: int64(list.ID), LockUuid: string(list.UUID), AccessMode: k.AccessMode, AllowedUserIds: users,
 			ValidFrom: lock.Instant(k.ValidFrom), ValidUntil: lock.Instant(k.ValidUntil), MaxUses: k.MaxUses, UsedCount: k.UsedCount,
 			Description: k.Description, CreatedAt: lock.Instant(k.CreatedAt), CreatedBy: k.CreatedBy, Status: k.Status,
@@ -46,6 +52,13 @@ func listOf(t *testing.T, list *lock.TempKeyList) (got, want string) {
 	a := s.super("GET", "/locks/42/temp-keys", "")
 	require.Equal(t, http.StatusOK, a.status)
 	return a.body, b.String()
+}
+
+func optionalInstant(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return lock.Instant(*t)
 }
 
 func TestListsAreWhatTheDocumentSays(t *testing.T) {
@@ -68,6 +81,11 @@ func TestListsAreWhatTheDocumentSays(t *testing.T) {
 		}
 		if i%2 == 0 {
 			k.MaxUses = &five
+			k.NextWindow, k.GraceAfterSeconds = &lock.NextWindow{From: at, Until: &at}, int64(i)
+		}
+		if i%3 == 0 {
+			k.OpenUntil, k.GraceBeforeSeconds, k.NextWindow = &at, 5, &lock.NextWindow{From: at}
+			k.Schedule = &lock.Schedule{TimeZone: "Europe/Berlin", Rules: []lock.Rule{{Days: 5, Hours: lock.Hours{From: 60, Until: 1440}}}, Except: []lock.Date{20000}}
 		}
 		list.TempKeys = append(list.TempKeys, k)
 	}

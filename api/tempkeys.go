@@ -20,11 +20,12 @@ func (s *server) CreateTempKey(w http.ResponseWriter, r *http.Request, id LockId
 		if key, err = lock.ParseTempKeyID(body.TempKeyUuid); err != nil {
 			return nil, err
 		}
+		schedule, err := readSchedule(body.Schedule.value)
 		return &lock.CreateTempKey{
 			By: callerOf(r), UUID: key, AccessMode: body.AccessMode, AllowedUserIDs: userIDs(body.AllowedUserIds),
-			ValidFrom: body.ValidFrom.Time, ValidUntil: body.ValidUntil.Time, MaxUses: body.MaxUses.limit,
-			Description: body.Description,
-		}, nil
+			ValidFrom: body.ValidFrom.Time, ValidUntil: body.ValidUntil.Time, MaxUses: body.MaxUses.limit, Description: body.Description,
+			Schedule: schedule, GraceBeforeSeconds: body.GraceBeforeSeconds, GraceAfterSeconds: body.GraceAfterSeconds,
+		}, err
 	})
 	if err != nil {
 		s.fail(w, r, err)
@@ -41,23 +42,37 @@ func (s *server) UpdateTempKey(w http.ResponseWriter, r *http.Request, id LockId
 		if err != nil {
 			return nil, err
 		}
-		c := &lock.UpdateTempKey{By: callerOf(r), TempKeyID: key}
-		if body.ValidFrom != nil {
-			c.Changes.ValidFrom = &body.ValidFrom.Time
-		}
-		if body.ValidUntil != nil {
-			c.Changes.ValidUntil = &body.ValidUntil.Time
-		}
-		if body.MaxUses.named {
-			c.Changes.MaxUses = &lock.MaxUses{Limit: body.MaxUses.limit}
-		}
-		if body.AllowedUserIds != nil {
-			users := userIDs(*body.AllowedUserIds)
-			c.Changes.AllowedUserIDs = &users
-		}
-		c.Changes.AccessMode = body.AccessMode
-		return c, nil
+		changes, err := changesOf(&body)
+		return &lock.UpdateTempKey{By: callerOf(r), TempKeyID: key, Changes: changes}, err
 	})
+}
+
+// changesOf reads what an update names.
+func changesOf(body *UpdateTempKeyRequest) (c lock.Changes, err error) {
+	if body.ValidFrom != nil {
+		c.ValidFrom = &body.ValidFrom.Time
+	}
+	if body.ValidUntil != nil {
+		c.ValidUntil = &body.ValidUntil.Time
+	}
+	if body.MaxUses.named {
+		c.MaxUses = &lock.MaxUses{Limit: body.MaxUses.limit}
+	}
+	if body.AllowedUserIds != nil {
+		users := userIDs(*body.AllowedUserIds)
+		c.AllowedUserIDs = &users
+	}
+	if body.Description.named {
+		if c.Description = body.Description.value; c.Description == nil {
+			c.Description = new(string)
+		}
+	}
+	if body.Schedule.named {
+		c.Schedule = new(lock.ScheduleChange)
+		c.Schedule.Schedule, err = readSchedule(body.Schedule.value)
+	}
+	c.AccessMode, c.GraceBeforeSeconds, c.GraceAfterSeconds = body.AccessMode, body.GraceBeforeSeconds, body.GraceAfterSeconds
+	return c, err
 }
 
 // DeleteTempKey revokes a key.

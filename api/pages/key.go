@@ -30,6 +30,9 @@ func (p *Key) State() string {
 	case lock.StatusValid:
 		return "Valid now"
 	case lock.StatusNotYetValid:
+		if p.Info.Key.Schedule != nil {
+			return "Not at this hour"
+		}
 		return "Not valid yet"
 	case lock.StatusUsedUp:
 		return "Used up"
@@ -43,16 +46,39 @@ func (p *Key) Why() string {
 	k := p.Info.Key
 	switch k.Status {
 	case lock.StatusNotYetValid:
-		return "You can open from " + instant(k.ValidFrom) + " on, in about " + duration(k.ValidFrom.Sub(p.Now)) + "."
+		return "You can open from " + instant(p.From()) + " on, in about " + duration(p.From().Sub(p.Now)) + "."
 	case lock.StatusUsedUp:
 		return "This key has been used as often as it may be. Ask whoever sent it to you for a new one."
 	default:
+		if k.Schedule != nil {
+			return "The hours of this key are over. Ask whoever sent it to you for a new one."
+		}
 		return "This key stopped working at " + instant(k.ValidUntil) + ". Ask whoever sent it to you for a new one."
 	}
 }
 
+// From is when the window begins that comes next, or else the key's own.
+func (p *Key) From() time.Time {
+	if next := p.Info.Key.NextWindow; next != nil {
+		return next.From
+	}
+	return p.Info.Key.ValidFrom
+}
+
+// Until is when the window ends that the key is in, or that comes next, as far as that is known.
+func (p *Key) Until() time.Time {
+	k := p.Info.Key
+	if k.OpenUntil != nil {
+		return *k.OpenUntil
+	}
+	if k.NextWindow != nil && k.NextWindow.Until != nil {
+		return *k.NextWindow.Until
+	}
+	return k.ValidUntil
+}
+
 // Left is for how long the key still works.
-func (p *Key) Left() time.Duration { return p.Info.Key.ValidUntil.Sub(p.Now) }
+func (p *Key) Left() time.Duration { return p.Until().Sub(p.Now) }
 
 // UsesLeft says how often the key may still be used; empty when there is no limit.
 func (p *Key) UsesLeft() string { return usesLeft(&p.Info.Key.TempKey) }
