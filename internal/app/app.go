@@ -110,6 +110,16 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.onStop(a.ops.Stop)
 
+	// What a wrong flag or file would stop later is looked at before the others hear of this node.
+	tokens, err := tokenOptions(c)
+	if err != nil {
+		return nil, err
+	}
+	if a.http, err = startHTTP(c, a.logger, a.fail); err != nil {
+		return nil, err
+	}
+	a.onStop(a.http.stop) // of a start that fails; a server that has served has stopped it before
+
 	store, err := a.awaitJournal(ctx)
 	if err != nil {
 		return nil, err
@@ -134,6 +144,14 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onStop(func(context.Context) error { locks.Close(); return nil })
+	routes, err := api.New(api.Options{
+		Locks: apiLocks{locks}, APIKeys: keys, History: audit.New(store), SuperKeyHash: superKeyHash, Tokens: tokens,
+		PublicURL: c.PublicURL, Logger: a.logger, Registerer: a.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.onStop(func(context.Context) error { routes.Close(); return nil })
 	if err := a.startNode(ctx, locks.Kinds()); err != nil {
 		return nil, err
 	}
@@ -166,23 +184,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	})
 	a.onStop(func(context.Context) error { a.node.System().EventStream.Unsubscribe(topology); return nil })
 
-	tokens, err := tokenOptions(c)
-	if err != nil {
-		return nil, err
-	}
-	routes, err := api.New(api.Options{
-		Locks: apiLocks{locks}, APIKeys: keys, History: audit.New(store), SuperKeyHash: superKeyHash, Tokens: tokens,
-		PublicURL: c.PublicURL, Logger: a.logger, Registerer: a.registry,
-	})
-	if err != nil {
-		return nil, err
-	}
-	a.onStop(func(context.Context) error { routes.Close(); return nil })
-
-	a.http, err = serveHTTP(c, withDevices(hub, routes), a.logger, a.fail)
-	if err != nil {
-		return nil, err
-	}
+	a.http.open(withDevices(hub, routes))
 	a.onStop(a.http.stop)
 
 	a.ops.Ready()

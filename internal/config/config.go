@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -24,12 +25,13 @@ const EnvPrefix = "LATCHKEY"
 type Server struct {
 	Config File `placeholder:"FILE" help:"YAML file with any of these flags, by their names without the dashes in front."`
 
-	HTTPAddr  string `name:"http-addr" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the API, the guests' pages and the devices' WebSockets (${default})."`
-	OpsAddr   string `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Address of metrics, health and profiles: for the operator only (${default})."`
-	PublicURL string `name:"public-url" placeholder:"URL" help:"Where guests reach this server, as in https://keys.example.com (default: the host that their requests name)."`
-	TLSCert   string `name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM) for --http-addr."`
-	TLSKey    string `name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert."`
-	Insecure  bool   `help:"Allow plain HTTP beyond this machine: only behind a proxy that terminates TLS, since device secrets and guest links travel."`
+	HTTPAddr       string         `name:"http-addr" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the API, the guests' pages and the devices' WebSockets (${default})."`
+	OpsAddr        string         `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Address of metrics, health and profiles: for the operator only (${default})."`
+	PublicURL      string         `name:"public-url" placeholder:"URL" help:"Where guests reach this server, as in https://keys.example.com (default: the host that their requests name)."`
+	TrustedProxies []netip.Prefix `placeholder:"CIDR" help:"Proxies in front of this server, as in 10.0.0.0/8: only they are believed in X-Forwarded-For, which the audit of changes keeps (default: none)."`
+	TLSCert        string         `name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM) for --http-addr."`
+	TLSKey         string         `name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert."`
+	Insecure       bool           `help:"Allow plain HTTP beyond this machine: only behind a proxy that terminates TLS, since device secrets and guest links travel."`
 
 	DataDir              string   `default:"./latchkey-data" placeholder:"DIR" help:"Folder of the journal, the embedded etcd and the super key's hash (${default})."`
 	JournalURL           string   `name:"journal-url" placeholder:"URL" help:"Where the journal is: sqlite:PATH (default: journal.db in the data folder), or postgres://USER@HOST/DATABASE, which several servers share. A password is better given in $$LATCHKEY_JOURNAL_URL or the file, since others can see flags."`
@@ -93,6 +95,9 @@ func (s *Server) Validate() error {
 	if _, _, err := JournalAt(s.JournalURL, s.DataDir); err != nil {
 		errs = append(errs, err)
 	}
+	if u, err := url.Parse(s.JWTJWKS); err == nil && u.Scheme == "http" && !s.Insecure && !loopback(hostPort(u)) {
+		complain("--jwt-jwks %s is not encrypted, so that whoever is on the way could sign tokens: take an https:// URL, or give --insecure", redacted(s.JWTJWKS))
+	}
 	if s.JWTJWKS != "" && s.JWTHS256SecretFile != "" {
 		complain("--jwt-jwks and --jwt-hs256-secret-file exclude each other: with both, whoever knows the secret could sign for the issuer")
 	}
@@ -133,6 +138,9 @@ func webURL(raw string) bool {
 	u, err := url.Parse(raw)
 	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
+
+// hostPort is the address that a URL leads to.
+func hostPort(u *url.URL) string { return net.JoinHostPort(u.Hostname(), "80") }
 
 // redacted hides a password in a URL, which would otherwise end up in a log.
 func redacted(raw string) string {

@@ -1,0 +1,38 @@
+package config_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTrustedProxies(t *testing.T) {
+	t.Parallel()
+	want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
+	c, err := parse(t, "serve", "--trusted-proxies", "10.0.0.0/8,2001:db8::/32")
+	require.NoError(t, err)
+	require.Equal(t, want, c.TrustedProxies)
+	c, err = parse(t, "serve", "--config", writeFile(t, "trusted-proxies: [10.0.0.0/8, '2001:db8::/32']"))
+	require.NoError(t, err)
+	require.Equal(t, want, c.TrustedProxies)
+	for _, bad := range []string{"10.0.0.1", "10.0.0.0/33", "proxy"} {
+		_, err = parse(t, "serve", "--trusted-proxies", bad)
+		require.ErrorContains(t, err, "--trusted-proxies")
+	}
+}
+
+// Whoever can change the set of keys on its way can be any user.
+func TestKeysOfTokensComeEncrypted(t *testing.T) {
+	t.Parallel()
+	for _, good := range []string{"https://id.example/jwks", "http://127.0.0.1:9000/jwks", "http://localhost/jwks", "http://[::1]:9000/jwks", "/etc/jwks.json"} {
+		_, err := parse(t, "serve", "--jwt-jwks", good)
+		require.NoError(t, err, good)
+	}
+	for _, bad := range []string{"http://id.example/jwks", "http://10.0.0.1:9000/jwks"} {
+		_, err := parse(t, "serve", "--jwt-jwks", bad)
+		require.ErrorContains(t, err, "--jwt-jwks")
+		_, err = parse(t, "serve", "--jwt-jwks", bad, "--insecure")
+		require.NoError(t, err)
+	}
+}
