@@ -146,7 +146,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	a.onStop(func(context.Context) error { locks.Close(); return nil })
 	routes, err := api.New(api.Options{
 		Locks: apiLocks{locks}, APIKeys: keys, History: audit.New(store), SuperKeyHash: superKeyHash, Tokens: tokens,
-		PublicURL: c.PublicURL, Logger: a.logger, Registerer: a.registry,
+		PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies, Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {
 		return nil, err

@@ -48,18 +48,16 @@ type httpServer struct {
 	listener net.Listener
 	secure   bool
 	logger   *slog.Logger
-	served   chan struct{} // closed when the goroutine of serveHTTP ended
+	handler  atomic.Pointer[http.Handler] // nil until open
+	served   chan struct{}                // closed when the goroutine of startHTTP ended
 }
 
-// serveHTTP listens, and serves until stop. A server that ends by itself tells fail.
-func serveHTTP(c config.Server, handler http.Handler, logger *slog.Logger, fail func(error)) (*httpServer, error) {
-	listener, err := net.Listen("tcp", c.HTTPAddr)
-	if err != nil {
-		return nil, fmt.Errorf("--http-addr: %w", err)
-	}
-	s := &httpServer{listener: listener, secure: c.TLS(), logger: logger, served: make(chan struct{})}
+// startHTTP listens, and serves until stop: until open gives it something else, that the server is starting. So a wrong flag
+// is found before the node joins the others. A server that ends by itself tells fail.
+func startHTTP(c config.Server, logger *slog.Logger, fail func(error)) (*httpServer, error) {
+	s := &httpServer{secure: c.TLS(), logger: logger, served: make(chan struct{})}
 	s.server = &http.Server{
-		Handler:           s.lastAnswers(handler),
+		Handler:           s.lastAnswers(http.HandlerFunc(s.answer)),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -70,9 +68,13 @@ func serveHTTP(c config.Server, handler http.Handler, logger *slog.Logger, fail 
 	if s.secure {
 		certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("--tls-cert, --tls-key: %w", err), listener.Close())
+			return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
 		}
 		s.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	}
+	var err error
+	if s.listener, err = net.Listen("tcp", c.HTTPAddr); err != nil {
+		return nil, fmt.Errorf("--http-addr: %w", err)
 	}
 	go func() {
 		defer close(s.served)
@@ -81,6 +83,18 @@ func serveHTTP(c config.Server, handler http.Handler, logger *slog.Logger, fail 
 		}
 	}()
 	return s, nil
+}
+
+// open lets handler answer from now on.
+func (s *httpServer) open(handler http.Handler) { s.handler.Store(&handler) }
+
+func (s *httpServer) answer(w http.ResponseWriter, r *http.Request) {
+	if handler := s.handler.Load(); handler != nil {
+		(*handler).ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, "The server is starting. Nothing was changed; send the request again in a moment.", http.StatusServiceUnavailable)
 }
 
 func (s *httpServer) serve() error {
