@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -122,6 +123,7 @@ type shell struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	work   sync.WaitGroup // loads and the sweeper
+	owing  atomic.Int64   // grains that have stopped and still owe answers
 
 	joined  chan struct{} // closed when the fields below are set
 	node    Node

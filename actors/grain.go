@@ -52,7 +52,8 @@ type grain struct {
 	settled atomic.Bool    // the journal has answered the append in flight
 	answer  journal.Result // what it said; written before settled is set
 	loaded  atomic.Pointer[image]
-	fired   atomic.Bool // the timer has
+	fired   atomic.Bool          // the timer has
+	owed    atomic.Pointer[[]op] // what the journal's answer still has to be told, when the grain has gone
 
 	waiters []waiter
 	recent  []remembrance
@@ -194,9 +195,15 @@ func (g *grain) stop() {
 		g.waiters[i].giveUp(g)
 	}
 	left := slices.Clone(g.stash)
+	g.owe(slices.Clone(g.queue[:g.covered]))
+	for i := range g.unknown {
+		g.unknown[i].say(g, g.unknown[i].lastWord(journal.ErrUnknown))
+	}
+	for i := range g.queue[g.covered:] {
+		g.queue[g.covered+i].say(g, cluster.Retry)
+	}
 	for _, ops := range [][]op{g.unknown, g.queue} {
 		for i := range ops {
-			ops[i].say(g, cluster.Retry)
 			left = append(left, ops[i].call)
 		}
 	}

@@ -118,6 +118,7 @@ func (g *grain) confirm() {
 func (g *grain) journalAnswers(r journal.Result) {
 	g.answer = r
 	g.settled.Store(true)
+	g.pay()
 	g.system.Root.Send(g.pid, wake{})
 }
 
@@ -249,6 +250,7 @@ func (g *grain) failed(ctx actor.Context, err error) {
 		g.unknown, batch = batch, nil
 	default:
 		g.Logger.Warn("an append failed, the grain starts anew", slog.String("stream", g.stream()), slog.Any("error", err))
+		g.covered = 0 // the journal has answered: nothing of it was stored
 		g.quit(ctx)
 		return
 	}

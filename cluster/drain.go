@@ -25,12 +25,12 @@ func (n *Node) leave(ctx context.Context) {
 	}
 }
 
-// awaitGrains waits until every grain has stopped.
+// awaitGrains waits until every grain has stopped and has said its last word.
 func (n *Node) awaitGrains(ctx context.Context) error {
 	tick := time.NewTicker(grainPoll)
 	defer tick.Stop()
 	for {
-		running := 0
+		running := n.options.Owed()
 		for _, a := range n.lookup.kinds {
 			running += a.count()
 		}

@@ -61,6 +61,8 @@ type Options struct {
 	// Kinds are the grains that this node can run, by the name of their kind. The producers are called while a request waits,
 	// so they only construct; a grain loads its state when its first message comes.
 	Kinds map[string]*actor.Props
+	// Owed counts the answers that grains still owe which have stopped. A drain waits for them as it does for grains.
+	Owed func() int
 	// MailboxSize is how many requests wait for one grain before further ones are answered Busy. Messages that nobody waits
 	// for may take as much again, because nobody would send them again.
 	MailboxSize int
@@ -102,6 +104,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.RequestTimeout == 0 {
 		o.RequestTimeout = DefaultRequestTimeout
+	}
+	if o.Owed == nil {
+		o.Owed = func() int { return 0 }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -152,7 +152,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onStop(func(context.Context) error { routes.Close(); return nil })
-	if err := a.startNode(ctx, locks.Kinds()); err != nil {
+	if err := a.startNode(ctx, locks); err != nil {
 		return nil, err
 	}
 

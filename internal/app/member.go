@@ -5,14 +5,13 @@ import (
 	"errors"
 	"path/filepath"
 
-	"github.com/asynkron/protoactor-go/actor"
-
+	"github.com/latchkey/latchkey/actors"
 	"github.com/latchkey/latchkey/cluster"
 	"github.com/latchkey/latchkey/internal/ops"
 )
 
 // startNode makes this server a member of its cluster, and shows on /readyz that it is one.
-func (a *App) startNode(ctx context.Context, kinds map[string]*actor.Props) error {
+func (a *App) startNode(ctx context.Context, locks *actors.Locks) error {
 	c := a.options.Config
 	password, err := c.EtcdPassword(a.options.EtcdPassword)
 	if err != nil {
@@ -24,7 +23,7 @@ func (a *App) startNode(ctx context.Context, kinds map[string]*actor.Props) erro
 		EtcdEndpoints: c.EtcdEndpoints, EtcdTLS: cluster.TLSFiles{CA: c.EtcdTLSCA, Cert: c.EtcdTLSCert, Key: c.EtcdTLSKey},
 		EtcdUser: c.EtcdUser, EtcdPassword: password, EtcdDir: filepath.Join(c.DataDir, etcdFolder),
 		StartTimeout: max(c.StartTimeout, 1), // 0 would be its default
-		Kinds:        kinds, Logger: a.logger, Registerer: a.registry,
+		Kinds:        locks.Kinds(), Owed: locks.Owed, Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,56 @@
+package actors
+
+import (
+	"errors"
+
+	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/cluster/clusterpb"
+	"github.com/latchkey/latchkey/journal"
+)
+
+// A grain that stops may have an append in flight. Whoever waits for that cannot be sent to the next activation: the append may
+// yet become true, and then the command would be executed a second time, or refused because it was done already. So they wait
+// for the journal, although the grain has gone by then.
+
+// owe leaves the commands that the append in flight covers to be answered by the journal's answer.
+func (g *grain) owe(batch []op) {
+	if len(batch) == 0 {
+		return
+	}
+	g.owing.Add(1)
+	g.owed.Store(&batch)
+	if g.settled.Load() { // it has come, and the grain has not looked at it yet
+		g.pay()
+	}
+}
+
+// pay answers them. The journal and the grain that stops may both call it; the first one does it.
+func (g *grain) pay() {
+	batch := g.owed.Swap(nil)
+	if batch == nil {
+		return
+	}
+	for i := range *batch {
+		o := &(*batch)[i]
+		o.say(g, o.lastWord(g.answer.Err))
+	}
+	g.owing.Add(-1)
+}
+
+// lastWord is what a command is answered when its grain has gone, by what became of its append.
+func (o *op) lastWord(err error) any {
+	switch {
+	case o.opening || o.keying: // these can be asked for again by their names
+		return cluster.Retry
+	case err == nil && len(o.safe) > 0:
+		return &clusterpb.Failed{Reason: "the lock moved to another node before the revocation was safe"}
+	case err == nil:
+		return o.response
+	case errors.Is(err, journal.ErrUnknown) && o.records != nil:
+		return &clusterpb.Failed{Reason: "the lock moved to another node, and it is not known whether the command was stored"}
+	}
+	return cluster.Retry
+}
+
+// Owed is how many stopped grains still owe answers.
+func (l *Locks) Owed() int { return int(l.shell.owing.Load()) }

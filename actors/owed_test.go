@@ -1,0 +1,54 @@
+package actors
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// TestAGrainThatStopsOwesAnswers stops grains while an append is in flight. A command that was stored is answered as such, and is
+// not executed again by the next activation, which would find the key gone.
+func TestAGrainThatStopsOwesAnswers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		append func(submit func()) error
+		err    error
+	}{
+		"stored":     {func(submit func()) error { submit(); return nil }, nil},
+		"not stored": {func(func()) error { return journal.ErrDeadline }, nil},
+		"who knows":  {func(submit func()) error { submit(); return journal.ErrUnknown }, cluster.ErrUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := newGated(t)
+			w := start(t, j, nil)
+			id := w.newLock()
+			key := w.newKey(id, 1)
+			inFlight := make(chan struct{})
+			j.fail(func(_ journal.Append, submit func()) error { <-inFlight; return c.append(submit) })
+			deleted := w.ask(id, &lock.DeleteTempKey{By: owner, TempKeyID: key})
+			w.staged(1, deleted)
+			asked := w.ask(id, &lock.GetLock{By: owner})
+			w.staged(2, deleted)
+			node.System().Root.Stop(w.pids()[0])
+			require.Eventually(t, func() bool { return w.Owed() == 1 }, 5*time.Second, time.Millisecond)
+			require.NoError(t, (<-asked).err, "the next activation does what was not in flight")
+			require.Empty(t, deleted)
+			close(inFlight)
+			o := <-deleted
+			require.ErrorIs(t, o.err, c.err)
+			require.Zero(t, w.Owed())
+
+			w.stop()
+			again := start(t, j, nil)
+			again.own(id)
+			_, err := again.Do(within(t, 5*time.Second), id, &lock.GetTempKey{TempKeyID: key})
+			rejected(t, err, lock.NotFound, "temp-key-not-found")
+		})
+	}
+}
