@@ -32,6 +32,7 @@ type commands struct {
 	Sim     simCommand     `cmd:"" help:"Simulate locks that connect to a server, with good or bad firmware."`
 	Bench   benchCommand   `cmd:"" help:"Measure a server on this machine, against one that stores nothing."`
 	Bare    bareCommand    `cmd:"" name:"bench-bare" hidden:""`
+	Admin   adminCommand   `cmd:"" help:"Organisations, API keys and locks, as the operator."`
 	Verify  verifyCommand  `cmd:"" help:"Check a journal from end to end."`
 	Version versionCommand `cmd:"" help:"Tell which version this is."`
 }
