@@ -73,10 +73,9 @@ func (l *Locks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply,
 	var err error
 	for range maxSends {
 		answer, err = l.shell.node.Request(ctx, Kind, id.String(), req)
-		if !errors.Is(err, cluster.ErrLost) || ctx.Err() != nil {
+		if !errors.Is(err, cluster.ErrLost) || ctx.Err() != nil || !repeatable(c) {
 			break
 		}
-		// Its ID keeps it from being executed twice.
 	}
 	if err != nil {
 		return nil, failure(err)
@@ -139,6 +138,16 @@ func requestID(c lock.Command) string {
 		return uuid.NewString()
 	}
 	return ""
+}
+
+// repeatable tells whether a command may be sent again after its node was lost. The lock knows opens by their names, in its next
+// activation too, and a query changes nothing. Whatever else was executed would be refused by its own effect.
+func repeatable(c lock.Command) bool {
+	switch c.(type) {
+	case *lock.OpenLock, *lock.OpenWithTempKey, *lock.OpenWithPIN:
+		return true
+	}
+	return requestID(c) == ""
 }
 
 // FindDevice returns the lock of a device. An error of kind NotFound says that there is none.

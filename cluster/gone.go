@@ -9,7 +9,7 @@ import (
 
 // lastWords is how long requests still wait for a member that is none any more. One that left in good order answers what it has
 // taken; one that is frozen, or cut off, has not closed its connections and would let its callers wait out their time.
-const lastWords = time.Second
+const lastWords = 3 * time.Second
 
 // publish tells the actor system who the members are. protoactor's MemberList is left out: it would end the connection to a
 // member at the moment in which that leaves, with all that is under way. A member that has gone ends it itself.
