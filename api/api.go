@@ -19,6 +19,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/latchkey/latchkey/collective"
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -53,6 +54,7 @@ type Options struct {
 	Locks        Locks
 	APIKeys      APIKeys
 	History      History
+	Collective   *collective.Keys
 	SuperKeyHash []byte       // SHA-256 of the operator's key
 	Tokens       TokenOptions // empty: no tokens are taken
 
@@ -78,8 +80,8 @@ func (o *Options) validate() error {
 		o.Now = time.Now
 	}
 	switch {
-	case o.Locks == nil || o.APIKeys == nil || o.History == nil || o.Logger == nil || o.Registerer == nil:
-		return errors.New("api: Locks, APIKeys, History, Logger and Registerer are required")
+	case o.Locks == nil || o.APIKeys == nil || o.History == nil || o.Collective == nil || o.Logger == nil || o.Registerer == nil:
+		return errors.New("api: Locks, APIKeys, History, Collective, Logger and Registerer are required")
 	case len(o.SuperKeyHash) != sha256.Size:
 		return errors.New("api: SuperKeyHash must be a SHA-256")
 	case o.OpenLifetime < 0 || o.OpenLifetime > lock.MaxLifetime:

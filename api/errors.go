@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -28,6 +29,7 @@ type problem struct {
 	reason  string
 	message string
 	field   string
+	title   string // in the field error, instead of the name of the status
 }
 
 func (p *problem) Error() string { return p.message }
@@ -134,7 +136,7 @@ func (s *server) failOpen(w http.ResponseWriter, r *http.Request, err error, ope
 		return
 	}
 	s.write(w, r, p.status, &Error{
-		Error: http.StatusText(p.status), Message: p.message, Code: p.status, Reason: p.reason, Field: p.field,
+		Error: cmp.Or(p.title, http.StatusText(p.status)), Message: p.message, Code: p.status, Reason: p.reason, Field: p.field,
 		RequestID: requestID, Errors: []ErrorItem{{Code: p.status, Message: p.message}}, OpenOutcome: open,
 	})
 }
@@ -146,6 +148,6 @@ func wantsPage(r *http.Request) bool {
 	if strings.Contains(accept, "text/html") {
 		return true
 	}
-	isPage := strings.HasPrefix(r.URL.Path, "/temp-keys/") && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+	isPage := (strings.HasPrefix(r.URL.Path, "/temp-keys/") || strings.HasPrefix(r.URL.Path, "/collective-temp-keys/")) && (r.Method == http.MethodGet || r.Method == http.MethodHead)
 	return isPage && !strings.Contains(accept, "application/json")
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/latchkey/latchkey/api/pages"
+	"github.com/latchkey/latchkey/collective"
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -18,7 +19,24 @@ var (
 
 // ShowTempKey shows the page of a key.
 func (s *server) ShowTempKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid) {
-	info, err := s.tempKeyInfo(r, uuid, "")
+	key, err := lock.ParseTempKeyID(uuid)
+	if err != nil {
+		s.fail(w, r, errNoTempKey) // a person cannot mend a UUID
+		return
+	}
+	id, err := s.Locks.FindTempKey(r.Context(), key)
+	if err == nil && id == 0 {
+		var k *collective.Key
+		if k, err = s.collectiveKey(r, key); err == nil {
+			s.showCollective(w, r, k)
+			return
+		}
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	info, err := ask[*lock.TempKeyInfo](r.Context(), s, id, &lock.GetTempKey{TempKeyID: key})
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -28,38 +46,34 @@ func (s *server) ShowTempKey(w http.ResponseWriter, r *http.Request, uuid TempKe
 
 // ShowConfirmation shows what became of a request to open.
 func (s *server) ShowConfirmation(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, params ShowConfirmationParams) {
-	info, err := s.tempKeyInfo(r, uuid, lock.RequestID(params.Request))
+	key, err := lock.ParseTempKeyID(uuid)
+	if err != nil {
+		s.fail(w, r, errNoTempKey)
+		return
+	}
+	at, err := s.placeOf(r, key, params.Door)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	info, err := ask[*lock.TempKeyInfo](r.Context(), s, at.lock, &lock.GetTempKey{TempKeyID: at.key, RequestID: lock.RequestID(params.Request)})
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	s.writePage(w, r, http.StatusOK, &pages.Confirmation{
-		Info: info, Open: info.Open, Now: s.Now(), Offline: params.Offline == "true" || info.Open != nil && info.Open.Offline,
+		Info: info, Open: info.Open, Back: "/temp-keys/" + string(key), Now: s.Now(),
+		Offline: params.Offline == "true" || info.Open != nil && info.Open.Offline,
 	})
 }
 
-func (s *server) tempKeyInfo(r *http.Request, uuid string, request lock.RequestID) (*lock.TempKeyInfo, error) {
-	key, err := lock.ParseTempKeyID(uuid)
-	if err != nil {
-		return nil, errNoTempKey // a person cannot mend a UUID
-	}
-	id, err := s.find(r, key)
-	if err != nil {
-		return nil, err
-	}
-	return ask[*lock.TempKeyInfo](r.Context(), s, id, &lock.GetTempKey{TempKeyID: key, RequestID: request})
-}
-
-func (s *server) find(r *http.Request, key lock.TempKeyID) (lock.ID, error) {
-	id, err := s.Locks.FindTempKey(r.Context(), key)
-	if err == nil && id == 0 {
-		err = errNoTempKey
-	}
-	return id, err
-}
-
-// OpenWithTempKey opens for a guest, who is led to the confirmation whatever the outcome is.
+// OpenWithTempKey opens for a guest, the first door if the key has several.
 func (s *server) OpenWithTempKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, params OpenWithTempKeyParams) {
+	s.openForGuest(w, r, uuid, "", params.IdempotencyKey)
+}
+
+// openForGuest opens for a guest, who is led to the confirmation whatever the outcome is.
+func (s *server) openForGuest(w http.ResponseWriter, r *http.Request, uuid, door, name string) {
 	if s.origins.Check(r) != nil {
 		s.fail(w, r, errForeignWeb)
 		return
@@ -69,27 +83,29 @@ func (s *server) OpenWithTempKey(w http.ResponseWriter, r *http.Request, uuid Te
 		s.fail(w, r, err)
 		return
 	}
-	requestID, err := s.guestRequestID(w, r, params.IdempotencyKey)
+	requestID, err := s.guestRequestID(w, r, name)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	id, err := s.find(r, key)
+	at, err := s.placeOf(r, key, door)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	o, err := ask[*lock.OpenResult](r.Context(), s, id, &lock.OpenWithTempKey{
-		By: callerOf(r), TempKeyID: key, RequestID: requestID, CommandID: lock.CommandID(newName()),
+	o, err := ask[*lock.OpenResult](r.Context(), s, at.lock, &lock.OpenWithTempKey{
+		By: callerOf(r), TempKeyID: at.key, RequestID: requestID, CommandID: lock.CommandID(newName()),
 		Lifetime: s.OpenLifetime, Hold: s.GuestHold,
 	})
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	w.Header()["Location"] = []string{
-		"/temp-keys/" + string(key) + "/confirmation?offline=" + strconv.FormatBool(o.Offline) + "&request=" + url.QueryEscape(string(o.RequestID)),
+	to := "/temp-keys/" + string(key) + "/confirmation?offline=" + strconv.FormatBool(o.Offline) + "&request=" + url.QueryEscape(string(o.RequestID))
+	if at.door != 0 {
+		to += "&door=" + strconv.FormatInt(at.door, 10)
 	}
+	w.Header()["Location"] = []string{to}
 	w.WriteHeader(http.StatusSeeOther)
 }
 
@@ -126,7 +142,7 @@ func (s *server) guestRequestID(w http.ResponseWriter, r *http.Request, header s
 
 // keyPage is the address of the page of the key that a request is about; empty when it is about none.
 func keyPage(r *http.Request) string {
-	rest, ok := strings.CutPrefix(r.URL.Path, "/temp-keys/")
+	rest, ok := strings.CutPrefix(strings.Replace(r.URL.Path, "/collective-temp-keys/", "/temp-keys/", 1), "/temp-keys/")
 	if !ok {
 		return ""
 	}

@@ -150,12 +150,12 @@ func TestABodyThatEndsEarly(t *testing.T) {
 func TestRoutesAndMethods(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	for _, path := range []string{"/", "/locks", "/locks/42", "/locks/42/temp-keys/", "/LOCKS/42/temp-keys", "/temp-keys", "/locks/42/../42/details", "/favicon.ico"} {
+	for _, path := range []string{"/", "/locks", "/locks/42", "/locks/42/temp-keys/", "/LOCKS/42/temp-keys", "/temp-keys/", "/locks/42/../42/details", "/favicon.ico"} {
 		s.super("GET", path, "", header("Accept", "application/json")).requireError(http.StatusNotFound, "route-not-found")
 	}
 	s.super("GET", "/locks//temp-keys", "").requireError(http.StatusBadRequest, "parameter-invalid")
 	for _, c := range []struct{ method, path, allow string }{
-		{"GET", "/locks/42/OpenLock", "POST"}, {"DELETE", "/locks/42/temp-keys", "GET, HEAD"}, {"PUT", "/temp-keys/" + keyUUID, "GET, HEAD"},
+		{"GET", "/locks/42/OpenLock", "POST"}, {"DELETE", "/locks/42/temp-keys", "GET, HEAD"}, {"PUT", "/temp-keys/" + keyUUID, "GET, HEAD, DELETE"},
 		{"GET", "/temp-keys/" + keyUUID + "/open", "POST"}, {"BREW", "/locks/42/details", "GET, HEAD"}, {"OPTIONS", "/locks/42/OpenLock", "POST"},
 	} {
 		a := s.super(c.method, c.path, "", header("Accept", "application/json"))

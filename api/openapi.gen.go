@@ -9,10 +9,14 @@ import (
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/latchkey/latchkey/collective"
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/tenant"
 	"github.com/oapi-codegen/runtime"
 )
+
+// AccessMethod defines model for AccessMethod.
+type AccessMethod = collective.Access
 
 // AccessMode Who may open with the key. `public` is whoever has the link, `user-whitelist` the users that the key names.
 type AccessMode = lock.AccessMode
@@ -42,6 +46,9 @@ type BasicInfo struct {
 	Version      int64  `json:"version"`
 }
 
+// CollectiveLimit defines model for CollectiveLimit.
+type CollectiveLimit = string
+
 // CreateApiKeyRequest defines model for CreateApiKeyRequest.
 type CreateApiKeyRequest struct {
 	ExpiresAt Timestamp `json:"expiresAt,omitempty"`
@@ -49,6 +56,14 @@ type CreateApiKeyRequest struct {
 	// Name For people.
 	Name   string        `json:"name,omitempty"`
 	Scopes []ApiKeyScope `json:"scopes,omitempty"`
+}
+
+// CreateCollectiveKeyRequest defines model for CreateCollectiveKeyRequest.
+type CreateCollectiveKeyRequest struct {
+	Description string    `json:"description,omitempty"`
+	Doors       []NewDoor `json:"doors"`
+	ValidFrom   Timestamp `json:"validFrom"`
+	ValidUntil  Timestamp `json:"validUntil"`
 }
 
 // CreateLockRequest defines model for CreateLockRequest.
@@ -142,6 +157,9 @@ type Device struct {
 	Online bool `json:"online"`
 }
 
+// DoorNumber defines model for DoorNumber.
+type DoorNumber = string
+
 // EventPage defines model for EventPage.
 type EventPage struct {
 	AggregateId string        `json:"aggregateId"`
@@ -196,6 +214,17 @@ type LocalDate = localDate
 // LockNumber defines model for LockNumber.
 type LockNumber = string
 
+// NewDoor defines model for NewDoor.
+type NewDoor struct {
+	AccessMethod AccessMethod `json:"accessMethod,omitempty"`
+
+	// Label What guests call the door.
+	Label string `json:"label,omitempty"`
+
+	// LockId The lock; each door of a key is another one.
+	LockId string `json:"lockId"`
+}
+
 // NextWindow Of a key with a schedule or grace that is in no window, the next one.
 type NextWindow struct {
 	From string `json:"from"`
@@ -210,6 +239,12 @@ type OfflineFlag = string
 // OpenLockRequest defines model for OpenLockRequest.
 type OpenLockRequest struct {
 	Reason    string    `json:"reason,omitempty"`
+	RequestId RequestId `json:"requestId,omitempty"`
+}
+
+// OpenWithPinRequest defines model for OpenWithPinRequest.
+type OpenWithPinRequest struct {
+	Pin       string    `json:"pin"`
 	RequestId RequestId `json:"requestId,omitempty"`
 }
 
@@ -408,6 +443,9 @@ type UpdateTempKeyRequest struct {
 // ApiKeyId defines model for ApiKeyId.
 type ApiKeyId = string
 
+// DoorId defines model for DoorId.
+type DoorId = DoorNumber
+
 // ExportCursor defines model for ExportCursor.
 type ExportCursor = string
 
@@ -441,6 +479,24 @@ type PageNotFound = Error
 // Unauthentic defines model for Unauthentic.
 type Unauthentic = Error
 
+// ShowCollectiveConfirmationParams defines parameters for ShowCollectiveConfirmation.
+type ShowCollectiveConfirmationParams struct {
+	// Request The ID of the request to tell about.
+	Request string `form:"request,omitempty" json:"request,omitempty"`
+
+	// Door The door. Without it, the first one.
+	Door DoorNumber `form:"door,omitempty" json:"door,omitempty"`
+
+	// Offline Whether the lock was offline when it was told to open.
+	Offline OfflineFlag `form:"offline,omitempty" json:"offline,omitempty"`
+}
+
+// OpenCollectiveDoorParams defines parameters for OpenCollectiveDoor.
+type OpenCollectiveDoorParams struct {
+	// IdempotencyKey Names the request, as `requestId` in the body does.
+	IdempotencyKey RequestId `json:"Idempotency-Key,omitempty"`
+}
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// Page Counted from 1, which is also the default.
@@ -467,13 +523,34 @@ type ExportOrganizationEventsParams struct {
 	Cursor ExportCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListCollectiveKeysParams defines parameters for ListCollectiveKeys.
+type ListCollectiveKeysParams struct {
+	// LockId Only keys with a door of this lock.
+	LockId LockNumber `form:"lockId,omitempty" json:"lockId,omitempty"`
+
+	// Limit The most that a page may have. Without it, all are listed.
+	Limit CollectiveLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before.
+	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ShowConfirmationParams defines parameters for ShowConfirmation.
 type ShowConfirmationParams struct {
 	// Request The ID of the request to tell about. Without it the page tells only what `offline` says.
 	Request string `form:"request,omitempty" json:"request,omitempty"`
 
+	// Door The door of a key for several doors. Without it, the first one.
+	Door DoorNumber `form:"door,omitempty" json:"door,omitempty"`
+
 	// Offline Whether the lock was offline when it was told to open.
 	Offline OfflineFlag `form:"offline,omitempty" json:"offline,omitempty"`
+}
+
+// OpenDoorParams defines parameters for OpenDoor.
+type OpenDoorParams struct {
+	// IdempotencyKey Names the request, as `requestId` in the body does.
+	IdempotencyKey RequestId `json:"Idempotency-Key,omitempty"`
 }
 
 // OpenWithTempKeyParams defines parameters for OpenWithTempKey.
@@ -481,6 +558,15 @@ type OpenWithTempKeyParams struct {
 	// IdempotencyKey Names the request, as `requestId` in the body does.
 	IdempotencyKey RequestId `json:"Idempotency-Key,omitempty"`
 }
+
+// CreateCollectiveTempKeyJSONRequestBody defines body for CreateCollectiveTempKey for application/json ContentType.
+type CreateCollectiveTempKeyJSONRequestBody = CreateCollectiveKeyRequest
+
+// OpenCollectiveDoorJSONRequestBody defines body for OpenCollectiveDoor for application/json ContentType.
+type OpenCollectiveDoorJSONRequestBody = OpenWithTempKeyRequest
+
+// OpenCollectiveDoorFormdataRequestBody defines body for OpenCollectiveDoor for application/x-www-form-urlencoded ContentType.
+type OpenCollectiveDoorFormdataRequestBody = OpenWithTempKeyRequest
 
 // CreateLockJSONRequestBody defines body for CreateLock for application/json ContentType.
 type CreateLockJSONRequestBody = CreateLockRequest
@@ -503,6 +589,9 @@ type CreateTempKeyJSONRequestBody = CreateTempKeyRequest
 // DeleteTempKeyJSONRequestBody defines body for DeleteTempKey for application/json ContentType.
 type DeleteTempKeyJSONRequestBody = DeleteTempKeyRequest
 
+// OpenWithPinJSONRequestBody defines body for OpenWithPin for application/json ContentType.
+type OpenWithPinJSONRequestBody = OpenWithPinRequest
+
 // UpdateTempKeyJSONRequestBody defines body for UpdateTempKey for application/json ContentType.
 type UpdateTempKeyJSONRequestBody = UpdateTempKeyRequest
 
@@ -515,6 +604,15 @@ type CreateApiKeyJSONRequestBody = CreateApiKeyRequest
 // RotateApiKeyJSONRequestBody defines body for RotateApiKey for application/json ContentType.
 type RotateApiKeyJSONRequestBody = RotateApiKeyRequest
 
+// CreateCollectiveKeyJSONRequestBody defines body for CreateCollectiveKey for application/json ContentType.
+type CreateCollectiveKeyJSONRequestBody = CreateCollectiveKeyRequest
+
+// OpenDoorJSONRequestBody defines body for OpenDoor for application/json ContentType.
+type OpenDoorJSONRequestBody = OpenWithTempKeyRequest
+
+// OpenDoorFormdataRequestBody defines body for OpenDoor for application/x-www-form-urlencoded ContentType.
+type OpenDoorFormdataRequestBody = OpenWithTempKeyRequest
+
 // OpenWithTempKeyJSONRequestBody defines body for OpenWithTempKey for application/json ContentType.
 type OpenWithTempKeyJSONRequestBody = OpenWithTempKeyRequest
 
@@ -523,6 +621,21 @@ type OpenWithTempKeyFormdataRequestBody = OpenWithTempKeyRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// CreateCollectiveTempKey Create a key for several doors
+	// (POST /collective-temp-keys)
+	CreateCollectiveTempKey(w http.ResponseWriter, r *http.Request)
+	// RevokeCollectiveTempKey Revoke a key for several doors
+	// (DELETE /collective-temp-keys/{uuid})
+	RevokeCollectiveTempKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid)
+	// ShowCollectiveKey The page of a key for several doors
+	// (GET /collective-temp-keys/{uuid})
+	ShowCollectiveKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid)
+	// ShowCollectiveConfirmation The page that tells what became of an open of one of several doors
+	// (GET /collective-temp-keys/{uuid}/confirmation)
+	ShowCollectiveConfirmation(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, params ShowCollectiveConfirmationParams)
+	// OpenCollectiveDoor Open one of several doors
+	// (POST /collective-temp-keys/{uuid}/doors/{doorId}/open)
+	OpenCollectiveDoor(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, doorId DoorId, params OpenCollectiveDoorParams)
 	// CreateLock Create a lock
 	// (POST /locks/{id}/CreateLock)
 	CreateLock(w http.ResponseWriter, r *http.Request, id LockId)
@@ -556,6 +669,9 @@ type ServerInterface interface {
 	// ExportLockEvents Export the lock's events
 	// (GET /locks/{id}/events/export)
 	ExportLockEvents(w http.ResponseWriter, r *http.Request, id LockId, params ExportLockEventsParams)
+	// OpenWithPin Open with the code of a door
+	// (POST /locks/{id}/open-with-pin)
+	OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId)
 	// ListTempKeys List the lock's temporary keys
 	// (GET /locks/{id}/temp-keys)
 	ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId)
@@ -586,12 +702,24 @@ type ServerInterface interface {
 	// ExportOrganizationEvents Export an organisation's events
 	// (GET /organizations/{orgId}/events)
 	ExportOrganizationEvents(w http.ResponseWriter, r *http.Request, orgId OrgId, params ExportOrganizationEventsParams)
+	// ListCollectiveKeys List the keys for several doors
+	// (GET /temp-keys)
+	ListCollectiveKeys(w http.ResponseWriter, r *http.Request, params ListCollectiveKeysParams)
+	// CreateCollectiveKey Create a key for several doors
+	// (POST /temp-keys)
+	CreateCollectiveKey(w http.ResponseWriter, r *http.Request)
+	// RevokeCollectiveKey Revoke a key for several doors
+	// (DELETE /temp-keys/{uuid})
+	RevokeCollectiveKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid)
 	// ShowTempKey The page of a temporary key
 	// (GET /temp-keys/{uuid})
 	ShowTempKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid)
 	// ShowConfirmation The page that tells what became of an open
 	// (GET /temp-keys/{uuid}/confirmation)
 	ShowConfirmation(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, params ShowConfirmationParams)
+	// OpenDoor Open one of several doors
+	// (POST /temp-keys/{uuid}/doors/{doorId}/open)
+	OpenDoor(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, doorId DoorId, params OpenDoorParams)
 	// OpenWithTempKey Open the lock with a temporary key
 	// (POST /temp-keys/{uuid}/open)
 	OpenWithTempKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, params OpenWithTempKeyParams)
@@ -600,6 +728,36 @@ type ServerInterface interface {
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
 
 type Unimplemented struct{}
+
+// CreateCollectiveTempKey Create a key for several doors
+// (POST /collective-temp-keys)
+func (_ Unimplemented) CreateCollectiveTempKey(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RevokeCollectiveTempKey Revoke a key for several doors
+// (DELETE /collective-temp-keys/{uuid})
+func (_ Unimplemented) RevokeCollectiveTempKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ShowCollectiveKey The page of a key for several doors
+// (GET /collective-temp-keys/{uuid})
+func (_ Unimplemented) ShowCollectiveKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ShowCollectiveConfirmation The page that tells what became of an open of one of several doors
+// (GET /collective-temp-keys/{uuid}/confirmation)
+func (_ Unimplemented) ShowCollectiveConfirmation(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, params ShowCollectiveConfirmationParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// OpenCollectiveDoor Open one of several doors
+// (POST /collective-temp-keys/{uuid}/doors/{doorId}/open)
+func (_ Unimplemented) OpenCollectiveDoor(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, doorId DoorId, params OpenCollectiveDoorParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
 
 // CreateLock Create a lock
 // (POST /locks/{id}/CreateLock)
@@ -667,6 +825,12 @@ func (_ Unimplemented) ExportLockEvents(w http.ResponseWriter, r *http.Request, 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// OpenWithPin Open with the code of a door
+// (POST /locks/{id}/open-with-pin)
+func (_ Unimplemented) OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListTempKeys List the lock's temporary keys
 // (GET /locks/{id}/temp-keys)
 func (_ Unimplemented) ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId) {
@@ -727,6 +891,24 @@ func (_ Unimplemented) ExportOrganizationEvents(w http.ResponseWriter, r *http.R
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListCollectiveKeys List the keys for several doors
+// (GET /temp-keys)
+func (_ Unimplemented) ListCollectiveKeys(w http.ResponseWriter, r *http.Request, params ListCollectiveKeysParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateCollectiveKey Create a key for several doors
+// (POST /temp-keys)
+func (_ Unimplemented) CreateCollectiveKey(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RevokeCollectiveKey Revoke a key for several doors
+// (DELETE /temp-keys/{uuid})
+func (_ Unimplemented) RevokeCollectiveKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ShowTempKey The page of a temporary key
 // (GET /temp-keys/{uuid})
 func (_ Unimplemented) ShowTempKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid) {
@@ -736,6 +918,12 @@ func (_ Unimplemented) ShowTempKey(w http.ResponseWriter, r *http.Request, uuid 
 // ShowConfirmation The page that tells what became of an open
 // (GET /temp-keys/{uuid}/confirmation)
 func (_ Unimplemented) ShowConfirmation(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, params ShowConfirmationParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// OpenDoor Open one of several doors
+// (POST /temp-keys/{uuid}/doors/{doorId}/open)
+func (_ Unimplemented) OpenDoor(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, doorId DoorId, params OpenDoorParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -753,6 +941,199 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// CreateCollectiveTempKey operation middleware
+func (siw *ServerInterfaceWrapper) CreateCollectiveTempKey(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateCollectiveTempKey(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeCollectiveTempKey operation middleware
+func (siw *ServerInterfaceWrapper) RevokeCollectiveTempKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "uuid" -------------
+	var uuid TempKeyUuid
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", chi.URLParam(r, "uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "uuid", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeCollectiveTempKey(w, r, uuid)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ShowCollectiveKey operation middleware
+func (siw *ServerInterfaceWrapper) ShowCollectiveKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "uuid" -------------
+	var uuid TempKeyUuid
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", chi.URLParam(r, "uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "uuid", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ShowCollectiveKey(w, r, uuid)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ShowCollectiveConfirmation operation middleware
+func (siw *ServerInterfaceWrapper) ShowCollectiveConfirmation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "uuid" -------------
+	var uuid TempKeyUuid
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", chi.URLParam(r, "uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "uuid", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ShowCollectiveConfirmationParams
+
+	// ------------- Optional query parameter "request" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "request", r.URL.Query(), &params.Request, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "request"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "request", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "door" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "door", r.URL.Query(), &params.Door, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "door"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "door", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "offline" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "offline", r.URL.Query(), &params.Offline, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "offline"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "offline", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ShowCollectiveConfirmation(w, r, uuid, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// OpenCollectiveDoor operation middleware
+func (siw *ServerInterfaceWrapper) OpenCollectiveDoor(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "uuid" -------------
+	var uuid TempKeyUuid
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", chi.URLParam(r, "uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "uuid", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "doorId" -------------
+	var doorId DoorId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "doorId", chi.URLParam(r, "doorId"), &doorId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "doorId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OpenCollectiveDoorParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RequestId
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.OpenCollectiveDoor(w, r, uuid, doorId, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // CreateLock operation middleware
 func (siw *ServerInterfaceWrapper) CreateLock(w http.ResponseWriter, r *http.Request) {
@@ -1072,6 +1453,32 @@ func (siw *ServerInterfaceWrapper) ExportLockEvents(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// OpenWithPin operation middleware
+func (siw *ServerInterfaceWrapper) OpenWithPin(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LockId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.OpenWithPin(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTempKeys operation middleware
 func (siw *ServerInterfaceWrapper) ListTempKeys(w http.ResponseWriter, r *http.Request) {
 
@@ -1362,6 +1769,105 @@ func (siw *ServerInterfaceWrapper) ExportOrganizationEvents(w http.ResponseWrite
 	handler.ServeHTTP(w, r)
 }
 
+// ListCollectiveKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListCollectiveKeys(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCollectiveKeysParams
+
+	// ------------- Optional query parameter "lockId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lockId", r.URL.Query(), &params.LockId, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "lockId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "lockId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListCollectiveKeys(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateCollectiveKey operation middleware
+func (siw *ServerInterfaceWrapper) CreateCollectiveKey(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateCollectiveKey(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeCollectiveKey operation middleware
+func (siw *ServerInterfaceWrapper) RevokeCollectiveKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "uuid" -------------
+	var uuid TempKeyUuid
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", chi.URLParam(r, "uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "uuid", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeCollectiveKey(w, r, uuid)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ShowTempKey operation middleware
 func (siw *ServerInterfaceWrapper) ShowTempKey(w http.ResponseWriter, r *http.Request) {
 
@@ -1419,6 +1925,19 @@ func (siw *ServerInterfaceWrapper) ShowConfirmation(w http.ResponseWriter, r *ht
 		return
 	}
 
+	// ------------- Optional query parameter "door" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "door", r.URL.Query(), &params.Door, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "door"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "door", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "offline" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "offline", r.URL.Query(), &params.Offline, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
@@ -1434,6 +1953,65 @@ func (siw *ServerInterfaceWrapper) ShowConfirmation(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ShowConfirmation(w, r, uuid, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// OpenDoor operation middleware
+func (siw *ServerInterfaceWrapper) OpenDoor(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "uuid" -------------
+	var uuid TempKeyUuid
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", chi.URLParam(r, "uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "uuid", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "doorId" -------------
+	var doorId DoorId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "doorId", chi.URLParam(r, "doorId"), &doorId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "doorId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OpenDoorParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RequestId
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.OpenDoor(w, r, uuid, doorId, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1607,6 +2185,21 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	}
 
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/collective-temp-keys", wrapper.CreateCollectiveTempKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/collective-temp-keys/{uuid}", wrapper.RevokeCollectiveTempKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/collective-temp-keys/{uuid}", wrapper.ShowCollectiveKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/collective-temp-keys/{uuid}/confirmation", wrapper.ShowCollectiveConfirmation)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/collective-temp-keys/{uuid}/doors/{doorId}/open", wrapper.OpenCollectiveDoor)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/locks/{id}/CreateLock", wrapper.CreateLock)
 	})
 	r.Group(func(r chi.Router) {
@@ -1640,6 +2233,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/locks/{id}/events/export", wrapper.ExportLockEvents)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/locks/{id}/open-with-pin", wrapper.OpenWithPin)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/locks/{id}/temp-keys", wrapper.ListTempKeys)
 	})
 	r.Group(func(r chi.Router) {
@@ -1670,10 +2266,22 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/organizations/{orgId}/events", wrapper.ExportOrganizationEvents)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/temp-keys", wrapper.ListCollectiveKeys)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/temp-keys", wrapper.CreateCollectiveKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/temp-keys/{uuid}", wrapper.RevokeCollectiveKey)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/temp-keys/{uuid}", wrapper.ShowTempKey)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/temp-keys/{uuid}/confirmation", wrapper.ShowConfirmation)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/temp-keys/{uuid}/doors/{doorId}/open", wrapper.OpenDoor)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/temp-keys/{uuid}/open", wrapper.OpenWithTempKey)

@@ -27,6 +27,7 @@ import (
 
 	"github.com/latchkey/latchkey/api"
 	"github.com/latchkey/latchkey/audit"
+	"github.com/latchkey/latchkey/collective"
 	"github.com/latchkey/latchkey/journal/memory" //nolint:depguard // the tests join the real store of keys to a journal
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/tenant"
@@ -127,9 +128,13 @@ func newServer(t testing.TB, change ...func(*api.Options)) *server {
 	var err error
 	s.tenants, err = tenant.New(tenant.Options{Journal: j, Now: s.clock.Now})
 	require.NoError(t, err)
+	pins, err := collective.NewPINs([]byte("0123456789abcdef0123456789abcdef"))
+	require.NoError(t, err)
+	doors, err := collective.New(collective.Options{Journal: j, Locks: s.kernel, PINs: pins, Now: s.clock.Now})
+	require.NoError(t, err)
 	hash := sha256.Sum256([]byte(superKey))
 	options := api.Options{
-		Locks: s.kernel, APIKeys: s.tenants, History: audit.New(j), SuperKeyHash: hash[:], Tokens: api.TokenOptions{HS256Secret: tokenSecret},
+		Locks: s.kernel, APIKeys: s.tenants, History: audit.New(j), Collective: doors, SuperKeyHash: hash[:], Tokens: api.TokenOptions{HS256Secret: tokenSecret},
 		Logger: slog.New(slog.NewJSONHandler(s.logs, nil)), Registerer: s.metrics, Now: s.clock.Now,
 	}
 	for _, f := range change {

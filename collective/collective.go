@@ -99,7 +99,7 @@ type Locks interface {
 type Options struct {
 	Journal journal.Journal
 	Locks   Locks
-	PINs    *PINs
+	PINs    *PINs            // nil: no door is opened with a code
 	Now     func() time.Time // default: time.Now
 	Logger  *slog.Logger     // default: discards
 }
@@ -116,8 +116,6 @@ func (o *Options) validate() error {
 		return errors.New("collective: Journal is required")
 	case o.Locks == nil:
 		return errors.New("collective: Locks are required")
-	case o.PINs == nil:
-		return errors.New("collective: PINs are required")
 	}
 	return nil
 }

@@ -149,6 +149,9 @@ func (k *Keys) request(c *Create, doors []Door) (r *requested, pin string, err e
 	if !codes {
 		return r, "", nil
 	}
+	if k.PINs == nil {
+		return nil, "", busy("pins-not-configured", "This server takes no PINs: its operator has to give it --pin-key-file. Doors with the accessMethod key can be granted.")
+	}
 	if pin, err = k.PINs.mint(); err != nil {
 		return nil, "", err
 	}

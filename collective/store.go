@@ -87,7 +87,7 @@ func (k *Keys) key(s *state) (*Key, error) {
 		UUID: s.UUID, Owner: s.owner(), ValidFrom: s.ValidFrom, ValidUntil: s.ValidUntil, Description: s.Description,
 		CreatedAt: s.At, RevokedAt: s.revokedAt, Doors: s.Doors,
 	}
-	if len(s.PIN) == 0 {
+	if len(s.PIN) == 0 || k.PINs == nil {
 		return key, nil
 	}
 	var err error

@@ -11,6 +11,7 @@ import (
 type Confirmation struct {
 	Info    *lock.TempKeyInfo
 	Open    *lock.OpenResult // nil: the request is not known, or was not named
+	Back    string           // the key's page
 	Now     time.Time
 	Offline bool // the lock was offline when the request came
 }

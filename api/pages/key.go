@@ -26,13 +26,17 @@ func (p *Key) Personal() bool { return p.Info.Key.AccessMode == lock.UserWhiteli
 
 // State is the line over everything: what the key is worth now.
 func (p *Key) State() string {
-	switch p.Info.Key.Status {
+	if p.Info.Key.Status == lock.StatusNotYetValid && p.Info.Key.Schedule != nil {
+		return "Not at this hour"
+	}
+	return stateOf(p.Info.Key.Status)
+}
+
+func stateOf(s lock.Status) string {
+	switch s {
 	case lock.StatusValid:
 		return "Valid now"
 	case lock.StatusNotYetValid:
-		if p.Info.Key.Schedule != nil {
-			return "Not at this hour"
-		}
 		return "Not valid yet"
 	case lock.StatusUsedUp:
 		return "Used up"

@@ -32,7 +32,7 @@ var arrows = map[string][]string{
 	"collective":            {"journal", "lock"},
 	"actors":                {"cluster", "internal/planted", "journal", "lock"},
 	"transport":             {"internal/planted", "internal/workers", "transport/wire", "lock"},
-	"api":                   {"audit", "lock", "tenant"},
+	"api":                   {"audit", "collective", "lock", "tenant"},
 	"audit":                 {"journal", "lock", "tenant"},
 	"sim":                   {"transport/wire", "lock"},
 	"internal/config":       {},

@@ -1,0 +1,212 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+)
+
+// withDoors creates locks 42 and 43 of an organisation, and a key for both; the second door takes the code only.
+func (s *server) withDoors(key string) (uuid, pin string) {
+	s.t.Helper()
+	s.withLock(key)
+	a := s.call("POST", "/locks/43/CreateLock", `{"index":2,"uuid":"7f2c1f0e-8b7a-4d4e-9a55-0c1d2e3f4a5b"}`, as(key))
+	require.Equal(s.t, http.StatusCreated, a.status, a.body)
+	a = s.call("POST", "/temp-keys", `{"validFrom":"2026-05-01T12:00:00+02:00","validUntil":"2026-05-03T11:00:00Z","description":"the Fosters",
+		"doors":[{"lockId":"42","label":"House <door>","accessMethod":"both"},{"lockId":"43","accessMethod":"code"}]}`, as(key))
+	require.Equal(s.t, http.StatusCreated, a.status, a.body)
+	v := a.json()
+	require.Equal(s.t, "2026-05-01T10:00:00.000Z", v["validFrom"])
+	require.Equal(s.t, s.url+"/temp-keys/"+v["uuid"].(string), v["url"])
+	door := v["doors"].([]any)[1].(map[string]any)
+	require.Equal(s.t, map[string]any{
+		"id": 2.0, "lockId": "43", "lockUuid": "7f2c1f0e-8b7a-4d4e-9a55-0c1d2e3f4a5b", "label": nil, "accessMethod": "code",
+	}, door)
+	require.Regexp(s.t, `^\d{6}$`, v["pin"])
+	return v["uuid"].(string), v["pin"].(string)
+}
+
+func (s *server) pin(lock, pin string) *answer {
+	return s.call("POST", "/locks/"+lock+"/open-with-pin", `{"pin":"`+pin+`"}`)
+}
+
+func TestAGuestOpensOneOfSeveralDoors(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	key, pin := s.withDoors(s.orgKey("hotel-9"))
+	for _, prefix := range []string{"/temp-keys/", "/collective-temp-keys/"} {
+		page := s.call("GET", prefix+key, "")
+		require.Equal(t, http.StatusOK, page.status)
+		require.Contains(t, page.body, `data-status="valid"`)
+		require.Contains(t, page.body, `data-pin="`+pin+`"`)
+		require.Contains(t, page.body, "House &lt;door&gt;")
+		require.Contains(t, page.body, `action="/temp-keys/`+key+`/doors/1/open"`)
+		require.NotContains(t, page.body, `/doors/2/open`, "it takes the code only")
+
+		a := s.call("POST", prefix+key+"/doors/1/open", "")
+		require.Equal(t, http.StatusSeeOther, a.status, a.body)
+		to := a.header.Get("Location")
+		require.Regexp(t, "^/temp-keys/"+key+`/confirmation\?offline=false&request=[^&]+&door=1$`, to)
+		for _, address := range []string{to, "/collective-" + to[1:]} {
+			page = s.call("GET", address, "")
+			require.Equal(t, http.StatusOK, page.status)
+			require.Contains(t, page.body, `data-outcome="opened"`)
+			require.Contains(t, page.body, `href="/temp-keys/`+key+`"`, "back to all the doors")
+		}
+		s.call("POST", prefix+key+"/doors/2/open", "", header("Accept", "application/json")).requireError(http.StatusForbidden, "door-needs-code")
+		s.call("POST", prefix+key+"/doors/3/open", "", header("Accept", "application/json")).requireError(http.StatusNotFound, "door-not-found")
+		s.call("POST", prefix+key+"/doors/x/open", "", header("Accept", "application/json")).requireError(http.StatusBadRequest, "door-invalid")
+		s.call("POST", prefix+uuid.NewString()+"/doors/1/open", "", header("Accept", "application/json")).requireError(http.StatusNotFound, "temp-key-not-found")
+	}
+	require.Equal(t, http.StatusSeeOther, s.call("POST", "/temp-keys/"+key+"/open", "").status, "the first door")
+	require.Equal(t, 3, s.kernel.opens)
+}
+
+func TestAKeyOfOneLockHasOneDoor(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel := s.orgKey("hotel-9")
+	s.withLock(hotel)
+	s.withKey(hotel, "")
+	require.Equal(t, http.StatusSeeOther, s.call("POST", "/temp-keys/"+keyUUID+"/doors/1/open", "").status)
+	s.call("POST", "/temp-keys/"+keyUUID+"/doors/2/open", "", header("Accept", "application/json")).requireError(http.StatusNotFound, "door-not-found")
+	a := s.call("DELETE", "/temp-keys/"+keyUUID, "", as(hotel))
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	require.Equal(t, http.StatusNotFound, s.call("GET", "/temp-keys/"+keyUUID, "").status)
+}
+
+func TestCodesOpenAndAreRefusedAlike(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel := s.orgKey("hotel-9")
+	key, pin := s.withDoors(hotel)
+	a := s.pin("42", pin)
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	require.Equal(t, true, a.json()["success"])
+	require.Equal(t, "opened", a.json()["outcome"])
+
+	// Whatever is the matter, the answer is the same, but for the ID of the request, and comes when it always does.
+	wrong := fmt.Sprintf("%06d", (mustNumber(t, pin)+1)%1_000_000)
+	requestID := regexp.MustCompile(`"requestId":"[^"]*"`)
+	refusal := ""
+	for _, try := range [][2]string{{"42", wrong}, {"42", "0000"}, {"42", "12345678"}, {"77", pin}} {
+		asked := time.Now()
+		a := s.pin(try[0], try[1])
+		require.GreaterOrEqual(t, time.Since(asked), 300*time.Millisecond)
+		require.Equal(t, http.StatusUnauthorized, a.status)
+		require.Equal(t, "Invalid PIN", a.json()["error"])
+		body := requestID.ReplaceAllString(a.body, "")
+		if refusal == "" {
+			refusal = body
+		}
+		require.Equal(t, refusal, body)
+	}
+	for _, bad := range []string{"", "123", "123456789", "12a4", "１２３４"} {
+		s.pin("42", bad).requireError(http.StatusBadRequest, "pin-invalid")
+	}
+
+	// Three were wrong. The fifth locks the panel, and not even the right one is looked at.
+	require.Equal(t, http.StatusUnauthorized, s.pin("42", wrong).status)
+	require.Equal(t, http.StatusUnauthorized, s.pin("42", wrong).status)
+	for _, any := range []string{wrong, pin} {
+		a := s.pin("42", any)
+		a.requireError(http.StatusTooManyRequests, "panel-locked")
+		require.Equal(t, "30", a.header.Get("Retry-After"))
+	}
+	s.clock.Advance(30 * time.Second)
+	require.Equal(t, http.StatusOK, s.pin("42", pin).status)
+
+	require.Equal(t, http.StatusOK, s.call("DELETE", "/collective-temp-keys/"+key, "", as(hotel)).status)
+	require.Equal(t, http.StatusUnauthorized, s.pin("42", pin).status)
+	require.Contains(t, s.call("GET", "/locks/42/events", "", as(hotel)).body, `"PINWasWrong"`)
+	require.NotContains(t, s.logs.String(), pin)
+}
+
+func mustNumber(t *testing.T, s string) (n int) {
+	t.Helper()
+	_, err := fmt.Sscanf(s, "%d", &n)
+	require.NoError(t, err)
+	return n
+}
+
+func TestCollectiveKeysAreListedAndRevoked(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel, hostel := s.orgKey("hotel-9"), s.orgKey("hostel-2")
+	key, pin := s.withDoors(hotel)
+	other := s.call("POST", "/collective-temp-keys", `{"validFrom":"2026-05-01T12:00:00Z","validUntil":"2026-05-03T11:00:00Z","doors":[{"lockId":"43"}]}`, as(hotel)).json()
+	require.Nil(t, other["pin"])
+	list := func(query string, who string) []any {
+		a := s.call("GET", "/temp-keys"+query, "", as(who))
+		require.Equal(t, http.StatusOK, a.status, a.body)
+		require.NotContains(t, a.body, pin)
+		return a.json()["tempKeys"].([]any)
+	}
+	require.Len(t, list("", hotel), 2)
+	require.Empty(t, list("", hostel))
+	require.Len(t, list("?lockId=43", hotel), 2)
+	only := list("?lockId=42", hotel)
+	require.Len(t, only, 1)
+	require.Equal(t, key, only[0].(map[string]any)["uuid"])
+	require.Equal(t, "the Fosters", only[0].(map[string]any)["description"])
+	a := s.call("GET", "/temp-keys?limit=1", "", as(hotel)).json()
+	require.Len(t, a["tempKeys"], 1)
+	require.Len(t, list("?limit=1&cursor="+a["nextCursor"].(string), hotel), 1)
+	s.call("GET", "/temp-keys?limit=0", "", as(hotel)).requireError(http.StatusBadRequest, "limit-invalid")
+	s.call("GET", "/temp-keys?cursor=%21", "", as(hotel)).requireError(http.StatusBadRequest, "cursor-invalid")
+
+	// Its doors are temporary keys of their locks, and end with it only.
+	parts := s.call("GET", "/locks/42/temp-keys", "", as(hotel)).json()["tempKeys"].([]any)
+	require.Len(t, parts, 1)
+	part := parts[0].(map[string]any)["uuid"].(string)
+	s.call("POST", "/locks/42/delete-temp-key", `{"tempKeyUuid":"`+part+`"}`, as(hotel)).requireError(http.StatusConflict, "part-of-collective-key")
+
+	s.call("DELETE", "/temp-keys/"+key, "", as(hostel)).requireError(http.StatusNotFound, "temp-key-not-found")
+	for range 2 {
+		a := s.call("DELETE", "/temp-keys/"+key, "", as(hotel))
+		require.Equal(t, http.StatusOK, a.status, a.body)
+	}
+	require.NotNil(t, list("?lockId=42", hotel)[0].(map[string]any)["revokedAt"])
+	page := s.call("GET", "/temp-keys/"+key, "")
+	require.Contains(t, page.body, "was revoked")
+	require.NotContains(t, page.body, pin)
+	s.call("POST", "/temp-keys/"+key+"/doors/1/open", "", header("Accept", "application/json")).requireError(http.StatusNotFound, "temp-key-not-found")
+	require.Empty(t, s.call("GET", "/locks/42/temp-keys", "", as(hotel)).json()["tempKeys"])
+}
+
+func TestBadCollectiveKeysAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel := s.orgKey("hotel-9")
+	s.withDoors(hotel)
+	const window = `"validFrom":"2026-05-01T12:00:00Z","validUntil":"2026-05-03T11:00:00Z"`
+	for reason, body := range map[string]string{
+		"doors-invalid":         `{` + window + `,"doors":[]}`,
+		"lock-id-invalid":       `{` + window + `,"doors":[{"lockId":"042"}]}`,
+		"door-named-twice":      `{` + window + `,"doors":[{"lockId":"42"},{"lockId":"42"}]}`,
+		"access-method-invalid": `{` + window + `,"doors":[{"lockId":"42","accessMethod":"knock"}]}`,
+		"window-empty":          `{"validFrom":"2026-05-01T12:00:00Z","validUntil":"2026-05-01T12:00:00Z","doors":[{"lockId":"42"}]}`,
+	} {
+		v := s.call("POST", "/temp-keys", body, as(hotel))
+		v.requireError(http.StatusBadRequest, reason)
+	}
+	s.call("POST", "/temp-keys", `{`+window+`,"doors":[{"lockId":"42"},{"lockId":"99"}]}`, as(hotel)).requireError(http.StatusNotFound, "lock-not-found")
+	require.Equal(t, http.StatusBadRequest, s.call("POST", "/temp-keys", `{`+window+`,"doors":[{"lockId":null}]}`, as(hotel)).status)
+	require.Len(t, s.call("GET", "/locks/42/temp-keys", "", as(hotel)).json()["tempKeys"], 1)
+	many := strings.Repeat(`{"lockId":"42"},`, 50) + `{"lockId":"43"}`
+	s.call("POST", "/temp-keys", `{`+window+`,"doors":[`+many+`]}`, as(hotel)).requireError(http.StatusBadRequest, "doors-invalid")
+}
+
+// requireInvalidPIN checks the one refusal that codes get.
+func (a *answer) requireInvalidPIN() {
+	a.t.Helper()
+	require.Equal(a.t, http.StatusUnauthorized, a.status, a.body)
+	require.Equal(a.t, "Invalid PIN", a.json()["error"])
+	require.Equal(a.t, "invalid-pin", a.json()["reason"])
+}

@@ -1,0 +1,101 @@
+package pages
+
+import (
+	"io"
+	"time"
+
+	"github.com/latchkey/latchkey/collective"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// Collective is the page of a key for several doors, with a button for each that opens with the link.
+type Collective struct {
+	Key   *collective.Key
+	Doors []CollectiveDoor
+	Now   time.Time
+}
+
+// CollectiveDoor is a door with what its lock says of it.
+type CollectiveDoor struct {
+	collective.Door
+	Info      *lock.TempKeyInfo // nil: the lock cannot be asked now, or has given up the door
+	RequestID string            // fresh for each page, so that a double tap counts once
+}
+
+// Render writes the page.
+func (p *Collective) Render(w io.Writer) error {
+	return templates.ExecuteTemplate(w, "collective.html", p)
+}
+
+// Status is what the key is worth now.
+func (p *Collective) Status() lock.Status {
+	switch {
+	case p.Key.RevokedAt != nil || !p.Now.Before(p.Key.ValidUntil):
+		return lock.StatusExpired
+	case p.Now.Before(p.Key.ValidFrom):
+		return lock.StatusNotYetValid
+	default:
+		return lock.StatusValid
+	}
+}
+
+// State is the line over everything.
+func (p *Collective) State() string {
+	if p.Key.RevokedAt != nil {
+		return "Revoked"
+	}
+	return stateOf(p.Status())
+}
+
+// Why says why there are no buttons.
+func (p *Collective) Why() string {
+	switch {
+	case p.Key.RevokedAt != nil:
+		return "This key was revoked. Ask whoever sent it to you for a new one."
+	case p.Status() == lock.StatusNotYetValid:
+		return "You can open from " + instant(p.Key.ValidFrom) + " on, in about " + duration(p.Key.ValidFrom.Sub(p.Now)) + "."
+	default:
+		return "This key stopped working at " + instant(p.Key.ValidUntil) + ". Ask whoever sent it to you for a new one."
+	}
+}
+
+// CanOpen tells whether the key opens now.
+func (p *Collective) CanOpen() bool { return p.Status() == lock.StatusValid }
+
+// Left is for how long the key still works.
+func (p *Collective) Left() time.Duration { return p.Key.ValidUntil.Sub(p.Now) }
+
+// PIN is the code, as long as it is or will be good.
+func (p *Collective) PIN() string {
+	if p.Status() == lock.StatusExpired {
+		return ""
+	}
+	return p.Key.PIN
+}
+
+// Name is what guests call the door.
+func (d *CollectiveDoor) Name() string {
+	if d.Label != "" {
+		return d.Label
+	}
+	return "Lock " + d.LockID.String()
+}
+
+// Link tells whether the door opens with a button.
+func (d *CollectiveDoor) Link() bool { return d.Access != collective.ByCode }
+
+// Code tells whether the door opens with the code.
+func (d *CollectiveDoor) Code() bool { return d.Access != collective.ByKey }
+
+// Note is what a guest should know of the door; empty when there is nothing.
+func (d *CollectiveDoor) Note() string {
+	switch {
+	case d.Info == nil:
+		return "The lock cannot be asked right now."
+	case !d.Info.Online:
+		return "The lock is offline right now. If you tap Open it waits a few seconds for the lock to come back."
+	case !d.Link():
+		return "Opens with the code only."
+	}
+	return ""
+}
