@@ -58,8 +58,8 @@ const (
 	allCollective = 100_000 // in a list without pages
 )
 
-// optional is nil for a text that is empty.
-func optional(text string) *string {
+// orNull is nil for a text that is empty.
+func orNull(text string) *string {
 	if text == "" {
 		return nil
 	}
@@ -69,7 +69,7 @@ func optional(text string) *string {
 func doorsOf(k *collective.Key) []Door {
 	doors := make([]Door, len(k.Doors))
 	for i, d := range k.Doors {
-		doors[i] = Door{ID: d.Number, LockID: d.LockID.String(), LockUUID: d.LockUUID, Label: optional(d.Label), AccessMethod: d.Access}
+		doors[i] = Door{ID: d.Number, LockID: d.LockID.String(), LockUUID: d.LockUUID, Label: orNull(d.Label), AccessMethod: d.Access}
 	}
 	return doors
 }
@@ -100,7 +100,7 @@ func (s *server) CreateCollectiveKey(w http.ResponseWriter, r *http.Request) {
 	}
 	s.write(w, r, http.StatusCreated, &CreateCollectiveKeyResult{
 		Success: true, UUID: k.UUID, URL: s.link(r, k.UUID), ValidFrom: lock.Instant(k.ValidFrom), ValidUntil: lock.Instant(k.ValidUntil),
-		Doors: doorsOf(k), PIN: optional(k.PIN),
+		Doors: doorsOf(k), PIN: orNull(k.PIN),
 	})
 }
 
@@ -140,10 +140,10 @@ func (s *server) ListCollectiveKeys(w http.ResponseWriter, r *http.Request, para
 	for i, k := range keys {
 		list.TempKeys[i] = CollectiveKey{
 			UUID: k.UUID, URL: s.link(r, k.UUID), ValidFrom: lock.Instant(k.ValidFrom), ValidUntil: lock.Instant(k.ValidUntil),
-			Description: optional(k.Description), CreatedBy: k.Owner.Name(), CreatedAt: lock.Instant(k.CreatedAt), Doors: doorsOf(k),
+			Description: orNull(k.Description), CreatedBy: k.Owner.Name(), CreatedAt: lock.Instant(k.CreatedAt), Doors: doorsOf(k),
 		}
 		if k.RevokedAt != nil {
-			list.TempKeys[i].RevokedAt = optional(lock.Instant(*k.RevokedAt))
+			list.TempKeys[i].RevokedAt = orNull(lock.Instant(*k.RevokedAt))
 		}
 	}
 	s.write(w, r, http.StatusOK, &list)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/latchkey/latchkey/api/pages"
+	"github.com/latchkey/latchkey/collective"
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/tenant"
 )
@@ -73,9 +74,9 @@ func problemOf(r *http.Request, err error) *problem {
 		return &problem{status: statusOf[rejection.Kind], reason: rejection.Reason, message: rejection.Message, field: rejection.Field}
 	case errors.Is(err, ErrBusy):
 		return &problem{status: http.StatusServiceUnavailable, reason: "busy", message: "The server has too much to do. Nothing was changed; send the request again in a moment."}
-	case errors.Is(err, ErrUnavailable), errors.Is(err, tenant.ErrUnavailable):
+	case errors.Is(err, ErrUnavailable), errors.Is(err, tenant.ErrUnavailable), errors.Is(err, collective.ErrUnavailable):
 		return &problem{status: http.StatusServiceUnavailable, reason: "unavailable", message: "A part of the server is not available. Nothing was changed; send the request again in a moment."}
-	case errors.Is(err, ErrTimeout), errors.Is(err, tenant.ErrUnknown), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, ErrTimeout), errors.Is(err, tenant.ErrUnknown), errors.Is(err, collective.ErrUnknown), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {
 			return &problem{status: http.StatusGatewayTimeout, reason: "timeout", message: "The answer did not come in time. Send the request again."}
 		}

@@ -10,6 +10,7 @@ package collective
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -141,4 +142,22 @@ func notFound() error {
 
 func busy(reason, message string) error {
 	return &lock.Error{Kind: lock.Busy, Reason: reason, Message: message}
+}
+
+// Why a request was not carried out, when it is not a rejection of the type *lock.Error.
+var (
+	ErrUnavailable = errors.New("collective: the journal or a lock cannot be reached; nothing was granted")
+	ErrUnknown     = errors.New("collective: the answer was lost")
+)
+
+// outward says of an error which of these it is.
+func outward(err error) error {
+	var rejection *lock.Error
+	switch {
+	case err == nil, errors.As(err, &rejection):
+		return err
+	case errors.Is(err, journal.ErrConflict), errors.Is(err, journal.ErrDeadline), errors.Is(err, journal.ErrClosed), errors.Is(err, journal.ErrFailed):
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnknown, err)
 }

@@ -69,12 +69,12 @@ func (k *Keys) Create(ctx context.Context, c Create) (*Key, error) {
 	defer cancel()
 	doors, err := k.look(ctx, &c)
 	if err != nil {
-		return nil, err
+		return nil, outward(err)
 	}
 	for range maxPINs {
 		var key *Key
 		if key, err = k.create(ctx, &c, doors); !errors.Is(err, errPINTaken) {
-			return key, err
+			return key, outward(err)
 		}
 	}
 	return nil, busy("no-free-pin", "No PIN was found that is free in all of the locks. Try again, or revoke keys that are not needed any more.")

@@ -2,7 +2,6 @@ package collective
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/latchkey/latchkey/lock"
 )
@@ -14,7 +13,7 @@ func (k *Keys) List(ctx context.Context, by lock.Caller, of lock.ID, after strin
 	for {
 		rows, err := k.Journal.Entries(ctx, entryKind, listOf(by), after, min(pageSize, limit+1))
 		if err != nil {
-			return nil, "", fmt.Errorf("collective: %w", err)
+			return nil, "", outward(err)
 		}
 		for _, row := range rows {
 			if len(keys) == limit {

@@ -17,7 +17,7 @@ func (k *Keys) Get(ctx context.Context, key lock.TempKeyID) (*Key, error) {
 	}
 	s, err := k.load(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, outward(err)
 	}
 	if !s.wasLive {
 		return nil, notFound()
@@ -36,10 +36,10 @@ func (k *Keys) Revoke(ctx context.Context, by lock.Caller, key lock.TempKeyID) e
 	for range maxAttempts {
 		err = k.revoke(ctx, by, id)
 		if !errors.Is(err, journal.ErrConflict) {
-			return err
+			break
 		}
 	}
-	return err
+	return outward(err)
 }
 
 func (k *Keys) revoke(ctx context.Context, by lock.Caller, key lock.TempKeyID) error {

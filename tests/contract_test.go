@@ -119,6 +119,23 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 	do(404, get, "/locks/2/details", nil)
 	do(404, get, "/temp-keys/"+uuid.NewString(), nil)
 	do(400, get, "/locks/zero/temp-keys", nil)
+	shared := do(201, post, "/temp-keys", map[string]any{"validFrom": now, "validUntil": now.Add(time.Hour), "description": "Room 12 and the gym",
+		"doors": []any{map[string]any{"lockId": "1", "label": "Gym", "accessMethod": "both"}}})
+	var collective struct{ UUID, PIN string }
+	require.NoError(t, json.Unmarshal([]byte(shared.body), &collective))
+	do(200, post, "/locks/1/open-with-pin", map[string]any{"pin": collective.PIN})
+	do(401, post, "/locks/1/open-with-pin", map[string]any{"pin": "0000"})
+	for _, prefix := range []string{"/temp-keys/", "/collective-temp-keys/"} {
+		require.Contains(t, do(200, get, prefix+collective.UUID, nil).body, collective.PIN)
+		to := do(303, post, prefix+collective.UUID+"/doors/1/open", nil).header.Get("Location")
+		do(200, get, strings.Replace(to, "/temp-keys/", prefix, 1), nil)
+		do(400, post, strings.TrimSuffix(prefix, "/"), map[string]any{})
+		do(404, http.MethodDelete, prefix+uuid.NewString(), nil)
+	}
+	do(201, post, "/collective-temp-keys", map[string]any{"validFrom": now, "validUntil": now.Add(time.Hour), "doors": []any{map[string]any{"lockId": "1"}}})
+	do(200, get, "/temp-keys?lockId=1", nil)
+	do(200, http.MethodDelete, "/temp-keys/"+collective.UUID, nil)
+	do(200, http.MethodDelete, "/collective-temp-keys/"+collective.UUID, nil)
 	do(200, post, "/locks/1/delete-temp-key", map[string]any{"tempKeyUuid": key})
 	do(404, post, "/temp-keys/"+key+"/open", nil)
 	do(200, get, "/locks/1/events", nil)

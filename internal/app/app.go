@@ -144,8 +144,12 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onStop(func(context.Context) error { locks.Close(); return nil })
+	doors, err := a.collectiveKeys(ctx, locks)
+	if err != nil {
+		return nil, err
+	}
 	routes, err := api.New(api.Options{
-		Locks: apiLocks{locks}, APIKeys: keys, History: audit.New(store), SuperKeyHash: superKeyHash, Tokens: tokens,
+		Locks: apiLocks{locks}, APIKeys: keys, Collective: doors, History: audit.New(store), SuperKeyHash: superKeyHash, Tokens: tokens,
 		PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies, Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {
@@ -184,6 +188,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	})
 	a.onStop(func(context.Context) error { a.node.System().EventStream.Unsubscribe(topology); return nil })
 
+	a.sweep(doors)
 	a.http.open(withDevices(hub, routes))
 	a.onStop(a.http.stop)
 

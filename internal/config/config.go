@@ -41,6 +41,8 @@ type Server struct {
 
 	Trust
 
+	PINKeyFile string `name:"pin-key-file" placeholder:"FILE" help:"File with the key that guards the PINs of doors, 64 hexadecimal digits; all servers of a journal need the same one. Keep it apart from copies of the journal (default: pin.key in the data folder, made by the first start of a server that has its journal to itself)."`
+
 	SuperKeyFile string `placeholder:"FILE" help:"File with the operator's super key, 32 characters or more; or $$LATCHKEY_SUPER_KEY. Without either the first start makes one and prints it once."`
 
 	JWTJWKS            string `name:"jwt-jwks" placeholder:"URL|FILE" help:"JSON Web Key Set that verifies users' tokens (RS256, ES256)."`
