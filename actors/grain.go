@@ -43,6 +43,7 @@ type grain struct {
 
 	queue    []op   // decided and not yet said, in order
 	covered  int    // how many of them, from the first, are said when the append in flight is durable; 0: none is in flight
+	over     int    // how many of them, from the first, the journal has answered: they are not staged any more
 	expected uint64 // the stream's version before that append
 	lingers  bool   // nobody waited for it when it was submitted
 	unknown  []op   // of an append whose outcome the load that runs finds out
@@ -50,6 +51,7 @@ type grain struct {
 	// What others tell the grain. They send a wake after it, which may get lost when the mailbox is full: then the grain
 	// sees it with the next message.
 	settled atomic.Bool    // the journal has answered the append in flight
+	wanted  atomic.Bool    // somebody waits for that: the journal sends a wake
 	answer  journal.Result // what it said; written before settled is set
 	loaded  atomic.Pointer[image]
 	fired   atomic.Bool          // the timer has
@@ -212,9 +214,9 @@ func (g *grain) stop() {
 	}
 	g.passOn(left)
 	g.metrics.waiting.Sub(float64(len(g.waiters)))
-	g.metrics.staged.Sub(float64(len(g.queue)))
+	g.metrics.staged.Sub(float64(len(g.queue) - g.covered - g.over))
 	g.metrics.stashed.Sub(float64(len(g.stash)))
-	g.waiters, g.unknown, g.queue, g.stash, g.recent, g.covered = nil, nil, nil, nil, nil, 0
+	g.waiters, g.unknown, g.queue, g.stash, g.recent, g.covered, g.over = nil, nil, nil, nil, nil, 0, 0
 }
 
 // passOn sends what devices have answered to the next activation. Nobody else would: a device answers once, and who waited

@@ -178,6 +178,33 @@ func TestTheDevicesAnswerNeedNotBeDurable(t *testing.T) {
 	require.Equal(t, lock.Opened, (<-query).reply.(*lock.TempKeyInfo).Open.Outcome)
 }
 
+func TestTheDevicesAnswerHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	j := newGated(t)
+	w := start(t, j, nil)
+	id := w.newLock()
+	key := w.newKey(id, 0)
+	w.connect(id, silent)
+	for i := range 3 {
+		answer := w.ask(id, opening(key, request(i)))
+		require.Eventually(t, func() bool { return movements(w.doors, id) == i+1 }, 5*time.Second, time.Millisecond)
+		j.shut()
+		w.Tell(id, opens(sent[*lock.SendOpen](w.doors, id)[i]))
+		require.Equal(t, lock.Opened, (<-answer).reply.(*lock.OpenResult).Outcome)
+		w.staged(1)
+		if i > 0 { // somebody asks before the journal has answered, or long after
+			answer = w.ask(id, &lock.SetOwner{By: owner, UserID: lock.UserID(request(i))})
+			w.staged(2, answer)
+		}
+		j.open()
+		if i > 0 {
+			require.NoError(t, (<-answer).err)
+		}
+		w.staged(0)
+	}
+	require.EqualValues(t, 3, w.keyOf(id, key).UsedCount)
+}
+
 func TestAnotherWriterMakesTheGrainStartAnew(t *testing.T) {
 	t.Parallel()
 	j := newGated(t)

@@ -24,10 +24,14 @@ func (g *grain) stage(o op) {
 	}
 	g.queue = append(g.queue, o)
 	g.metrics.staged.Inc()
-	switch {
-	case g.covered == 0:
+	if g.covered == 0 {
 		g.submit()
-	case g.lingers && !o.lazy():
+		return
+	}
+	if !g.wanted.Swap(true) && g.settled.Load() {
+		g.system.Root.Send(g.pid, wake{}) // nobody did when the journal answered
+	}
+	if g.lingers && !o.lazy() {
 		g.lingers = false
 		g.Journal.Hurry()
 	}
@@ -62,6 +66,7 @@ func firstStored(ops []op) int {
 func (g *grain) submit() {
 	for !g.shared && len(g.queue) > 0 && g.queue[0].records == nil {
 		g.finish(&g.queue[0])
+		g.metrics.staged.Dec()
 		g.pop(1)
 	}
 	if len(g.queue) == 0 {
@@ -104,22 +109,28 @@ func (g *grain) submit() {
 	a.ID = g.appendID(first, a.Expected)
 	g.covered, g.expected, g.lingers = last, a.Expected, a.Lazy
 	g.lean.Store(false)
-	g.Journal.Submit(a, g.journalAnswers)
+	g.wanted.Store(last < len(g.queue) || slices.ContainsFunc(g.queue, func(o op) bool { return !o.silent() || o.image != nil }))
+	g.Journal.Submit(a, func(r journal.Result) { g.journalAnswers(r, last) })
 }
 
 // confirm asks the journal whether the state that all in the queue was decided on is the newest.
 func (g *grain) confirm() {
 	g.covered, g.expected, g.lingers = len(g.queue), g.state.Version, false
 	g.lean.Store(false)
-	g.Journal.Confirm(g.stream(), g.expected, func(err error) { g.journalAnswers(journal.Result{Err: err}) })
+	g.wanted.Store(true)
+	covered := g.covered
+	g.Journal.Confirm(g.stream(), g.expected, func(err error) { g.journalAnswers(journal.Result{Err: err}, covered) })
 }
 
-// journalAnswers is called by the journal.
-func (g *grain) journalAnswers(r journal.Result) {
+// journalAnswers is called by the journal. An answer that changes nothing for anybody waits for the next message.
+func (g *grain) journalAnswers(r journal.Result, covered int) {
+	g.metrics.staged.Sub(float64(covered))
 	g.answer = r
 	g.settled.Store(true)
 	g.pay()
-	g.system.Root.Send(g.pid, wake{})
+	if g.wanted.Load() || r.Err != nil {
+		g.system.Root.Send(g.pid, wake{})
+	}
 }
 
 // until is when an append of the command makes no sense any more.
@@ -159,18 +170,17 @@ func (g *grain) settle(ctx actor.Context) {
 		g.failed(ctx, err)
 		return
 	}
-	done := g.covered
-	g.covered = 0
-	for i := range done {
+	g.over, g.covered = g.covered, 0
+	for i := range g.over {
 		g.finish(&g.queue[i])
 	}
-	g.pop(done)
+	g.pop(g.over)
+	g.over = 0
 	g.submit()
 }
 
 // pop takes the first n out of the queue.
 func (g *grain) pop(n int) {
-	g.metrics.staged.Sub(float64(n))
 	left := copy(g.queue, g.queue[n:])
 	clear(g.queue[left:])
 	g.queue = g.queue[:left]
@@ -250,7 +260,7 @@ func (g *grain) failed(ctx actor.Context, err error) {
 		g.unknown, batch = batch, nil
 	default:
 		g.Logger.Warn("an append failed, the grain starts anew", slog.String("stream", g.stream()), slog.Any("error", err))
-		g.covered = 0 // the journal has answered: nothing of it was stored
+		g.over, g.covered = g.covered, 0 // the journal has answered: nothing of it was stored
 		g.quit(ctx)
 		return
 	}
@@ -265,7 +275,7 @@ func (g *grain) failed(ctx actor.Context, err error) {
 	for i := range later {
 		g.again(&later[i])
 	}
-	g.metrics.staged.Sub(float64(len(g.queue)))
+	g.metrics.staged.Sub(float64(len(later)))
 	g.queue, g.covered = nil, 0
 	g.reload(ctx)
 }
