@@ -129,7 +129,7 @@ func (n *Node) startEtcd(ctx context.Context) (err error) {
 	if n.options.alone() {
 		ctx, cancel := context.WithTimeout(ctx, embedded.StartTimeout)
 		defer cancel()
-		n.etcd, err = embedded.Start(ctx, embedded.Options{Dir: n.options.EtcdDir, Logger: n.logger})
+		n.etcd, err = embedded.Start(ctx, embedded.Options{Dir: n.options.EtcdDir, Logger: n.logger, Afresh: true})
 		if err != nil {
 			return err
 		}

@@ -11,8 +11,10 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"time"
 
+	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
@@ -46,6 +48,9 @@ type Options struct {
 	Dir        string       // its data; made when missing
 	ClientAddr string       // host:port for other processes (port 0 takes a free one); none by default
 	Logger     *slog.Logger // gets what etcd dies of
+	// Afresh says that the data is worth nothing to the next server: each begins without any. So no damage to it, which etcd
+	// may well end the process for, keeps a server from starting.
+	Afresh bool
 }
 
 func (o Options) validate() error {
@@ -61,6 +66,7 @@ func (o Options) validate() error {
 // Server is a running etcd server of one member.
 type Server struct {
 	etcd *embed.Etcd
+	lock *fileutil.LockedFile // nil unless it began afresh
 }
 
 // Start runs a server on the data in o.Dir and returns when it can serve. Another process that has the same data open makes
@@ -72,6 +78,61 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("embedded: directory of etcd: %w", err)
 	}
+	lock, err := begin(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	s, err := start(ctx, o)
+	if err != nil {
+		return nil, errors.Join(err, unlock(lock))
+	}
+	s.lock = lock
+	return s, nil
+}
+
+// begin removes the data of the last server when it is worth nothing, once no other process uses it.
+func begin(ctx context.Context, o Options) (lock *fileutil.LockedFile, err error) {
+	if !o.Afresh {
+		return nil, nil
+	}
+	for {
+		lock, err = fileutil.TryLockFile(filepath.Join(o.Dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+		if err == nil || !errors.Is(err, fileutil.ErrLocked) {
+			break
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			return nil, inUse(ctx, o)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("embedded: lock of etcd: %w", err)
+	}
+	if err := os.RemoveAll(filepath.Join(o.Dir, dataName)); err != nil {
+		return nil, errors.Join(fmt.Errorf("embedded: old data of etcd: %w", err), lock.Close())
+	}
+	return lock, nil
+}
+
+func unlock(lock *fileutil.LockedFile) error {
+	if lock == nil {
+		return nil
+	}
+	return lock.Close()
+}
+
+func inUse(ctx context.Context, o Options) error {
+	return fmt.Errorf("embedded: etcd on %s did not start, does another process use it? %w", o.Dir, context.Cause(ctx))
+}
+
+const (
+	lockName  = "lock"
+	dataName  = "member" // as etcd calls it
+	lockPause = 50 * time.Millisecond
+)
+
+func start(ctx context.Context, o Options) (*Server, error) {
 	type result struct {
 		etcd *embed.Etcd
 		err  error
@@ -92,14 +153,17 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 			return nil, fmt.Errorf("embedded: start etcd on %s: %w", o.Dir, r.err)
 		}
 		s := &Server{etcd: r.etcd}
-		return s, s.awaitReady(ctx)
+		if err := s.awaitReady(ctx); err != nil {
+			return nil, err
+		}
+		return s, nil
 	case <-ctx.Done():
 		go func() { // whenever it does start, nobody wants it any more
 			if r := <-started; r.etcd != nil {
 				r.etcd.Close()
 			}
 		}()
-		return nil, fmt.Errorf("embedded: etcd on %s did not start, does another process use it? %w", o.Dir, context.Cause(ctx))
+		return nil, inUse(ctx, o)
 	}
 }
 
@@ -128,7 +192,10 @@ func (s *Server) Endpoint() string {
 }
 
 // Close stops the server; its data can be opened again at once.
-func (s *Server) Close() { s.etcd.Close() }
+func (s *Server) Close() {
+	s.etcd.Close()
+	_ = unlock(s.lock) // which closes a file that nobody wrote to
+}
 
 func config(o Options) *embed.Config {
 	peer, _ := url.Parse(peerName)
