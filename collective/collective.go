@@ -122,14 +122,17 @@ func (o *Options) validate() error {
 }
 
 // Keys makes collective keys. It may be used from any goroutine.
-type Keys struct{ Options }
+type Keys struct {
+	Options
+	begun time.Time // nobody else works on a journal that is not shared: what is older was left by a process that is gone
+}
 
 // New makes Keys.
 func New(o Options) (*Keys, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	return &Keys{o}, nil
+	return &Keys{Options: o, begun: millis(o.Now())}, nil
 }
 
 func invalid(field, reason, message string) error {

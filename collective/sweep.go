@@ -56,7 +56,7 @@ func (k *Keys) goOn(ctx context.Context, key lock.TempKeyID) error {
 	switch {
 	case err != nil:
 		return err
-	case s.phase == creating && k.Now().Before(s.GiveUpAt):
+	case s.phase == creating && k.Now().Before(s.GiveUpAt) && (k.Journal.Shared() || !s.At.Before(k.begun)):
 		return nil // it may be under way
 	case s.phase == creating || s.phase == undoing:
 		return k.abandon(ctx, s, "it was not granted in time")

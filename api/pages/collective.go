@@ -92,10 +92,10 @@ func (d *CollectiveDoor) Note() string {
 	switch {
 	case d.Info == nil:
 		return "The lock cannot be asked right now."
-	case !d.Info.Online:
+	case !d.Info.Online && d.Link():
 		return "The lock is offline right now. If you tap Open it waits a few seconds for the lock to come back."
-	case !d.Link():
-		return "Opens with the code only."
+	case !d.Info.Online:
+		return "The lock is offline right now."
 	}
 	return ""
 }
