@@ -117,6 +117,7 @@ func (g *grain) evolve(o *op, events []lock.Event) {
 	if g.state.Version != expected {
 		panic("the state's version is " + strconv.FormatUint(g.state.Version, 10) + " and not " + strconv.FormatUint(expected, 10))
 	}
+	g.connected(o.req.Command)
 	if g.state.Device.Connected != g.busy.Load() {
 		g.busy.Store(g.state.Device.Connected)
 	}

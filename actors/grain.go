@@ -57,6 +57,8 @@ type grain struct {
 	fired   atomic.Bool          // the timer has
 	owed    atomic.Pointer[[]op] // what the journal's answer still has to be told, when the grain has gone
 
+	session lock.Session // that is connected, as far as was told; its end may be in what was dropped
+
 	waiters []waiter
 	recent  []remembrance
 	current *actor.PID // who waits for the command that is being decided
@@ -175,6 +177,7 @@ func (g *grain) panicked(ctx actor.Context, reason any) {
 // quit stops the grain. Whoever waits is sent to the next activation.
 func (g *grain) quit(ctx actor.Context) {
 	if g.phase != stopping {
+		g.orphan()
 		g.stop()
 		ctx.Stop(ctx.Self())
 	}

@@ -86,6 +86,7 @@ func (g *grain) takeOver(ctx actor.Context) {
 	}
 	if img.err != nil {
 		g.Logger.Error("a lock could not be loaded", slog.String("stream", g.stream()), slog.Any("error", img.err))
+		g.waitingSession()
 		for _, c := range g.stash {
 			g.tell(c.from, cluster.Busy)
 		}
@@ -124,6 +125,8 @@ func (g *grain) takeOver(ctx actor.Context) {
 func (g *grain) carryOver(before *lock.State) {
 	if before.Device.Connected {
 		g.execute(call{req: &Request{Command: &lock.KeepDevice{Device: before.Device}}})
+	} else {
+		g.orphan() // that it has ended was decided, and never done
 	}
 	g.busy.Store(g.state.Device.Connected)
 }
