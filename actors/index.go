@@ -56,7 +56,7 @@ func taken(e *journal.ClaimError) *lock.Error {
 		}
 	}
 	return &lock.Error{
-		Kind: lock.Conflict, Reason: "temp-key-uuid-taken", Field: "tempKeyUuid",
+		Kind: lock.Conflict, Reason: lock.ReasonTempKeyTaken, Field: "tempKeyUuid",
 		Message: "This tempKeyUuid is, or was, a key of another lock. Use another UUID, or leave it out.",
 	}
 }

@@ -134,7 +134,7 @@ func requestID(c lock.Command) string {
 		return string(c.CommandID)
 	case *lock.CreateLock, *lock.SetOwner, *lock.SetOrganization, *lock.AddKey, *lock.RemoveKey, *lock.AddResident, *lock.RemoveResident,
 		*lock.RotateDeviceSecret, *lock.WriteKey, *lock.BulkAddKeys, *lock.ChangeLockUUID, *lock.SetConfig, *lock.UseTempKey,
-		*lock.CreateTempKey, *lock.UpdateTempKey, *lock.DeleteTempKey:
+		*lock.CreateTempKey, *lock.UpdateTempKey, *lock.DeleteTempKey, *lock.CreateTempKeys, *lock.UpdateTempKeys:
 		return uuid.NewString()
 	}
 	return ""

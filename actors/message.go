@@ -39,9 +39,7 @@ func (r *Response) Serialize() (remote.RootSerialized, error) {
 	if r.Err == nil {
 		return x, putReply(x, r.Reply)
 	}
-	x.Answer = &actorspb.Response_Error{Error: &actorspb.Error{
-		Kind: uint32(r.Err.Kind), Reason: r.Err.Reason, Message: r.Err.Message, Field: r.Err.Field,
-	}}
+	x.Answer = &actorspb.Response_Error{Error: errorToPB(r.Err)}
 	return x, nil
 }
 
@@ -61,9 +59,7 @@ func requestOf(in *actorspb.IncomingRequest) (*Request, error) {
 // responseOf reads a response that came from another node.
 func responseOf(x *actorspb.Response) (*Response, error) {
 	if e := x.GetError(); e != nil {
-		return &Response{Err: &lock.Error{
-			Kind: lock.Kind(e.GetKind()), Reason: e.GetReason(), Message: e.GetMessage(), Field: e.GetField(),
-		}}, nil
+		return &Response{Err: errorOf(e)}, nil
 	}
 	reply, err := replyOf(x)
 	return &Response{Reply: reply}, err

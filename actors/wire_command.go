@@ -39,16 +39,21 @@ func putCommand(x *pb.Request, c lock.Command) error {
 			By: callerToPB(c.By), Hash: c.Hash, Grace: durationpb.New(c.Grace),
 		}}
 	case *lock.CreateTempKey:
-		x.Command = &pb.Request_CreateTempKey{CreateTempKey: &pb.CreateTempKey{
-			By: callerToPB(c.By), Uuid: string(c.UUID), AccessMode: string(c.AccessMode), AllowedUserIds: texts(c.AllowedUserIDs),
-			ValidFrom: timeToPB(c.ValidFrom), ValidUntil: timeToPB(c.ValidUntil), MaxUses: c.MaxUses, Description: c.Description,
-			Door: doorToPB(c.Door), GrantBy: timeToPB(c.GrantBy),
-			Schedule: scheduleToPB(c.Schedule), GraceBeforeSeconds: c.GraceBeforeSeconds, GraceAfterSeconds: c.GraceAfterSeconds,
-		}}
+		x.Command = &pb.Request_CreateTempKey{CreateTempKey: createTempKeyToPB(c)}
 	case *lock.UpdateTempKey:
-		x.Command = &pb.Request_UpdateTempKey{UpdateTempKey: &pb.UpdateTempKey{
-			By: callerToPB(c.By), TempKeyId: string(c.TempKeyID), Changes: changesToPB(c.Changes),
-		}}
+		x.Command = &pb.Request_UpdateTempKey{UpdateTempKey: updateTempKeyToPB(c)}
+	case *lock.CreateTempKeys:
+		m := &pb.CreateTempKeys{By: callerToPB(c.By)}
+		for i := range c.Keys {
+			m.Keys = append(m.Keys, createTempKeyToPB(&c.Keys[i]))
+		}
+		x.Command = &pb.Request_CreateTempKeys{CreateTempKeys: m}
+	case *lock.UpdateTempKeys:
+		m := &pb.UpdateTempKeys{By: callerToPB(c.By)}
+		for i := range c.Updates {
+			m.Updates = append(m.Updates, updateTempKeyToPB(&c.Updates[i]))
+		}
+		x.Command = &pb.Request_UpdateTempKeys{UpdateTempKeys: m}
 	case *lock.DeleteTempKey:
 		x.Command = &pb.Request_DeleteTempKey{DeleteTempKey: &pb.DeleteTempKey{
 			By: callerToPB(c.By), TempKeyId: string(c.TempKeyID), Door: c.Door,
@@ -167,18 +172,13 @@ func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 		m := c.RotateDeviceSecret
 		return &lock.RotateDeviceSecret{By: callerOf(m.GetBy()), Hash: m.GetHash(), Grace: m.GetGrace().AsDuration()}, nil
 	case *pb.Request_CreateTempKey:
-		m := c.CreateTempKey
-		schedule, err := scheduleOf(m.GetSchedule())
-		return &lock.CreateTempKey{
-			By: callerOf(m.GetBy()), UUID: lock.TempKeyID(m.GetUuid()), AccessMode: lock.AccessMode(m.GetAccessMode()),
-			AllowedUserIDs: words[lock.UserID](m.GetAllowedUserIds()), ValidFrom: timeOf(m.GetValidFrom()), ValidUntil: timeOf(m.GetValidUntil()),
-			MaxUses: m.MaxUses, Description: m.GetDescription(), Door: doorOf(m.GetDoor()), GrantBy: timeOf(m.GetGrantBy()),
-			Schedule: schedule, GraceBeforeSeconds: m.GetGraceBeforeSeconds(), GraceAfterSeconds: m.GetGraceAfterSeconds(),
-		}, err
+		return createTempKeyOf(c.CreateTempKey)
 	case *pb.Request_UpdateTempKey:
-		m := c.UpdateTempKey
-		changes, err := changesOf(m.GetChanges())
-		return &lock.UpdateTempKey{By: callerOf(m.GetBy()), TempKeyID: lock.TempKeyID(m.GetTempKeyId()), Changes: changes}, err
+		return updateTempKeyOf(c.UpdateTempKey)
+	case *pb.Request_CreateTempKeys:
+		return createTempKeysOf(c.CreateTempKeys)
+	case *pb.Request_UpdateTempKeys:
+		return updateTempKeysOf(c.UpdateTempKeys)
 	case *pb.Request_DeleteTempKey:
 		m := c.DeleteTempKey
 		return &lock.DeleteTempKey{By: callerOf(m.GetBy()), TempKeyID: lock.TempKeyID(m.GetTempKeyId()), Door: m.GetDoor()}, nil

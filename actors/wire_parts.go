@@ -136,3 +136,17 @@ func texts[S ~string](list []S) []string {
 func words[S ~string](list []string) []S {
 	return each(list, func(s string) S { return S(s) })
 }
+
+func errorToPB(e *lock.Error) *pb.Error {
+	if e == nil {
+		return nil
+	}
+	return &pb.Error{Kind: uint32(e.Kind), Reason: e.Reason, Message: e.Message, Field: e.Field}
+}
+
+func errorOf(x *pb.Error) *lock.Error {
+	if x == nil {
+		return nil
+	}
+	return &lock.Error{Kind: lock.Kind(x.GetKind()), Reason: x.GetReason(), Message: x.GetMessage(), Field: x.GetField()}
+}

@@ -56,6 +56,10 @@ func putReply(x *pb.Response, r lock.Reply) error {
 		}
 	case *lock.PINRefused:
 		x.Answer = &pb.Response_PinRefused{PinRefused: &pb.PINRefused{Version: r.Version, LockedFor: durationpb.New(r.LockedFor)}}
+	case *lock.TempKeysDone:
+		bulk, err := tempKeysDoneToPB(r)
+		x.Answer = &pb.Response_TempKeysDone{TempKeysDone: bulk}
+		return err
 	case *lock.Greeting:
 		m := &pb.Greeting{Epoch: r.Epoch, AckSeq: r.AckSeq, Resolve: texts(r.Resolve)}
 		if r.Desired != nil {
@@ -118,6 +122,8 @@ func replyOf(x *pb.Response) (lock.Reply, error) {
 		return info, err
 	case *pb.Response_PinRefused:
 		return &lock.PINRefused{Version: a.PinRefused.GetVersion(), LockedFor: a.PinRefused.GetLockedFor().AsDuration()}, nil
+	case *pb.Response_TempKeysDone:
+		return tempKeysDoneOf(a.TempKeysDone)
 	case *pb.Response_Greeting:
 		m := a.Greeting
 		g := &lock.Greeting{Epoch: m.GetEpoch(), AckSeq: m.GetAckSeq(), Resolve: words[lock.CommandID](m.GetResolve())}

@@ -127,3 +127,80 @@ func tempKeyListOf(x *pb.TempKeyList) (*lock.TempKeyList, error) {
 	}
 	return list, nil
 }
+
+func createTempKeyToPB(c *lock.CreateTempKey) *pb.CreateTempKey {
+	return &pb.CreateTempKey{
+		By: callerToPB(c.By), Uuid: string(c.UUID), AccessMode: string(c.AccessMode), AllowedUserIds: texts(c.AllowedUserIDs),
+		ValidFrom: timeToPB(c.ValidFrom), ValidUntil: timeToPB(c.ValidUntil), MaxUses: c.MaxUses, Description: c.Description,
+		Door: doorToPB(c.Door), GrantBy: timeToPB(c.GrantBy),
+		Schedule: scheduleToPB(c.Schedule), GraceBeforeSeconds: c.GraceBeforeSeconds, GraceAfterSeconds: c.GraceAfterSeconds,
+	}
+}
+
+func createTempKeyOf(m *pb.CreateTempKey) (*lock.CreateTempKey, error) {
+	schedule, err := scheduleOf(m.GetSchedule())
+	return &lock.CreateTempKey{
+		By: callerOf(m.GetBy()), UUID: lock.TempKeyID(m.GetUuid()), AccessMode: lock.AccessMode(m.GetAccessMode()),
+		AllowedUserIDs: words[lock.UserID](m.GetAllowedUserIds()), ValidFrom: timeOf(m.GetValidFrom()), ValidUntil: timeOf(m.GetValidUntil()),
+		MaxUses: m.MaxUses, Description: m.GetDescription(), Door: doorOf(m.GetDoor()), GrantBy: timeOf(m.GetGrantBy()),
+		Schedule: schedule, GraceBeforeSeconds: m.GetGraceBeforeSeconds(), GraceAfterSeconds: m.GetGraceAfterSeconds(),
+	}, err
+}
+
+func updateTempKeyToPB(c *lock.UpdateTempKey) *pb.UpdateTempKey {
+	return &pb.UpdateTempKey{By: callerToPB(c.By), TempKeyId: string(c.TempKeyID), Changes: changesToPB(c.Changes)}
+}
+
+func updateTempKeyOf(m *pb.UpdateTempKey) (*lock.UpdateTempKey, error) {
+	changes, err := changesOf(m.GetChanges())
+	return &lock.UpdateTempKey{By: callerOf(m.GetBy()), TempKeyID: lock.TempKeyID(m.GetTempKeyId()), Changes: changes}, err
+}
+
+func createTempKeysOf(m *pb.CreateTempKeys) (*lock.CreateTempKeys, error) {
+	c := &lock.CreateTempKeys{By: callerOf(m.GetBy())}
+	for _, x := range m.GetKeys() {
+		key, err := createTempKeyOf(x)
+		if err != nil {
+			return nil, err
+		}
+		c.Keys = append(c.Keys, *key)
+	}
+	return c, nil
+}
+
+func updateTempKeysOf(m *pb.UpdateTempKeys) (*lock.UpdateTempKeys, error) {
+	c := &lock.UpdateTempKeys{By: callerOf(m.GetBy())}
+	for _, x := range m.GetUpdates() {
+		update, err := updateTempKeyOf(x)
+		if err != nil {
+			return nil, err
+		}
+		c.Updates = append(c.Updates, *update)
+	}
+	return c, nil
+}
+
+func tempKeysDoneToPB(r *lock.TempKeysDone) (*pb.TempKeysDone, error) {
+	m := new(pb.TempKeysDone)
+	for i := range r.Items {
+		item := &r.Items[i]
+		e, err := eventToPB(item.Event)
+		if err != nil {
+			return nil, err
+		}
+		m.Items = append(m.Items, &pb.TempKeyDone{Version: item.Version, Event: e, Error: errorToPB(item.Err)})
+	}
+	return m, nil
+}
+
+func tempKeysDoneOf(m *pb.TempKeysDone) (*lock.TempKeysDone, error) {
+	r := new(lock.TempKeysDone)
+	for _, x := range m.GetItems() {
+		e, err := eventOf(x.GetEvent())
+		if err != nil {
+			return nil, err
+		}
+		r.Items = append(r.Items, lock.TempKeyDone{Version: x.GetVersion(), Event: e, Err: errorOf(x.GetError())})
+	}
+	return r, nil
+}

@@ -26,14 +26,14 @@ var (
 	commands = byName(
 		new(lock.CreateLock), new(lock.SetOwner), new(lock.SetOrganization), new(lock.AddKey), new(lock.RemoveKey),
 		new(lock.AddResident), new(lock.RemoveResident), new(lock.RotateDeviceSecret), new(lock.CreateTempKey),
-		new(lock.UpdateTempKey), new(lock.DeleteTempKey), new(lock.OpenLock), new(lock.OpenWithTempKey), new(lock.GetLock),
+		new(lock.UpdateTempKey), new(lock.DeleteTempKey), new(lock.CreateTempKeys), new(lock.UpdateTempKeys), new(lock.OpenLock), new(lock.OpenWithTempKey), new(lock.GetLock),
 		new(lock.GetTempKey), new(lock.ListTempKeys), new(lock.AuthenticateDevice), new(lock.ConnectDevice), new(lock.KeepDevice),
 		new(lock.DisconnectDevice), new(lock.WriteKey), new(lock.BulkAddKeys), new(lock.GetBulkAddKeys),
 		new(lock.ChangeLockUUID), new(lock.SetConfig), new(lock.UseTempKey), new(lock.AnswerKey), new(lock.AnswerConfig),
 		new(lock.AnswerOpen), new(lock.AnswerStatus), new(lock.ReportEvents), new(lock.Tick), new(lock.OpenWithPIN),
 	)
 	replies = byName(
-		new(lock.Done), new(lock.KeyResult), new(lock.BulkProgress), new(lock.OpenResult), new(lock.Info), new(lock.TempKeyList), new(lock.TempKeyInfo), new(lock.Greeting),
+		new(lock.Done), new(lock.KeyResult), new(lock.BulkProgress), new(lock.OpenResult), new(lock.Info), new(lock.TempKeyList), new(lock.TempKeyInfo), new(lock.TempKeysDone), new(lock.Greeting),
 		new(lock.PINRefused),
 	)
 )

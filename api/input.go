@@ -16,6 +16,8 @@ import (
 
 const (
 	maxBody     = 64 << 10
+	maxBulkBody = 1 << 20 // of the operations whose path begins with bulkPath
+	bulkPath    = "/bulk/"
 	bodyTimeout = 5 * time.Second
 )
 
@@ -104,14 +106,18 @@ func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.ContentLength == 0 {
 		return nil, nil
 	}
-	if r.ContentLength > maxBody {
+	limit, errTooLarge := int64(maxBody), errTooLarge
+	if strings.HasPrefix(r.URL.Path, bulkPath) {
+		limit, errTooLarge = maxBulkBody, errBulkTooLarge
+	}
+	if r.ContentLength > limit {
 		return nil, errTooLarge
 	}
 	c := http.NewResponseController(w)
 	// A writer without deadlines is one of a test, or has a body in memory.
 	limited := c.SetReadDeadline(time.Now().Add(bodyTimeout)) == nil
 	var data bytes.Buffer
-	_, err := io.Copy(&data, http.MaxBytesReader(w, r.Body, maxBody))
+	_, err := io.Copy(&data, http.MaxBytesReader(w, r.Body, limit))
 	if limited && err == nil {
 		// The server goes on reading, to notice when the caller leaves: that must not time out.
 		err = c.SetReadDeadline(time.Time{})

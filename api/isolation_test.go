@@ -30,17 +30,24 @@ var (
 		"CreateTempKey": `{"accessMode":"public","validFrom":"2026-05-01T10:00:00Z","validUntil":"2026-05-02T10:00:00Z"}`,
 		"UpdateTempKey": `{"tempKeyUuid":"` + keyUUID + `","maxUses":9}`,
 		"DeleteTempKey": `{"tempKeyUuid":"` + keyUUID + `"}`,
+
+		"CreateTempKeys": `{"items":[{"lockId":42,"tempKey":{"accessMode":"public","validFrom":"2026-05-01T10:00:00Z","validUntil":"2026-05-02T10:00:00Z"}}]}`,
+		"UpdateTempKeys": `{"items":[{"lockId":42,"changes":{"tempKeyUuid":"` + keyUUID + `","maxUses":9}}]}`,
 	}
 
 	// foreigners says what another organisation's key gets where that is not a 404, and why.
 	foreigners = map[string][]int{
 		"CreateLock":         {http.StatusConflict}, // the lock is there, but whose it is stays unsaid
 		"ListCollectiveKeys": {http.StatusOK},       // their own, of which there are none
+		"CreateTempKeys":     {http.StatusOK},       // each of the keys is a 404, see TestManyKeysOfSomebodyElse
+		"UpdateTempKeys":     {http.StatusOK},
 	}
 	// strangers says the same of another user's token.
 	strangers = map[string][]int{
 		"CreateLock":         {http.StatusForbidden}, // users create no locks
 		"ListCollectiveKeys": {http.StatusOK},        // their own, of which there are none
+		"CreateTempKeys":     {http.StatusOK},
+		"UpdateTempKeys":     {http.StatusOK},
 	}
 )
 

@@ -95,7 +95,7 @@ func (k *kernel) claim(id lock.ID, e lock.Event) error {
 		k.uuids[e.LockUUID] = id
 	case *lock.TempKeyCreated:
 		if owner, taken := k.keys[e.Key.UUID]; taken && owner != id {
-			return conflict
+			return &lock.Error{Kind: lock.Conflict, Reason: lock.ReasonTempKeyTaken, Message: "Another lock has it."}
 		}
 		k.keys[e.Key.UUID] = id
 	}

@@ -106,6 +106,18 @@ type CreateTempKeyRequest struct {
 	ValidUntil  Timestamp        `json:"validUntil"`
 }
 
+// CreateTempKeysItem defines model for CreateTempKeysItem.
+type CreateTempKeysItem struct {
+	// LockId The platform's number of the lock.
+	LockId  LockIdNumber         `json:"lockId"`
+	TempKey CreateTempKeyRequest `json:"tempKey"`
+}
+
+// CreateTempKeysRequest defines model for CreateTempKeysRequest.
+type CreateTempKeysRequest struct {
+	Items []CreateTempKeysItem `json:"items"`
+}
+
 // DeleteTempKeyRequest defines model for DeleteTempKeyRequest.
 type DeleteTempKeyRequest struct {
 	TempKeyUuid string `json:"tempKeyUuid"`
@@ -210,6 +222,9 @@ type Key struct {
 
 // LocalDate A date of the calendar at the door, from 1970-01-01 to 2199-12-31.
 type LocalDate = localDate
+
+// LockIdNumber The platform's number of the lock.
+type LockIdNumber = int64
 
 // LockNumber defines model for LockNumber.
 type LockNumber = string
@@ -440,6 +455,19 @@ type UpdateTempKeyRequest struct {
 	ValidUntil  *Timestamp       `json:"validUntil,omitempty"`
 }
 
+// UpdateTempKeysItem defines model for UpdateTempKeysItem.
+type UpdateTempKeysItem struct {
+	Changes UpdateTempKeyRequest `json:"changes"`
+
+	// LockId The platform's number of the lock.
+	LockId LockIdNumber `json:"lockId"`
+}
+
+// UpdateTempKeysRequest defines model for UpdateTempKeysRequest.
+type UpdateTempKeysRequest struct {
+	Items []UpdateTempKeysItem `json:"items"`
+}
+
 // ApiKeyId defines model for ApiKeyId.
 type ApiKeyId = string
 
@@ -559,6 +587,12 @@ type OpenWithTempKeyParams struct {
 	IdempotencyKey RequestId `json:"Idempotency-Key,omitempty"`
 }
 
+// CreateTempKeysJSONRequestBody defines body for CreateTempKeys for application/json ContentType.
+type CreateTempKeysJSONRequestBody = CreateTempKeysRequest
+
+// UpdateTempKeysJSONRequestBody defines body for UpdateTempKeys for application/json ContentType.
+type UpdateTempKeysJSONRequestBody = UpdateTempKeysRequest
+
 // CreateCollectiveTempKeyJSONRequestBody defines body for CreateCollectiveTempKey for application/json ContentType.
 type CreateCollectiveTempKeyJSONRequestBody = CreateCollectiveKeyRequest
 
@@ -621,6 +655,12 @@ type OpenWithTempKeyFormdataRequestBody = OpenWithTempKeyRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// CreateTempKeys Create many temporary keys
+	// (POST /bulk/create-temp-keys)
+	CreateTempKeys(w http.ResponseWriter, r *http.Request)
+	// UpdateTempKeys Change many temporary keys
+	// (POST /bulk/update-temp-keys)
+	UpdateTempKeys(w http.ResponseWriter, r *http.Request)
 	// CreateCollectiveTempKey Create a key for several doors
 	// (POST /collective-temp-keys)
 	CreateCollectiveTempKey(w http.ResponseWriter, r *http.Request)
@@ -728,6 +768,18 @@ type ServerInterface interface {
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
 
 type Unimplemented struct{}
+
+// CreateTempKeys Create many temporary keys
+// (POST /bulk/create-temp-keys)
+func (_ Unimplemented) CreateTempKeys(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// UpdateTempKeys Change many temporary keys
+// (POST /bulk/update-temp-keys)
+func (_ Unimplemented) UpdateTempKeys(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
 
 // CreateCollectiveTempKey Create a key for several doors
 // (POST /collective-temp-keys)
@@ -941,6 +993,34 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// CreateTempKeys operation middleware
+func (siw *ServerInterfaceWrapper) CreateTempKeys(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateTempKeys(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateTempKeys operation middleware
+func (siw *ServerInterfaceWrapper) UpdateTempKeys(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateTempKeys(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // CreateCollectiveTempKey operation middleware
 func (siw *ServerInterfaceWrapper) CreateCollectiveTempKey(w http.ResponseWriter, r *http.Request) {
@@ -2184,6 +2264,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		ErrorHandlerFunc:   options.ErrorHandlerFunc,
 	}
 
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/bulk/create-temp-keys", wrapper.CreateTempKeys)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/bulk/update-temp-keys", wrapper.UpdateTempKeys)
+	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/collective-temp-keys", wrapper.CreateCollectiveTempKey)
 	})

@@ -13,19 +13,10 @@ import (
 func (s *server) CreateTempKey(w http.ResponseWriter, r *http.Request, id LockId) {
 	var body CreateTempKeyRequest
 	var key lock.TempKeyID
-	lockID, done, err := s.run(w, r, id, &body, func(lock.ID) (_ lock.Command, err error) {
-		if body.TempKeyUuid == "" {
-			body.TempKeyUuid = uuid.NewString()
-		}
-		if key, err = lock.ParseTempKeyID(body.TempKeyUuid); err != nil {
-			return nil, err
-		}
-		schedule, err := readSchedule(body.Schedule.value)
-		return &lock.CreateTempKey{
-			By: callerOf(r), UUID: key, AccessMode: body.AccessMode, AllowedUserIDs: userIDs(body.AllowedUserIds),
-			ValidFrom: body.ValidFrom.Time, ValidUntil: body.ValidUntil.Time, MaxUses: body.MaxUses.limit, Description: body.Description,
-			Schedule: schedule, GraceBeforeSeconds: body.GraceBeforeSeconds, GraceAfterSeconds: body.GraceAfterSeconds,
-		}, err
+	lockID, done, err := s.run(w, r, id, &body, func(lock.ID) (lock.Command, error) {
+		c, err := createTempKey(callerOf(r), &body)
+		key = c.UUID
+		return &c, err
 	})
 	if err != nil {
 		s.fail(w, r, err)
@@ -38,13 +29,36 @@ func (s *server) CreateTempKey(w http.ResponseWriter, r *http.Request, id LockId
 func (s *server) UpdateTempKey(w http.ResponseWriter, r *http.Request, id LockId) {
 	var body UpdateTempKeyRequest
 	s.command(w, r, id, &body, func(lock.ID) (lock.Command, error) {
-		key, err := lock.ParseTempKeyID(body.TempKeyUuid)
-		if err != nil {
-			return nil, err
-		}
-		changes, err := changesOf(&body)
-		return &lock.UpdateTempKey{By: callerOf(r), TempKeyID: key, Changes: changes}, err
+		c, err := updateTempKey(callerOf(r), &body)
+		return &c, err
 	})
+}
+
+// createTempKey reads a key that is to be created. Without a UUID it gets a random one.
+func createTempKey(by lock.Caller, body *CreateTempKeyRequest) (c lock.CreateTempKey, err error) {
+	if body.TempKeyUuid == "" {
+		body.TempKeyUuid = uuid.NewString()
+	}
+	key, err := lock.ParseTempKeyID(body.TempKeyUuid)
+	if err != nil {
+		return c, err
+	}
+	schedule, err := readSchedule(body.Schedule.value)
+	return lock.CreateTempKey{
+		By: by, UUID: key, AccessMode: body.AccessMode, AllowedUserIDs: userIDs(body.AllowedUserIds),
+		ValidFrom: body.ValidFrom.Time, ValidUntil: body.ValidUntil.Time, MaxUses: body.MaxUses.limit, Description: body.Description,
+		Schedule: schedule, GraceBeforeSeconds: body.GraceBeforeSeconds, GraceAfterSeconds: body.GraceAfterSeconds,
+	}, err
+}
+
+// updateTempKey reads an update.
+func updateTempKey(by lock.Caller, body *UpdateTempKeyRequest) (c lock.UpdateTempKey, err error) {
+	key, err := lock.ParseTempKeyID(body.TempKeyUuid)
+	if err != nil {
+		return c, err
+	}
+	changes, err := changesOf(body)
+	return lock.UpdateTempKey{By: by, TempKeyID: key, Changes: changes}, err
 }
 
 // changesOf reads what an update names.

@@ -19,6 +19,7 @@ func TestStrangersSeeNothing(t *testing.T) {
 	commands := []Command{
 		&SetOwner{}, &SetOrganization{}, &AddKey{}, &RemoveKey{}, &AddResident{}, &RemoveResident{}, &RotateDeviceSecret{},
 		&CreateTempKey{}, &UpdateTempKey{TempKeyID: name(1)}, &DeleteTempKey{TempKeyID: name(1)},
+		&CreateTempKeys{}, &UpdateTempKeys{Updates: make([]UpdateTempKey, 1)},
 		&OpenLock{RequestID: "r", CommandID: "c", Lifetime: time.Second}, &GetLock{}, &ListTempKeys{},
 	}
 	for _, by := range []Caller{{}, {OrgID: "umbrella"}, {UserID: "bob"}, {OrgID: "umbrella", UserID: "bob"}, {OrgID: "ann", UserID: "acme"}} {

@@ -76,6 +76,10 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 		return s.createTempKey(c, now)
 	case *UpdateTempKey:
 		return s.updateTempKey(c, now)
+	case *CreateTempKeys:
+		return s.createTempKeys(c, now)
+	case *UpdateTempKeys:
+		return s.updateTempKeys(c, now)
 	case *DeleteTempKey:
 		return s.deleteTempKey(c, now)
 	case *OpenLock:

@@ -81,9 +81,13 @@ func (s *State) createTempKey(c *CreateTempKey, now time.Time) (Decision, error)
 		return Decision{}, err
 	}
 	if len(s.TempKeys.list) >= maxTempKeys {
-		return Decision{}, reject(Conflict, "too-many-temp-keys", "The lock has 10000 temporary keys, the most that it takes. Delete expired ones first.")
+		return Decision{}, tooManyTempKeys()
 	}
 	return s.done(&TempKeyCreated{Stamp: s.stampBy(c.By, now), Key: k})
+}
+
+func tooManyTempKeys() *Error {
+	return reject(Conflict, "too-many-temp-keys", "The lock has 10000 temporary keys, the most that it takes. Delete expired ones first.")
 }
 
 // check tells what is wrong with the terms of a key.

@@ -65,6 +65,8 @@ type Request struct {
 	//	*Request_UseTempKey
 	//	*Request_AnswerKey
 	//	*Request_AnswerConfig
+	//	*Request_CreateTempKeys
+	//	*Request_UpdateTempKeys
 	Command       isRequest_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -418,6 +420,24 @@ func (x *Request) GetAnswerConfig() *AnswerConfig {
 	return nil
 }
 
+func (x *Request) GetCreateTempKeys() *CreateTempKeys {
+	if x != nil {
+		if x, ok := x.Command.(*Request_CreateTempKeys); ok {
+			return x.CreateTempKeys
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetUpdateTempKeys() *UpdateTempKeys {
+	if x != nil {
+		if x, ok := x.Command.(*Request_UpdateTempKeys); ok {
+			return x.UpdateTempKeys
+		}
+	}
+	return nil
+}
+
 type isRequest_Command interface {
 	isRequest_Command()
 }
@@ -554,6 +574,14 @@ type Request_AnswerConfig struct {
 	AnswerConfig *AnswerConfig `protobuf:"bytes,67,opt,name=answer_config,json=answerConfig,proto3,oneof"`
 }
 
+type Request_CreateTempKeys struct {
+	CreateTempKeys *CreateTempKeys `protobuf:"bytes,68,opt,name=create_temp_keys,json=createTempKeys,proto3,oneof"`
+}
+
+type Request_UpdateTempKeys struct {
+	UpdateTempKeys *UpdateTempKeys `protobuf:"bytes,69,opt,name=update_temp_keys,json=updateTempKeys,proto3,oneof"`
+}
+
 func (*Request_CreateLock) isRequest_Command() {}
 
 func (*Request_SetOwner) isRequest_Command() {}
@@ -619,6 +647,10 @@ func (*Request_UseTempKey) isRequest_Command() {}
 func (*Request_AnswerKey) isRequest_Command() {}
 
 func (*Request_AnswerConfig) isRequest_Command() {}
+
+func (*Request_CreateTempKeys) isRequest_Command() {}
+
+func (*Request_UpdateTempKeys) isRequest_Command() {}
 
 // Effect is what a lock's grain wants done to a session of its device on another node. Its origin numbers what it sends, so
 // that an effect that comes twice, or after a later one, is known: it must not be carried out, and above all no proof be drawn
@@ -1136,6 +1168,7 @@ type Response struct {
 	//	*Response_PinRefused
 	//	*Response_KeyResult
 	//	*Response_BulkProgress
+	//	*Response_TempKeysDone
 	Answer        isResponse_Answer `protobuf_oneof:"answer"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1268,6 +1301,15 @@ func (x *Response) GetBulkProgress() *BulkProgress {
 	return nil
 }
 
+func (x *Response) GetTempKeysDone() *TempKeysDone {
+	if x != nil {
+		if x, ok := x.Answer.(*Response_TempKeysDone); ok {
+			return x.TempKeysDone
+		}
+	}
+	return nil
+}
+
 type isResponse_Answer interface {
 	isResponse_Answer()
 }
@@ -1312,6 +1354,10 @@ type Response_BulkProgress struct {
 	BulkProgress *BulkProgress `protobuf:"bytes,31,opt,name=bulk_progress,json=bulkProgress,proto3,oneof"`
 }
 
+type Response_TempKeysDone struct {
+	TempKeysDone *TempKeysDone `protobuf:"bytes,32,opt,name=temp_keys_done,json=tempKeysDone,proto3,oneof"`
+}
+
 func (*Response_Error) isResponse_Answer() {}
 
 func (*Response_Done) isResponse_Answer() {}
@@ -1331,6 +1377,8 @@ func (*Response_PinRefused) isResponse_Answer() {}
 func (*Response_KeyResult) isResponse_Answer() {}
 
 func (*Response_BulkProgress) isResponse_Answer() {}
+
+func (*Response_TempKeysDone) isResponse_Answer() {}
 
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3233,6 +3281,214 @@ func (x *UpdateTempKey) GetChanges() *Changes {
 	return nil
 }
 
+type CreateTempKeys struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Keys          []*CreateTempKey       `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTempKeys) Reset() {
+	*x = CreateTempKeys{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTempKeys) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTempKeys) ProtoMessage() {}
+
+func (x *CreateTempKeys) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTempKeys.ProtoReflect.Descriptor instead.
+func (*CreateTempKeys) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *CreateTempKeys) GetBy() *Caller {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *CreateTempKeys) GetKeys() []*CreateTempKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+type UpdateTempKeys struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Updates       []*UpdateTempKey       `protobuf:"bytes,2,rep,name=updates,proto3" json:"updates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateTempKeys) Reset() {
+	*x = UpdateTempKeys{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateTempKeys) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateTempKeys) ProtoMessage() {}
+
+func (x *UpdateTempKeys) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateTempKeys.ProtoReflect.Descriptor instead.
+func (*UpdateTempKeys) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *UpdateTempKeys) GetBy() *Caller {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *UpdateTempKeys) GetUpdates() []*UpdateTempKey {
+	if x != nil {
+		return x.Updates
+	}
+	return nil
+}
+
+type TempKeysDone struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Items         []*TempKeyDone         `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TempKeysDone) Reset() {
+	*x = TempKeysDone{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TempKeysDone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TempKeysDone) ProtoMessage() {}
+
+func (x *TempKeysDone) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TempKeysDone.ProtoReflect.Descriptor instead.
+func (*TempKeysDone) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *TempKeysDone) GetItems() []*TempKeyDone {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+type TempKeyDone struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Event         *Event                 `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
+	Error         *Error                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TempKeyDone) Reset() {
+	*x = TempKeyDone{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TempKeyDone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TempKeyDone) ProtoMessage() {}
+
+func (x *TempKeyDone) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TempKeyDone.ProtoReflect.Descriptor instead.
+func (*TempKeyDone) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *TempKeyDone) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *TempKeyDone) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *TempKeyDone) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 type Changes struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
 	ValidFrom          *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
@@ -3250,7 +3506,7 @@ type Changes struct {
 
 func (x *Changes) Reset() {
 	*x = Changes{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3262,7 +3518,7 @@ func (x *Changes) String() string {
 func (*Changes) ProtoMessage() {}
 
 func (x *Changes) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3275,7 +3531,7 @@ func (x *Changes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changes.ProtoReflect.Descriptor instead.
 func (*Changes) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{36}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Changes) GetValidFrom() *timestamppb.Timestamp {
@@ -3350,7 +3606,7 @@ type ScheduleChange struct {
 
 func (x *ScheduleChange) Reset() {
 	*x = ScheduleChange{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3362,7 +3618,7 @@ func (x *ScheduleChange) String() string {
 func (*ScheduleChange) ProtoMessage() {}
 
 func (x *ScheduleChange) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3375,7 +3631,7 @@ func (x *ScheduleChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleChange.ProtoReflect.Descriptor instead.
 func (*ScheduleChange) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{37}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ScheduleChange) GetSchedule() []byte {
@@ -3394,7 +3650,7 @@ type MaxUses struct {
 
 func (x *MaxUses) Reset() {
 	*x = MaxUses{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3406,7 +3662,7 @@ func (x *MaxUses) String() string {
 func (*MaxUses) ProtoMessage() {}
 
 func (x *MaxUses) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3419,7 +3675,7 @@ func (x *MaxUses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MaxUses.ProtoReflect.Descriptor instead.
 func (*MaxUses) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{38}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *MaxUses) GetLimit() int64 {
@@ -3438,7 +3694,7 @@ type UserIDs struct {
 
 func (x *UserIDs) Reset() {
 	*x = UserIDs{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3450,7 +3706,7 @@ func (x *UserIDs) String() string {
 func (*UserIDs) ProtoMessage() {}
 
 func (x *UserIDs) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3463,7 +3719,7 @@ func (x *UserIDs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserIDs.ProtoReflect.Descriptor instead.
 func (*UserIDs) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{39}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *UserIDs) GetIds() []string {
@@ -3484,7 +3740,7 @@ type DeleteTempKey struct {
 
 func (x *DeleteTempKey) Reset() {
 	*x = DeleteTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3496,7 +3752,7 @@ func (x *DeleteTempKey) String() string {
 func (*DeleteTempKey) ProtoMessage() {}
 
 func (x *DeleteTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3509,7 +3765,7 @@ func (x *DeleteTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTempKey.ProtoReflect.Descriptor instead.
 func (*DeleteTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DeleteTempKey) GetBy() *Caller {
@@ -3546,7 +3802,7 @@ type OpenLock struct {
 
 func (x *OpenLock) Reset() {
 	*x = OpenLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3558,7 +3814,7 @@ func (x *OpenLock) String() string {
 func (*OpenLock) ProtoMessage() {}
 
 func (x *OpenLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3571,7 +3827,7 @@ func (x *OpenLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLock.ProtoReflect.Descriptor instead.
 func (*OpenLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *OpenLock) GetBy() *Caller {
@@ -3623,7 +3879,7 @@ type OpenWithTempKey struct {
 
 func (x *OpenWithTempKey) Reset() {
 	*x = OpenWithTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3635,7 +3891,7 @@ func (x *OpenWithTempKey) String() string {
 func (*OpenWithTempKey) ProtoMessage() {}
 
 func (x *OpenWithTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3648,7 +3904,7 @@ func (x *OpenWithTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWithTempKey.ProtoReflect.Descriptor instead.
 func (*OpenWithTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *OpenWithTempKey) GetBy() *Caller {
@@ -3706,7 +3962,7 @@ type OpenWithPIN struct {
 
 func (x *OpenWithPIN) Reset() {
 	*x = OpenWithPIN{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3718,7 +3974,7 @@ func (x *OpenWithPIN) String() string {
 func (*OpenWithPIN) ProtoMessage() {}
 
 func (x *OpenWithPIN) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3731,7 +3987,7 @@ func (x *OpenWithPIN) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWithPIN.ProtoReflect.Descriptor instead.
 func (*OpenWithPIN) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *OpenWithPIN) GetHash() []byte {
@@ -3781,7 +4037,7 @@ type Door struct {
 
 func (x *Door) Reset() {
 	*x = Door{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3793,7 +4049,7 @@ func (x *Door) String() string {
 func (*Door) ProtoMessage() {}
 
 func (x *Door) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3806,7 +4062,7 @@ func (x *Door) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Door.ProtoReflect.Descriptor instead.
 func (*Door) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Door) GetKey() string {
@@ -3847,7 +4103,7 @@ type PINRefused struct {
 
 func (x *PINRefused) Reset() {
 	*x = PINRefused{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3859,7 +4115,7 @@ func (x *PINRefused) String() string {
 func (*PINRefused) ProtoMessage() {}
 
 func (x *PINRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3872,7 +4128,7 @@ func (x *PINRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PINRefused.ProtoReflect.Descriptor instead.
 func (*PINRefused) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PINRefused) GetVersion() uint64 {
@@ -3898,7 +4154,7 @@ type GetLock struct {
 
 func (x *GetLock) Reset() {
 	*x = GetLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3910,7 +4166,7 @@ func (x *GetLock) String() string {
 func (*GetLock) ProtoMessage() {}
 
 func (x *GetLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3923,7 +4179,7 @@ func (x *GetLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLock.ProtoReflect.Descriptor instead.
 func (*GetLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{46}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GetLock) GetBy() *Caller {
@@ -3943,7 +4199,7 @@ type GetTempKey struct {
 
 func (x *GetTempKey) Reset() {
 	*x = GetTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3955,7 +4211,7 @@ func (x *GetTempKey) String() string {
 func (*GetTempKey) ProtoMessage() {}
 
 func (x *GetTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3968,7 +4224,7 @@ func (x *GetTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTempKey.ProtoReflect.Descriptor instead.
 func (*GetTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{47}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetTempKey) GetTempKeyId() string {
@@ -3994,7 +4250,7 @@ type ListTempKeys struct {
 
 func (x *ListTempKeys) Reset() {
 	*x = ListTempKeys{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4006,7 +4262,7 @@ func (x *ListTempKeys) String() string {
 func (*ListTempKeys) ProtoMessage() {}
 
 func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4019,7 +4275,7 @@ func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTempKeys.ProtoReflect.Descriptor instead.
 func (*ListTempKeys) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{48}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ListTempKeys) GetBy() *Caller {
@@ -4040,7 +4296,7 @@ type AuthenticateDevice struct {
 
 func (x *AuthenticateDevice) Reset() {
 	*x = AuthenticateDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4052,7 +4308,7 @@ func (x *AuthenticateDevice) String() string {
 func (*AuthenticateDevice) ProtoMessage() {}
 
 func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4065,7 +4321,7 @@ func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateDevice.ProtoReflect.Descriptor instead.
 func (*AuthenticateDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{49}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AuthenticateDevice) GetUuid() string {
@@ -4098,7 +4354,7 @@ type ConnectDevice struct {
 
 func (x *ConnectDevice) Reset() {
 	*x = ConnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4110,7 +4366,7 @@ func (x *ConnectDevice) String() string {
 func (*ConnectDevice) ProtoMessage() {}
 
 func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4123,7 +4379,7 @@ func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectDevice.ProtoReflect.Descriptor instead.
 func (*ConnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{50}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ConnectDevice) GetDevice() *Device {
@@ -4142,7 +4398,7 @@ type KeepDevice struct {
 
 func (x *KeepDevice) Reset() {
 	*x = KeepDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4154,7 +4410,7 @@ func (x *KeepDevice) String() string {
 func (*KeepDevice) ProtoMessage() {}
 
 func (x *KeepDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4167,7 +4423,7 @@ func (x *KeepDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepDevice.ProtoReflect.Descriptor instead.
 func (*KeepDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{51}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *KeepDevice) GetDevice() *Device {
@@ -4186,7 +4442,7 @@ type DisconnectDevice struct {
 
 func (x *DisconnectDevice) Reset() {
 	*x = DisconnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4198,7 +4454,7 @@ func (x *DisconnectDevice) String() string {
 func (*DisconnectDevice) ProtoMessage() {}
 
 func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4211,7 +4467,7 @@ func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectDevice.ProtoReflect.Descriptor instead.
 func (*DisconnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{52}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DisconnectDevice) GetSession() *Session {
@@ -4236,7 +4492,7 @@ type AnswerOpen struct {
 
 func (x *AnswerOpen) Reset() {
 	*x = AnswerOpen{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4248,7 +4504,7 @@ func (x *AnswerOpen) String() string {
 func (*AnswerOpen) ProtoMessage() {}
 
 func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4261,7 +4517,7 @@ func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerOpen.ProtoReflect.Descriptor instead.
 func (*AnswerOpen) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{53}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *AnswerOpen) GetSession() *Session {
@@ -4327,7 +4583,7 @@ type AnswerKey struct {
 
 func (x *AnswerKey) Reset() {
 	*x = AnswerKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4339,7 +4595,7 @@ func (x *AnswerKey) String() string {
 func (*AnswerKey) ProtoMessage() {}
 
 func (x *AnswerKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4352,7 +4608,7 @@ func (x *AnswerKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerKey.ProtoReflect.Descriptor instead.
 func (*AnswerKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{54}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *AnswerKey) GetSession() *Session {
@@ -4407,7 +4663,7 @@ type AnswerConfig struct {
 
 func (x *AnswerConfig) Reset() {
 	*x = AnswerConfig{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4419,7 +4675,7 @@ func (x *AnswerConfig) String() string {
 func (*AnswerConfig) ProtoMessage() {}
 
 func (x *AnswerConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4432,7 +4688,7 @@ func (x *AnswerConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerConfig.ProtoReflect.Descriptor instead.
 func (*AnswerConfig) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{55}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *AnswerConfig) GetSession() *Session {
@@ -4459,7 +4715,7 @@ type AnswerStatus struct {
 
 func (x *AnswerStatus) Reset() {
 	*x = AnswerStatus{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4471,7 +4727,7 @@ func (x *AnswerStatus) String() string {
 func (*AnswerStatus) ProtoMessage() {}
 
 func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4484,7 +4740,7 @@ func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerStatus.ProtoReflect.Descriptor instead.
 func (*AnswerStatus) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{56}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *AnswerStatus) GetSession() *Session {
@@ -4513,7 +4769,7 @@ type ReportEvents struct {
 
 func (x *ReportEvents) Reset() {
 	*x = ReportEvents{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4525,7 +4781,7 @@ func (x *ReportEvents) String() string {
 func (*ReportEvents) ProtoMessage() {}
 
 func (x *ReportEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4538,7 +4794,7 @@ func (x *ReportEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportEvents.ProtoReflect.Descriptor instead.
 func (*ReportEvents) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{57}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ReportEvents) GetSession() *Session {
@@ -4581,7 +4837,7 @@ type DeviceEvent struct {
 
 func (x *DeviceEvent) Reset() {
 	*x = DeviceEvent{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4593,7 +4849,7 @@ func (x *DeviceEvent) String() string {
 func (*DeviceEvent) ProtoMessage() {}
 
 func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4606,7 +4862,7 @@ func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceEvent.ProtoReflect.Descriptor instead.
 func (*DeviceEvent) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{58}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DeviceEvent) GetSeq() uint64 {
@@ -4645,7 +4901,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4657,7 +4913,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4670,7 +4926,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{59}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{63}
 }
 
 type Done struct {
@@ -4683,7 +4939,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4695,7 +4951,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4708,7 +4964,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{60}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Done) GetVersion() uint64 {
@@ -4742,7 +4998,7 @@ type KeyResult struct {
 
 func (x *KeyResult) Reset() {
 	*x = KeyResult{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4754,7 +5010,7 @@ func (x *KeyResult) String() string {
 func (*KeyResult) ProtoMessage() {}
 
 func (x *KeyResult) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4767,7 +5023,7 @@ func (x *KeyResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyResult.ProtoReflect.Descriptor instead.
 func (*KeyResult) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{61}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *KeyResult) GetVersion() uint64 {
@@ -4847,7 +5103,7 @@ type BulkProgress struct {
 
 func (x *BulkProgress) Reset() {
 	*x = BulkProgress{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4859,7 +5115,7 @@ func (x *BulkProgress) String() string {
 func (*BulkProgress) ProtoMessage() {}
 
 func (x *BulkProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4872,7 +5128,7 @@ func (x *BulkProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkProgress.ProtoReflect.Descriptor instead.
 func (*BulkProgress) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{62}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *BulkProgress) GetId() string {
@@ -4928,7 +5184,7 @@ type BulkKey struct {
 
 func (x *BulkKey) Reset() {
 	*x = BulkKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4940,7 +5196,7 @@ func (x *BulkKey) String() string {
 func (*BulkKey) ProtoMessage() {}
 
 func (x *BulkKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4953,7 +5209,7 @@ func (x *BulkKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkKey.ProtoReflect.Descriptor instead.
 func (*BulkKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{63}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *BulkKey) GetKey() *Key {
@@ -4998,7 +5254,7 @@ type OpenResult struct {
 
 func (x *OpenResult) Reset() {
 	*x = OpenResult{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5010,7 +5266,7 @@ func (x *OpenResult) String() string {
 func (*OpenResult) ProtoMessage() {}
 
 func (x *OpenResult) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5023,7 +5279,7 @@ func (x *OpenResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResult.ProtoReflect.Descriptor instead.
 func (*OpenResult) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{64}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *OpenResult) GetVersion() uint64 {
@@ -5141,7 +5397,7 @@ type Info struct {
 
 func (x *Info) Reset() {
 	*x = Info{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5153,7 +5409,7 @@ func (x *Info) String() string {
 func (*Info) ProtoMessage() {}
 
 func (x *Info) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5166,7 +5422,7 @@ func (x *Info) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Info.ProtoReflect.Descriptor instead.
 func (*Info) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{65}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Info) GetId() int64 {
@@ -5292,7 +5548,7 @@ type TempKeyList struct {
 
 func (x *TempKeyList) Reset() {
 	*x = TempKeyList{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5304,7 +5560,7 @@ func (x *TempKeyList) String() string {
 func (*TempKeyList) ProtoMessage() {}
 
 func (x *TempKeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5317,7 +5573,7 @@ func (x *TempKeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyList.ProtoReflect.Descriptor instead.
 func (*TempKeyList) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{66}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *TempKeyList) GetId() int64 {
@@ -5357,7 +5613,7 @@ type TempKeyInfo struct {
 
 func (x *TempKeyInfo) Reset() {
 	*x = TempKeyInfo{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5369,7 +5625,7 @@ func (x *TempKeyInfo) String() string {
 func (*TempKeyInfo) ProtoMessage() {}
 
 func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5382,7 +5638,7 @@ func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyInfo.ProtoReflect.Descriptor instead.
 func (*TempKeyInfo) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{67}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *TempKeyInfo) GetId() int64 {
@@ -5453,7 +5709,7 @@ type Greeting struct {
 
 func (x *Greeting) Reset() {
 	*x = Greeting{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5465,7 +5721,7 @@ func (x *Greeting) String() string {
 func (*Greeting) ProtoMessage() {}
 
 func (x *Greeting) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5478,7 +5734,7 @@ func (x *Greeting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greeting.ProtoReflect.Descriptor instead.
 func (*Greeting) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{68}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Greeting) GetEpoch() uint64 {
@@ -5513,7 +5769,7 @@ var File_actors_actorspb_actors_proto protoreflect.FileDescriptor
 
 const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\n" +
-	"\x1cactors/actorspb/actors.proto\x12\x12latchkey.actors.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xff\x12\n" +
+	"\x1cactors/actorspb/actors.proto\x12\x12latchkey.actors.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x14\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fremaining_ms\x18\x02 \x01(\x03R\vremainingMs\x12A\n" +
@@ -5558,7 +5814,9 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"useTempKey\x12>\n" +
 	"\n" +
 	"answer_key\x18B \x01(\v2\x1d.latchkey.actors.v1.AnswerKeyH\x00R\tanswerKey\x12G\n" +
-	"\ranswer_config\x18C \x01(\v2 .latchkey.actors.v1.AnswerConfigH\x00R\fanswerConfigB\t\n" +
+	"\ranswer_config\x18C \x01(\v2 .latchkey.actors.v1.AnswerConfigH\x00R\fanswerConfig\x12N\n" +
+	"\x10create_temp_keys\x18D \x01(\v2\".latchkey.actors.v1.CreateTempKeysH\x00R\x0ecreateTempKeys\x12N\n" +
+	"\x10update_temp_keys\x18E \x01(\v2\".latchkey.actors.v1.UpdateTempKeysH\x00R\x0eupdateTempKeysB\t\n" +
 	"\acommand\"\x95\x04\n" +
 	"\x06Effect\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x16\n" +
@@ -5597,7 +5855,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x17\n" +
 	"\aack_seq\x18\x02 \x01(\x04R\x06ackSeq\"$\n" +
 	"\fCloseSession\x12\x14\n" +
-	"\x05cause\x18\x01 \x01(\rR\x05cause\"\x80\x05\n" +
+	"\x05cause\x18\x01 \x01(\rR\x05cause\"\xca\x05\n" +
 	"\bResponse\x121\n" +
 	"\x05error\x18\x01 \x01(\v2\x19.latchkey.actors.v1.ErrorH\x00R\x05error\x12.\n" +
 	"\x04done\x18\n" +
@@ -5612,7 +5870,8 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"pinRefused\x12>\n" +
 	"\n" +
 	"key_result\x18\x1e \x01(\v2\x1d.latchkey.actors.v1.KeyResultH\x00R\tkeyResult\x12G\n" +
-	"\rbulk_progress\x18\x1f \x01(\v2 .latchkey.actors.v1.BulkProgressH\x00R\fbulkProgressB\b\n" +
+	"\rbulk_progress\x18\x1f \x01(\v2 .latchkey.actors.v1.BulkProgressH\x00R\fbulkProgress\x12H\n" +
+	"\x0etemp_keys_done\x18  \x01(\v2 .latchkey.actors.v1.TempKeysDoneH\x00R\ftempKeysDoneB\b\n" +
 	"\x06answer\"c\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x16\n" +
@@ -5783,7 +6042,19 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\rUpdateTempKey\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x1e\n" +
 	"\vtemp_key_id\x18\x02 \x01(\tR\ttempKeyId\x125\n" +
-	"\achanges\x18\x03 \x01(\v2\x1b.latchkey.actors.v1.ChangesR\achanges\"\xca\x04\n" +
+	"\achanges\x18\x03 \x01(\v2\x1b.latchkey.actors.v1.ChangesR\achanges\"s\n" +
+	"\x0eCreateTempKeys\x12*\n" +
+	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x125\n" +
+	"\x04keys\x18\x02 \x03(\v2!.latchkey.actors.v1.CreateTempKeyR\x04keys\"y\n" +
+	"\x0eUpdateTempKeys\x12*\n" +
+	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12;\n" +
+	"\aupdates\x18\x02 \x03(\v2!.latchkey.actors.v1.UpdateTempKeyR\aupdates\"E\n" +
+	"\fTempKeysDone\x125\n" +
+	"\x05items\x18\x01 \x03(\v2\x1f.latchkey.actors.v1.TempKeyDoneR\x05items\"\x89\x01\n" +
+	"\vTempKeyDone\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12/\n" +
+	"\x05event\x18\x02 \x01(\v2\x19.latchkey.actors.v1.EventR\x05event\x12/\n" +
+	"\x05error\x18\x03 \x01(\v2\x19.latchkey.actors.v1.ErrorR\x05error\"\xca\x04\n" +
 	"\aChanges\x129\n" +
 	"\n" +
 	"valid_from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n" +
@@ -6004,7 +6275,7 @@ func file_actors_actorspb_actors_proto_rawDescGZIP() []byte {
 	return file_actors_actorspb_actors_proto_rawDescData
 }
 
-var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
+var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
 var file_actors_actorspb_actors_proto_goTypes = []any{
 	(*Request)(nil),               // 0: latchkey.actors.v1.Request
 	(*Effect)(nil),                // 1: latchkey.actors.v1.Effect
@@ -6042,42 +6313,46 @@ var file_actors_actorspb_actors_proto_goTypes = []any{
 	(*RotateDeviceSecret)(nil),    // 33: latchkey.actors.v1.RotateDeviceSecret
 	(*CreateTempKey)(nil),         // 34: latchkey.actors.v1.CreateTempKey
 	(*UpdateTempKey)(nil),         // 35: latchkey.actors.v1.UpdateTempKey
-	(*Changes)(nil),               // 36: latchkey.actors.v1.Changes
-	(*ScheduleChange)(nil),        // 37: latchkey.actors.v1.ScheduleChange
-	(*MaxUses)(nil),               // 38: latchkey.actors.v1.MaxUses
-	(*UserIDs)(nil),               // 39: latchkey.actors.v1.UserIDs
-	(*DeleteTempKey)(nil),         // 40: latchkey.actors.v1.DeleteTempKey
-	(*OpenLock)(nil),              // 41: latchkey.actors.v1.OpenLock
-	(*OpenWithTempKey)(nil),       // 42: latchkey.actors.v1.OpenWithTempKey
-	(*OpenWithPIN)(nil),           // 43: latchkey.actors.v1.OpenWithPIN
-	(*Door)(nil),                  // 44: latchkey.actors.v1.Door
-	(*PINRefused)(nil),            // 45: latchkey.actors.v1.PINRefused
-	(*GetLock)(nil),               // 46: latchkey.actors.v1.GetLock
-	(*GetTempKey)(nil),            // 47: latchkey.actors.v1.GetTempKey
-	(*ListTempKeys)(nil),          // 48: latchkey.actors.v1.ListTempKeys
-	(*AuthenticateDevice)(nil),    // 49: latchkey.actors.v1.AuthenticateDevice
-	(*ConnectDevice)(nil),         // 50: latchkey.actors.v1.ConnectDevice
-	(*KeepDevice)(nil),            // 51: latchkey.actors.v1.KeepDevice
-	(*DisconnectDevice)(nil),      // 52: latchkey.actors.v1.DisconnectDevice
-	(*AnswerOpen)(nil),            // 53: latchkey.actors.v1.AnswerOpen
-	(*AnswerKey)(nil),             // 54: latchkey.actors.v1.AnswerKey
-	(*AnswerConfig)(nil),          // 55: latchkey.actors.v1.AnswerConfig
-	(*AnswerStatus)(nil),          // 56: latchkey.actors.v1.AnswerStatus
-	(*ReportEvents)(nil),          // 57: latchkey.actors.v1.ReportEvents
-	(*DeviceEvent)(nil),           // 58: latchkey.actors.v1.DeviceEvent
-	(*Tick)(nil),                  // 59: latchkey.actors.v1.Tick
-	(*Done)(nil),                  // 60: latchkey.actors.v1.Done
-	(*KeyResult)(nil),             // 61: latchkey.actors.v1.KeyResult
-	(*BulkProgress)(nil),          // 62: latchkey.actors.v1.BulkProgress
-	(*BulkKey)(nil),               // 63: latchkey.actors.v1.BulkKey
-	(*OpenResult)(nil),            // 64: latchkey.actors.v1.OpenResult
-	(*Info)(nil),                  // 65: latchkey.actors.v1.Info
-	(*TempKeyList)(nil),           // 66: latchkey.actors.v1.TempKeyList
-	(*TempKeyInfo)(nil),           // 67: latchkey.actors.v1.TempKeyInfo
-	(*Greeting)(nil),              // 68: latchkey.actors.v1.Greeting
-	nil,                           // 69: latchkey.actors.v1.AnswerStatus.StatusesEntry
-	(*timestamppb.Timestamp)(nil), // 70: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 71: google.protobuf.Duration
+	(*CreateTempKeys)(nil),        // 36: latchkey.actors.v1.CreateTempKeys
+	(*UpdateTempKeys)(nil),        // 37: latchkey.actors.v1.UpdateTempKeys
+	(*TempKeysDone)(nil),          // 38: latchkey.actors.v1.TempKeysDone
+	(*TempKeyDone)(nil),           // 39: latchkey.actors.v1.TempKeyDone
+	(*Changes)(nil),               // 40: latchkey.actors.v1.Changes
+	(*ScheduleChange)(nil),        // 41: latchkey.actors.v1.ScheduleChange
+	(*MaxUses)(nil),               // 42: latchkey.actors.v1.MaxUses
+	(*UserIDs)(nil),               // 43: latchkey.actors.v1.UserIDs
+	(*DeleteTempKey)(nil),         // 44: latchkey.actors.v1.DeleteTempKey
+	(*OpenLock)(nil),              // 45: latchkey.actors.v1.OpenLock
+	(*OpenWithTempKey)(nil),       // 46: latchkey.actors.v1.OpenWithTempKey
+	(*OpenWithPIN)(nil),           // 47: latchkey.actors.v1.OpenWithPIN
+	(*Door)(nil),                  // 48: latchkey.actors.v1.Door
+	(*PINRefused)(nil),            // 49: latchkey.actors.v1.PINRefused
+	(*GetLock)(nil),               // 50: latchkey.actors.v1.GetLock
+	(*GetTempKey)(nil),            // 51: latchkey.actors.v1.GetTempKey
+	(*ListTempKeys)(nil),          // 52: latchkey.actors.v1.ListTempKeys
+	(*AuthenticateDevice)(nil),    // 53: latchkey.actors.v1.AuthenticateDevice
+	(*ConnectDevice)(nil),         // 54: latchkey.actors.v1.ConnectDevice
+	(*KeepDevice)(nil),            // 55: latchkey.actors.v1.KeepDevice
+	(*DisconnectDevice)(nil),      // 56: latchkey.actors.v1.DisconnectDevice
+	(*AnswerOpen)(nil),            // 57: latchkey.actors.v1.AnswerOpen
+	(*AnswerKey)(nil),             // 58: latchkey.actors.v1.AnswerKey
+	(*AnswerConfig)(nil),          // 59: latchkey.actors.v1.AnswerConfig
+	(*AnswerStatus)(nil),          // 60: latchkey.actors.v1.AnswerStatus
+	(*ReportEvents)(nil),          // 61: latchkey.actors.v1.ReportEvents
+	(*DeviceEvent)(nil),           // 62: latchkey.actors.v1.DeviceEvent
+	(*Tick)(nil),                  // 63: latchkey.actors.v1.Tick
+	(*Done)(nil),                  // 64: latchkey.actors.v1.Done
+	(*KeyResult)(nil),             // 65: latchkey.actors.v1.KeyResult
+	(*BulkProgress)(nil),          // 66: latchkey.actors.v1.BulkProgress
+	(*BulkKey)(nil),               // 67: latchkey.actors.v1.BulkKey
+	(*OpenResult)(nil),            // 68: latchkey.actors.v1.OpenResult
+	(*Info)(nil),                  // 69: latchkey.actors.v1.Info
+	(*TempKeyList)(nil),           // 70: latchkey.actors.v1.TempKeyList
+	(*TempKeyInfo)(nil),           // 71: latchkey.actors.v1.TempKeyInfo
+	(*Greeting)(nil),              // 72: latchkey.actors.v1.Greeting
+	nil,                           // 73: latchkey.actors.v1.AnswerStatus.StatusesEntry
+	(*timestamppb.Timestamp)(nil), // 74: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 75: google.protobuf.Duration
 }
 var file_actors_actorspb_actors_proto_depIdxs = []int32{
 	19,  // 0: latchkey.actors.v1.Request.create_lock:type_name -> latchkey.actors.v1.CreateLock
@@ -6090,138 +6365,148 @@ var file_actors_actorspb_actors_proto_depIdxs = []int32{
 	33,  // 7: latchkey.actors.v1.Request.rotate_device_secret:type_name -> latchkey.actors.v1.RotateDeviceSecret
 	34,  // 8: latchkey.actors.v1.Request.create_temp_key:type_name -> latchkey.actors.v1.CreateTempKey
 	35,  // 9: latchkey.actors.v1.Request.update_temp_key:type_name -> latchkey.actors.v1.UpdateTempKey
-	40,  // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
-	41,  // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
-	42,  // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
-	46,  // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
-	47,  // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
-	48,  // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
-	49,  // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
-	50,  // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
-	51,  // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
-	52,  // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
-	53,  // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
-	56,  // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
-	57,  // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
-	59,  // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
-	43,  // 24: latchkey.actors.v1.Request.open_with_pin:type_name -> latchkey.actors.v1.OpenWithPIN
+	44,  // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
+	45,  // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
+	46,  // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
+	50,  // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
+	51,  // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
+	52,  // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
+	53,  // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
+	54,  // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
+	55,  // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
+	56,  // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
+	57,  // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
+	60,  // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
+	61,  // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
+	63,  // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
+	47,  // 24: latchkey.actors.v1.Request.open_with_pin:type_name -> latchkey.actors.v1.OpenWithPIN
 	24,  // 25: latchkey.actors.v1.Request.write_key:type_name -> latchkey.actors.v1.WriteKey
 	25,  // 26: latchkey.actors.v1.Request.bulk_add_keys:type_name -> latchkey.actors.v1.BulkAddKeys
 	26,  // 27: latchkey.actors.v1.Request.bulk_add_progress:type_name -> latchkey.actors.v1.GetBulkAddKeys
 	27,  // 28: latchkey.actors.v1.Request.change_lock_uuid:type_name -> latchkey.actors.v1.ChangeLockUUID
 	28,  // 29: latchkey.actors.v1.Request.set_config:type_name -> latchkey.actors.v1.SetConfig
 	29,  // 30: latchkey.actors.v1.Request.use_temp_key:type_name -> latchkey.actors.v1.UseTempKey
-	54,  // 31: latchkey.actors.v1.Request.answer_key:type_name -> latchkey.actors.v1.AnswerKey
-	55,  // 32: latchkey.actors.v1.Request.answer_config:type_name -> latchkey.actors.v1.AnswerConfig
-	14,  // 33: latchkey.actors.v1.Effect.session:type_name -> latchkey.actors.v1.Session
-	2,   // 34: latchkey.actors.v1.Effect.send_open:type_name -> latchkey.actors.v1.SendOpen
-	5,   // 35: latchkey.actors.v1.Effect.ask_status:type_name -> latchkey.actors.v1.AskStatus
-	6,   // 36: latchkey.actors.v1.Effect.ack_events:type_name -> latchkey.actors.v1.AckEvents
-	7,   // 37: latchkey.actors.v1.Effect.close_session:type_name -> latchkey.actors.v1.CloseSession
-	3,   // 38: latchkey.actors.v1.Effect.send_key:type_name -> latchkey.actors.v1.SendKey
-	4,   // 39: latchkey.actors.v1.Effect.send_config:type_name -> latchkey.actors.v1.SendConfig
-	2,   // 40: latchkey.actors.v1.SendKey.order:type_name -> latchkey.actors.v1.SendOpen
-	12,  // 41: latchkey.actors.v1.SendKey.key:type_name -> latchkey.actors.v1.Key
-	30,  // 42: latchkey.actors.v1.SendConfig.config:type_name -> latchkey.actors.v1.Config
-	9,   // 43: latchkey.actors.v1.Response.error:type_name -> latchkey.actors.v1.Error
-	60,  // 44: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
-	64,  // 45: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
-	65,  // 46: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
-	66,  // 47: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
-	67,  // 48: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
-	68,  // 49: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
-	45,  // 50: latchkey.actors.v1.Response.pin_refused:type_name -> latchkey.actors.v1.PINRefused
-	61,  // 51: latchkey.actors.v1.Response.key_result:type_name -> latchkey.actors.v1.KeyResult
-	62,  // 52: latchkey.actors.v1.Response.bulk_progress:type_name -> latchkey.actors.v1.BulkProgress
-	14,  // 53: latchkey.actors.v1.Device.session:type_name -> latchkey.actors.v1.Session
-	15,  // 54: latchkey.actors.v1.Device.reported:type_name -> latchkey.actors.v1.Reported
-	70,  // 55: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
-	70,  // 56: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
-	70,  // 57: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
-	44,  // 58: latchkey.actors.v1.TempKey.door:type_name -> latchkey.actors.v1.Door
-	17,  // 59: latchkey.actors.v1.TempKeyView.key:type_name -> latchkey.actors.v1.TempKey
-	70,  // 60: latchkey.actors.v1.TempKeyView.open_until:type_name -> google.protobuf.Timestamp
-	70,  // 61: latchkey.actors.v1.TempKeyView.next_from:type_name -> google.protobuf.Timestamp
-	70,  // 62: latchkey.actors.v1.TempKeyView.next_until:type_name -> google.protobuf.Timestamp
-	11,  // 63: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
-	12,  // 64: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
-	11,  // 65: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 66: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 67: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
-	12,  // 68: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
-	11,  // 69: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 70: latchkey.actors.v1.WriteKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 71: latchkey.actors.v1.BulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
-	12,  // 72: latchkey.actors.v1.BulkAddKeys.keys:type_name -> latchkey.actors.v1.Key
-	11,  // 73: latchkey.actors.v1.GetBulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 74: latchkey.actors.v1.ChangeLockUUID.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 75: latchkey.actors.v1.SetConfig.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 76: latchkey.actors.v1.UseTempKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 77: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
-	13,  // 78: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
-	11,  // 79: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 80: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
-	71,  // 81: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
-	11,  // 82: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	70,  // 83: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
-	70,  // 84: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
-	44,  // 85: latchkey.actors.v1.CreateTempKey.door:type_name -> latchkey.actors.v1.Door
-	70,  // 86: latchkey.actors.v1.CreateTempKey.grant_by:type_name -> google.protobuf.Timestamp
-	11,  // 87: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	36,  // 88: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
-	70,  // 89: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
-	70,  // 90: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
-	38,  // 91: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
-	39,  // 92: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
-	37,  // 93: latchkey.actors.v1.Changes.schedule:type_name -> latchkey.actors.v1.ScheduleChange
-	11,  // 94: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 95: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
-	71,  // 96: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
-	11,  // 97: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
-	71,  // 98: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
-	71,  // 99: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
-	71,  // 100: latchkey.actors.v1.OpenWithPIN.lifetime:type_name -> google.protobuf.Duration
-	71,  // 101: latchkey.actors.v1.OpenWithPIN.hold:type_name -> google.protobuf.Duration
-	71,  // 102: latchkey.actors.v1.PINRefused.locked_for:type_name -> google.protobuf.Duration
-	11,  // 103: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 104: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
-	16,  // 105: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
-	16,  // 106: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
-	14,  // 107: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
-	14,  // 108: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
-	14,  // 109: latchkey.actors.v1.AnswerKey.session:type_name -> latchkey.actors.v1.Session
-	14,  // 110: latchkey.actors.v1.AnswerConfig.session:type_name -> latchkey.actors.v1.Session
-	14,  // 111: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
-	69,  // 112: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
-	14,  // 113: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
-	58,  // 114: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
-	10,  // 115: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
-	12,  // 116: latchkey.actors.v1.KeyResult.key:type_name -> latchkey.actors.v1.Key
-	10,  // 117: latchkey.actors.v1.KeyResult.event:type_name -> latchkey.actors.v1.Event
-	70,  // 118: latchkey.actors.v1.KeyResult.deadline:type_name -> google.protobuf.Timestamp
-	70,  // 119: latchkey.actors.v1.BulkProgress.started_at:type_name -> google.protobuf.Timestamp
-	70,  // 120: latchkey.actors.v1.BulkProgress.changed_at:type_name -> google.protobuf.Timestamp
-	63,  // 121: latchkey.actors.v1.BulkProgress.keys:type_name -> latchkey.actors.v1.BulkKey
-	12,  // 122: latchkey.actors.v1.BulkKey.key:type_name -> latchkey.actors.v1.Key
-	10,  // 123: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
-	70,  // 124: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
-	70,  // 125: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
-	12,  // 126: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
-	13,  // 127: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
-	70,  // 128: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
-	70,  // 129: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
-	15,  // 130: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
-	30,  // 131: latchkey.actors.v1.Info.config:type_name -> latchkey.actors.v1.Config
-	18,  // 132: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
-	18,  // 133: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
-	15,  // 134: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
-	64,  // 135: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
-	30,  // 136: latchkey.actors.v1.Greeting.desired:type_name -> latchkey.actors.v1.Config
-	137, // [137:137] is the sub-list for method output_type
-	137, // [137:137] is the sub-list for method input_type
-	137, // [137:137] is the sub-list for extension type_name
-	137, // [137:137] is the sub-list for extension extendee
-	0,   // [0:137] is the sub-list for field type_name
+	58,  // 31: latchkey.actors.v1.Request.answer_key:type_name -> latchkey.actors.v1.AnswerKey
+	59,  // 32: latchkey.actors.v1.Request.answer_config:type_name -> latchkey.actors.v1.AnswerConfig
+	36,  // 33: latchkey.actors.v1.Request.create_temp_keys:type_name -> latchkey.actors.v1.CreateTempKeys
+	37,  // 34: latchkey.actors.v1.Request.update_temp_keys:type_name -> latchkey.actors.v1.UpdateTempKeys
+	14,  // 35: latchkey.actors.v1.Effect.session:type_name -> latchkey.actors.v1.Session
+	2,   // 36: latchkey.actors.v1.Effect.send_open:type_name -> latchkey.actors.v1.SendOpen
+	5,   // 37: latchkey.actors.v1.Effect.ask_status:type_name -> latchkey.actors.v1.AskStatus
+	6,   // 38: latchkey.actors.v1.Effect.ack_events:type_name -> latchkey.actors.v1.AckEvents
+	7,   // 39: latchkey.actors.v1.Effect.close_session:type_name -> latchkey.actors.v1.CloseSession
+	3,   // 40: latchkey.actors.v1.Effect.send_key:type_name -> latchkey.actors.v1.SendKey
+	4,   // 41: latchkey.actors.v1.Effect.send_config:type_name -> latchkey.actors.v1.SendConfig
+	2,   // 42: latchkey.actors.v1.SendKey.order:type_name -> latchkey.actors.v1.SendOpen
+	12,  // 43: latchkey.actors.v1.SendKey.key:type_name -> latchkey.actors.v1.Key
+	30,  // 44: latchkey.actors.v1.SendConfig.config:type_name -> latchkey.actors.v1.Config
+	9,   // 45: latchkey.actors.v1.Response.error:type_name -> latchkey.actors.v1.Error
+	64,  // 46: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
+	68,  // 47: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
+	69,  // 48: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
+	70,  // 49: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
+	71,  // 50: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
+	72,  // 51: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
+	49,  // 52: latchkey.actors.v1.Response.pin_refused:type_name -> latchkey.actors.v1.PINRefused
+	65,  // 53: latchkey.actors.v1.Response.key_result:type_name -> latchkey.actors.v1.KeyResult
+	66,  // 54: latchkey.actors.v1.Response.bulk_progress:type_name -> latchkey.actors.v1.BulkProgress
+	38,  // 55: latchkey.actors.v1.Response.temp_keys_done:type_name -> latchkey.actors.v1.TempKeysDone
+	14,  // 56: latchkey.actors.v1.Device.session:type_name -> latchkey.actors.v1.Session
+	15,  // 57: latchkey.actors.v1.Device.reported:type_name -> latchkey.actors.v1.Reported
+	74,  // 58: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
+	74,  // 59: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
+	74,  // 60: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
+	48,  // 61: latchkey.actors.v1.TempKey.door:type_name -> latchkey.actors.v1.Door
+	17,  // 62: latchkey.actors.v1.TempKeyView.key:type_name -> latchkey.actors.v1.TempKey
+	74,  // 63: latchkey.actors.v1.TempKeyView.open_until:type_name -> google.protobuf.Timestamp
+	74,  // 64: latchkey.actors.v1.TempKeyView.next_from:type_name -> google.protobuf.Timestamp
+	74,  // 65: latchkey.actors.v1.TempKeyView.next_until:type_name -> google.protobuf.Timestamp
+	11,  // 66: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 67: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
+	11,  // 68: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 69: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 70: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 71: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
+	11,  // 72: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 73: latchkey.actors.v1.WriteKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 74: latchkey.actors.v1.BulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 75: latchkey.actors.v1.BulkAddKeys.keys:type_name -> latchkey.actors.v1.Key
+	11,  // 76: latchkey.actors.v1.GetBulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 77: latchkey.actors.v1.ChangeLockUUID.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 78: latchkey.actors.v1.SetConfig.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 79: latchkey.actors.v1.UseTempKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 80: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
+	13,  // 81: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
+	11,  // 82: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 83: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
+	75,  // 84: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
+	11,  // 85: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	74,  // 86: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
+	74,  // 87: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
+	48,  // 88: latchkey.actors.v1.CreateTempKey.door:type_name -> latchkey.actors.v1.Door
+	74,  // 89: latchkey.actors.v1.CreateTempKey.grant_by:type_name -> google.protobuf.Timestamp
+	11,  // 90: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	40,  // 91: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
+	11,  // 92: latchkey.actors.v1.CreateTempKeys.by:type_name -> latchkey.actors.v1.Caller
+	34,  // 93: latchkey.actors.v1.CreateTempKeys.keys:type_name -> latchkey.actors.v1.CreateTempKey
+	11,  // 94: latchkey.actors.v1.UpdateTempKeys.by:type_name -> latchkey.actors.v1.Caller
+	35,  // 95: latchkey.actors.v1.UpdateTempKeys.updates:type_name -> latchkey.actors.v1.UpdateTempKey
+	39,  // 96: latchkey.actors.v1.TempKeysDone.items:type_name -> latchkey.actors.v1.TempKeyDone
+	10,  // 97: latchkey.actors.v1.TempKeyDone.event:type_name -> latchkey.actors.v1.Event
+	9,   // 98: latchkey.actors.v1.TempKeyDone.error:type_name -> latchkey.actors.v1.Error
+	74,  // 99: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
+	74,  // 100: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
+	42,  // 101: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
+	43,  // 102: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
+	41,  // 103: latchkey.actors.v1.Changes.schedule:type_name -> latchkey.actors.v1.ScheduleChange
+	11,  // 104: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 105: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
+	75,  // 106: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
+	11,  // 107: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
+	75,  // 108: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
+	75,  // 109: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
+	75,  // 110: latchkey.actors.v1.OpenWithPIN.lifetime:type_name -> google.protobuf.Duration
+	75,  // 111: latchkey.actors.v1.OpenWithPIN.hold:type_name -> google.protobuf.Duration
+	75,  // 112: latchkey.actors.v1.PINRefused.locked_for:type_name -> google.protobuf.Duration
+	11,  // 113: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 114: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
+	16,  // 115: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
+	16,  // 116: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
+	14,  // 117: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
+	14,  // 118: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
+	14,  // 119: latchkey.actors.v1.AnswerKey.session:type_name -> latchkey.actors.v1.Session
+	14,  // 120: latchkey.actors.v1.AnswerConfig.session:type_name -> latchkey.actors.v1.Session
+	14,  // 121: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
+	73,  // 122: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
+	14,  // 123: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
+	62,  // 124: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
+	10,  // 125: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
+	12,  // 126: latchkey.actors.v1.KeyResult.key:type_name -> latchkey.actors.v1.Key
+	10,  // 127: latchkey.actors.v1.KeyResult.event:type_name -> latchkey.actors.v1.Event
+	74,  // 128: latchkey.actors.v1.KeyResult.deadline:type_name -> google.protobuf.Timestamp
+	74,  // 129: latchkey.actors.v1.BulkProgress.started_at:type_name -> google.protobuf.Timestamp
+	74,  // 130: latchkey.actors.v1.BulkProgress.changed_at:type_name -> google.protobuf.Timestamp
+	67,  // 131: latchkey.actors.v1.BulkProgress.keys:type_name -> latchkey.actors.v1.BulkKey
+	12,  // 132: latchkey.actors.v1.BulkKey.key:type_name -> latchkey.actors.v1.Key
+	10,  // 133: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
+	74,  // 134: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
+	74,  // 135: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
+	12,  // 136: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
+	13,  // 137: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
+	74,  // 138: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
+	74,  // 139: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
+	15,  // 140: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
+	30,  // 141: latchkey.actors.v1.Info.config:type_name -> latchkey.actors.v1.Config
+	18,  // 142: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
+	18,  // 143: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
+	15,  // 144: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
+	68,  // 145: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
+	30,  // 146: latchkey.actors.v1.Greeting.desired:type_name -> latchkey.actors.v1.Config
+	147, // [147:147] is the sub-list for method output_type
+	147, // [147:147] is the sub-list for method input_type
+	147, // [147:147] is the sub-list for extension type_name
+	147, // [147:147] is the sub-list for extension extendee
+	0,   // [0:147] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorspb_actors_proto_init() }
@@ -6263,6 +6548,8 @@ func file_actors_actorspb_actors_proto_init() {
 		(*Request_UseTempKey)(nil),
 		(*Request_AnswerKey)(nil),
 		(*Request_AnswerConfig)(nil),
+		(*Request_CreateTempKeys)(nil),
+		(*Request_UpdateTempKeys)(nil),
 	}
 	file_actors_actorspb_actors_proto_msgTypes[1].OneofWrappers = []any{
 		(*Effect_SendOpen)(nil),
@@ -6283,6 +6570,7 @@ func file_actors_actorspb_actors_proto_init() {
 		(*Response_PinRefused)(nil),
 		(*Response_KeyResult)(nil),
 		(*Response_BulkProgress)(nil),
+		(*Response_TempKeysDone)(nil),
 	}
 	file_actors_actorspb_actors_proto_msgTypes[12].OneofWrappers = []any{}
 	file_actors_actorspb_actors_proto_msgTypes[16].OneofWrappers = []any{}
@@ -6290,15 +6578,15 @@ func file_actors_actorspb_actors_proto_init() {
 	file_actors_actorspb_actors_proto_msgTypes[23].OneofWrappers = []any{}
 	file_actors_actorspb_actors_proto_msgTypes[24].OneofWrappers = []any{}
 	file_actors_actorspb_actors_proto_msgTypes[34].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[36].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[38].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[40].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[42].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorspb_actors_proto_rawDesc), len(file_actors_actorspb_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   70,
+			NumMessages:   74,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,197 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/latchkey/latchkey/lock"
+)
+
+// bulkWorkers is how many locks a bulk call talks to at a time, so that their appends share the journal's commits.
+const bulkWorkers = 128
+
+// TempKeysResult tells what became of the keys of a bulk call.
+type TempKeysResult struct {
+	Success   bool            `json:"success"`
+	Succeeded int             `json:"succeeded"`
+	Failed    int             `json:"failed"`
+	Items     []TempKeyResult `json:"items"`
+}
+
+// TempKeyResult tells what became of one of them.
+type TempKeyResult struct {
+	LockID      int64          `json:"lockId"`
+	Status      int            `json:"status"`
+	TempKeyUUID lock.TempKeyID `json:"tempKeyUuid,omitempty"`
+	URL         string         `json:"url,omitempty"`
+	Version     uint64         `json:"version,omitempty"`
+	Changed     *bool          `json:"changed,omitempty"`
+	Reason      string         `json:"reason,omitempty"`
+	Message     string         `json:"message,omitempty"`
+	Field       string         `json:"field,omitempty"`
+}
+
+// bulk is one call for many keys.
+type bulk struct {
+	server *server
+	r      *http.Request
+	items  []TempKeyResult
+	locks  []lock.ID         // in the order in which they are named first
+	of     map[lock.ID][]int // the items of each
+}
+
+var errBulkSize = badRequest("bulk-size-invalid", "items", "items may be 1 to 500")
+
+func (s *server) newBulk(r *http.Request, n int) (*bulk, error) {
+	if n < 1 || n > lock.MaxTempKeysAtOnce {
+		return nil, errBulkSize
+	}
+	return &bulk{server: s, r: r, items: make([]TempKeyResult, n), of: make(map[lock.ID][]int)}, nil
+}
+
+// CreateTempKeys creates many keys.
+func (s *server) CreateTempKeys(w http.ResponseWriter, r *http.Request) {
+	var body CreateTempKeysRequest
+	if err := readBody(w, r, &body); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	b, err := s.newBulk(r, len(body.Items))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	keys := make([]lock.CreateTempKey, len(body.Items))
+	for i := range body.Items {
+		item := &body.Items[i]
+		keys[i], err = createTempKey(callerOf(r), &item.TempKey)
+		b.add(i, item.LockId, keys[i].UUID, err)
+	}
+	b.run(func(ctx context.Context, id lock.ID, items []int) ([]lock.TempKeyDone, error) {
+		c := &lock.CreateTempKeys{By: callerOf(r)}
+		for _, i := range items {
+			c.Keys = append(c.Keys, keys[i])
+		}
+		done, err := ask[*lock.TempKeysDone](ctx, s, id, c)
+		if err != nil {
+			return nil, err
+		}
+		return done.Items, nil
+	})
+	b.answer(w)
+}
+
+// UpdateTempKeys changes many keys.
+func (s *server) UpdateTempKeys(w http.ResponseWriter, r *http.Request) {
+	var body UpdateTempKeysRequest
+	if err := readBody(w, r, &body); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	b, err := s.newBulk(r, len(body.Items))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	updates := make([]lock.UpdateTempKey, len(body.Items))
+	for i := range body.Items {
+		item := &body.Items[i]
+		updates[i], err = updateTempKey(callerOf(r), &item.Changes)
+		b.add(i, item.LockId, updates[i].TempKeyID, err)
+	}
+	b.run(func(ctx context.Context, id lock.ID, items []int) ([]lock.TempKeyDone, error) {
+		c := &lock.UpdateTempKeys{By: callerOf(r)}
+		for _, i := range items {
+			c.Updates = append(c.Updates, updates[i])
+		}
+		done, err := ask[*lock.TempKeysDone](ctx, s, id, c)
+		if err != nil {
+			return nil, err
+		}
+		return done.Items, nil
+	})
+	b.answer(w)
+}
+
+// add gives an item to its lock, unless it is wrong in itself.
+func (b *bulk) add(i int, lockID int64, key lock.TempKeyID, err error) {
+	item := &b.items[i]
+	item.LockID, item.TempKeyUUID = lockID, key
+	id := lock.ID(lockID)
+	if err == nil && (id < 1 || id > lock.MaxID) {
+		err = badRequest("lock-id-invalid", "lockId", "lockId must be a whole number from 1 to 9007199254740991")
+	}
+	if err != nil {
+		b.fail(i, err)
+		return
+	}
+	if b.of[id] == nil {
+		b.locks = append(b.locks, id)
+	}
+	b.of[id] = append(b.of[id], i)
+}
+
+// run does the items of each lock at once, and those of several locks side by side.
+func (b *bulk) run(do func(context.Context, lock.ID, []int) ([]lock.TempKeyDone, error)) {
+	var work sync.WaitGroup
+	places := make(chan struct{}, bulkWorkers)
+	for _, id := range b.locks {
+		places <- struct{}{}
+		work.Go(func() {
+			defer func() { <-places }()
+			b.runLock(id, b.of[id], do)
+		})
+	}
+	work.Wait()
+}
+
+func (b *bulk) runLock(id lock.ID, items []int, do func(context.Context, lock.ID, []int) ([]lock.TempKeyDone, error)) {
+	done, err := do(b.r.Context(), id, items)
+	var rejected *lock.Error
+	if errors.As(err, &rejected) && rejected.Reason == lock.ReasonTempKeyTaken && len(items) > 1 {
+		// One of them is a key of another lock, and nobody can tell which one but by asking for each.
+		for _, i := range items {
+			b.runLock(id, []int{i}, do)
+		}
+		return
+	}
+	if err == nil && len(done) != len(items) {
+		err = errors.New("api: a lock answered for another number of keys")
+	}
+	for n, i := range items {
+		switch {
+		case err != nil:
+			b.fail(i, err)
+		case done[n].Err != nil:
+			b.fail(i, done[n].Err)
+		default:
+			item, changed := &b.items[i], done[n].Event != nil
+			item.Status, item.Version, item.Changed = http.StatusOK, done[n].Version, &changed
+			item.URL = b.server.link(b.r, item.TempKeyUUID)
+		}
+	}
+}
+
+func (b *bulk) fail(i int, err error) {
+	p := problemOf(b.r, err)
+	if p.status == http.StatusInternalServerError {
+		b.server.Logger.ErrorContext(b.r.Context(), "a part of a request failed", "error", err, "request_id", traceOf(b.r).requestID, "route", routeOf(b.r))
+	}
+	item := &b.items[i]
+	item.Status, item.Reason, item.Message, item.Field = p.status, p.reason, p.message, p.field
+}
+
+func (b *bulk) answer(w http.ResponseWriter) {
+	result := TempKeysResult{Items: b.items}
+	for i := range b.items {
+		if b.items[i].Status == http.StatusOK {
+			result.Succeeded++
+		} else {
+			result.Failed++
+		}
+	}
+	result.Success = result.Failed == 0
+	b.server.write(w, b.r, http.StatusOK, &result)
+}

@@ -1,0 +1,109 @@
+package lock
+
+import (
+	"errors"
+	"time"
+)
+
+// ReasonTempKeyTaken is the reason of the rejection of a key whose UUID is, or was, a key of another lock.
+const ReasonTempKeyTaken = "temp-key-uuid-taken"
+
+// MaxTempKeysAtOnce is how many temporary keys one command may create or change.
+const MaxTempKeysAtOnce = 500
+
+// The commands for many temporary keys of one lock. Each key is decided for itself, as if it came alone; what is accepted is
+// one append, so that it costs one. Each of the keys may be named once.
+type (
+	// CreateTempKeys creates several temporary keys. Reply: *TempKeysDone. By counts, and not that of each key.
+	CreateTempKeys struct {
+		By   Caller
+		Keys []CreateTempKey
+	}
+	// UpdateTempKeys changes several temporary keys. Reply: *TempKeysDone. It waits as UpdateTempKey does. By counts, and not that of
+	// each update.
+	UpdateTempKeys struct {
+		By      Caller
+		Updates []UpdateTempKey
+	}
+)
+
+func (*CreateTempKeys) isCommand() {}
+func (*UpdateTempKeys) isCommand() {}
+
+// TempKeysDone answers a command for many keys.
+type TempKeysDone struct{ Items []TempKeyDone }
+
+// TempKeyDone is what became of one of the keys: Err, or what a Done would say.
+type TempKeyDone struct {
+	Version uint64
+	Event   Event
+	Err     *Error
+}
+
+func (*TempKeysDone) isReply() {}
+
+func (s *State) createTempKeys(c *CreateTempKeys, now time.Time) (Decision, error) {
+	room := maxTempKeys - len(s.TempKeys.list)
+	return s.bulk(c.By, len(c.Keys), func(i int) (TempKeyID, Decision, error) {
+		key := c.Keys[i]
+		key.By = c.By
+		id, err := ParseTempKeyID(string(key.UUID))
+		if err != nil {
+			return id, Decision{}, err
+		}
+		d, err := s.createTempKey(&key, now)
+		if len(d.Events) > 0 {
+			if room == 0 {
+				return id, Decision{}, tooManyTempKeys()
+			}
+			room--
+		}
+		return id, d, err
+	})
+}
+
+func (s *State) updateTempKeys(c *UpdateTempKeys, now time.Time) (Decision, error) {
+	return s.bulk(c.By, len(c.Updates), func(i int) (TempKeyID, Decision, error) {
+		update := c.Updates[i]
+		update.By = c.By
+		d, err := s.updateTempKey(&update, now)
+		return update.TempKeyID, d, err
+	})
+}
+
+// bulk puts the decisions about n keys together. They are about different keys, so that none of them changes what another one
+// was decided on.
+func (s *State) bulk(by Caller, n int, decide func(i int) (TempKeyID, Decision, error)) (Decision, error) {
+	if err := s.see(by); err != nil {
+		return Decision{}, err
+	}
+	if n < 1 || n > MaxTempKeysAtOnce {
+		return Decision{}, invalid("items", "bulk-size-invalid", "one call may name 1 to 500 temporary keys")
+	}
+	var all Decision
+	result := &TempKeysDone{Items: make([]TempKeyDone, n)}
+	named := make(map[TempKeyID]bool, n)
+	for i := range n {
+		item := &result.Items[i]
+		id, d, err := decide(i)
+		if err == nil && named[id] {
+			d, err = Decision{}, invalid("tempKeyUuid", "temp-key-twice", "the call names this temporary key twice; the first one counts")
+		}
+		named[id] = true
+		if err != nil && !errors.As(err, &item.Err) {
+			return Decision{}, err
+		}
+		version := s.Version + count(all.Events)
+		if done, ok := d.Reply.(*Done); ok && item.Err == nil {
+			item.Version, item.Event = version+done.Version-s.Version, done.Event
+		}
+		all.Events = append(all.Events, d.Events...)
+		all.Effects = append(all.Effects, d.Effects...)
+		all.SafeAfter = append(all.SafeAfter, d.SafeAfter...)
+		if d.SafeAt.After(all.SafeAt) {
+			all.SafeAt = d.SafeAt
+		}
+	}
+	all.Reply = result
+	return all, nil
+}

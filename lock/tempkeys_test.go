@@ -1,0 +1,137 @@
+package lock
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// TestManyKeysAtOnceAreAsOneByOne: a command for many keys does what the commands for each of them would do, one after the other.
+func TestManyKeysAtOnceAreAsOneByOne(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		acme := Caller{OrgID: "acme"}
+		prepare := func() *State {
+			s := new(State)
+			Evolve(s, &LockCreated{Stamp: Stamp{At: noon, LockUUID: deviceUUID("u1"), OrgID: "acme"}, LockID: 1, Index: 1})
+			apply(t, s, &ConnectDevice{Device: Device{Session: Session{Node: "n", ID: 1}, Deadline: true, Journal: true}})
+			return s
+		}
+		one, many := prepare(), prepare()
+		both := func(c Command) {
+			apply(t, one, c)
+			apply(t, many, c)
+		}
+		for i := range rapid.IntRange(0, 4).Draw(t, "keys") {
+			both(&CreateTempKey{By: acme, UUID: name(i), AccessMode: Public, ValidFrom: noon.Add(-time.Hour), ValidUntil: noon.Add(time.Hour)})
+		}
+		for i := range rapid.IntRange(0, 3).Draw(t, "opens") {
+			if rapid.Bool().Draw(t, "cut") {
+				both(&DisconnectDevice{Session: one.Device.Session})
+			}
+			both(&OpenWithTempKey{
+				TempKeyID: name(rapid.IntRange(0, 3).Draw(t, "opened")), RequestID: RequestID(fmt.Sprint("r", i)), CommandID: CommandID(fmt.Sprint("c", i)),
+				Lifetime: 5 * time.Second, Hold: 10 * time.Second,
+			})
+		}
+
+		ids := rapid.SliceOfNDistinct(rapid.IntRange(0, 7), 1, 8, rapid.ID).Draw(t, "named")
+		hours := rapid.SampledFrom([]time.Duration{-2, 1, 2})
+		creates, updates := &CreateTempKeys{By: acme}, &UpdateTempKeys{By: acme}
+		var singles []Command
+		creating := rapid.Bool().Draw(t, "create")
+		for _, id := range ids {
+			until := noon.Add(hours.Draw(t, "hours") * time.Hour)
+			if creating {
+				c := CreateTempKey{By: acme, UUID: name(id), AccessMode: Public, ValidFrom: noon.Add(-time.Hour), ValidUntil: until}
+				creates.Keys, singles = append(creates.Keys, c), append(singles, &c)
+			} else {
+				c := UpdateTempKey{By: acme, TempKeyID: name(id), Changes: Changes{ValidUntil: &until}}
+				if rapid.Bool().Draw(t, "only ann") {
+					c.Changes = Changes{AccessMode: ptr(UserWhitelist), AllowedUserIDs: &[]UserID{"ann"}}
+				}
+				updates.Updates, singles = append(updates.Updates, c), append(singles, &c)
+			}
+		}
+		var command Command = creates
+		if !creating {
+			command = updates
+		}
+
+		before := marshal(t, many)
+		d, err := Decide(many, command, noon)
+		require.NoError(t, err)
+		require.Equal(t, before, marshal(t, many), "Decide changed the state")
+		items := d.Reply.(*TempKeysDone).Items
+		require.Len(t, items, len(singles))
+		var want Decision
+		for i, c := range singles {
+			single, err := Decide(one, c, noon)
+			for _, e := range single.Events {
+				Evolve(one, e)
+			}
+			want.Events, want.SafeAfter = append(want.Events, single.Events...), append(want.SafeAfter, single.SafeAfter...)
+			if single.SafeAt.After(want.SafeAt) {
+				want.SafeAt = single.SafeAt
+			}
+			if err != nil {
+				require.Equal(t, TempKeyDone{Err: err.(*Error)}, items[i])
+				continue
+			}
+			done := single.Reply.(*Done)
+			require.Equal(t, TempKeyDone{Version: done.Version, Event: done.Event}, items[i])
+		}
+		want.Reply = d.Reply
+		require.Equal(t, want, d)
+		for _, e := range d.Events {
+			Evolve(many, e)
+		}
+		require.Equal(t, marshal(t, one), marshal(t, many))
+	})
+}
+
+// apply executes a command; a rejection changes nothing.
+func apply(t require.TestingT, s *State, c Command) {
+	d, err := Decide(s, c, noon)
+	if err != nil {
+		require.IsType(t, new(Error), err)
+	}
+	for _, e := range d.Events {
+		Evolve(s, e)
+	}
+}
+
+func TestManyKeysAtOnceHaveBounds(t *testing.T) {
+	t.Parallel()
+	s := new(State)
+	Evolve(s, &LockCreated{Stamp: Stamp{At: noon, LockUUID: deviceUUID("u1")}, LockID: 1, Index: 1})
+	super := Caller{Super: true}
+	key := CreateTempKey{UUID: name(1), AccessMode: Public, ValidFrom: noon, ValidUntil: noon.Add(time.Hour)}
+	for _, n := range []int{0, MaxTempKeysAtOnce + 1} {
+		_, err := Decide(s, &CreateTempKeys{By: super, Keys: make([]CreateTempKey, n)}, noon)
+		require.ErrorContains(t, err, "1 to 500")
+	}
+	d, err := Decide(s, &CreateTempKeys{By: super, Keys: []CreateTempKey{key, key, {UUID: "x"}}}, noon)
+	require.NoError(t, err)
+	require.Len(t, d.Events, 1)
+	items := d.Reply.(*TempKeysDone).Items
+	require.Nil(t, items[0].Err)
+	require.Equal(t, "super", items[0].Event.(*TempKeyCreated).Key.CreatedBy, "the caller of the command counts")
+	require.Equal(t, "temp-key-twice", items[1].Err.Reason)
+	require.Equal(t, "temp-key-uuid-invalid", items[2].Err.Reason)
+
+	for i := range maxTempKeys - 1 {
+		k := TempKey{UUID: name(i + 10), AccessMode: Public}
+		s.TempKeys.add(&k)
+	}
+	other := key
+	other.UUID = name(2)
+	d, err = Decide(s, &CreateTempKeys{By: super, Keys: []CreateTempKey{key, other}}, noon)
+	require.NoError(t, err)
+	items = d.Reply.(*TempKeysDone).Items
+	require.Nil(t, items[0].Err)
+	require.Equal(t, "too-many-temp-keys", items[1].Err.Reason, "the keys of the same command count")
+}
