@@ -83,6 +83,7 @@ type server struct {
 	metrics *prometheus.Registry
 	logs    *syncBuffer
 	clock   *clock
+	made    map[string]string // IDs of an estate, by the names of path parameters
 }
 
 type clock struct {

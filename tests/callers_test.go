@@ -59,7 +59,7 @@ func TestWhoMayOpen(t *testing.T) {
 		{"the platform", "/locks/1/OpenLock", hotel, "", 200, ""},
 		{"another platform", "/locks/1/OpenLock", hostel, "", 404, "lock-not-found"},
 		{"nobody", "/locks/1/OpenLock", "", "", 401, "credentials-required"},
-		{"a made-up key", "/locks/1/OpenLock", "lk_made-up", "", 401, "api-key-invalid"},
+		{"a made-up key", "/locks/1/OpenLock", "lk_made-up", "", 401, "api-key-mistyped"},
 	} {
 		a, err := s.call(t.Context(), post, c.path, map[string]any{}, "X-API-Key", c.apiKey, "Authorization", c.token)
 		require.NoError(t, err)

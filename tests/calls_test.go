@@ -32,7 +32,7 @@ type said struct {
 	Event       *struct{ Type string }
 	TempKeys    []listedKey
 	Secret      string
-	Key         string
+	Key, KeyID  string
 	TotalEvents int
 	TotalPages  int
 	Events      []publicEvent

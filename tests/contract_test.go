@@ -30,6 +30,7 @@ type document struct {
 
 var documents = sync.OnceValues(func() (all []document, err error) {
 	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.PlainBodyDecoder)
 	for _, file := range []string{"../api/openapi.yaml", "../api/testdata/reference-openapi.yaml"} {
 		doc, err := openapi3.NewLoader().LoadFromFile(file)
 		if err != nil {
@@ -88,7 +89,13 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 	device, key := uuid.NewString(), uuid.NewString()
 	now := time.Now().UTC()
 
-	do(201, post, "/organizations/hotel-9/api-keys", map[string]any{})
+	const keys = "/organizations/hotel-9/api-keys"
+	do(201, post, "/organizations", map[string]any{"orgId": "hotel-9", "name": "Hotel Nine"})
+	do(200, get, "/organizations", nil)
+	made := do(201, post, keys, map[string]any{"name": "PMS", "scopes": []string{"read"}, "expiresAt": now.Add(time.Hour)}).said()
+	do(201, post, keys+"/"+made.KeyID+"/rotate", map[string]any{"graceSeconds": 60})
+	do(200, post, keys+"/"+made.KeyID+"/revoke", nil)
+	do(200, get, keys, nil)
 	do(201, post, "/locks/1/CreateLock", map[string]any{"index": 1, "uuid": device, "serialNumber": "SN-1", "vendorName": "Acme",
 		"keys": []any{map[string]any{"uuid": "k1", "indexNumber": 3, "userId": "ann"}}})
 	do(200, post, "/locks/1/SetOwner", map[string]any{"userId": "ann"})
@@ -139,6 +146,8 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 	do(200, post, "/locks/1/delete-temp-key", map[string]any{"tempKeyUuid": key})
 	do(404, post, "/temp-keys/"+key+"/open", nil)
 	do(200, get, "/locks/1/events", nil)
+	do(200, get, "/locks/1/events/export", nil)
+	do(200, get, "/organizations/hotel-9/events", nil)
 
 	file, err := os.ReadFile("../api/testdata/reference-events.json")
 	require.NoError(t, err)
