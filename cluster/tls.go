@@ -25,7 +25,6 @@ const strangerTimeout = 5 * time.Second
 type rotating struct {
 	client func() *tls.Config
 	server func() *tls.Config // nil for one that only calls others
-	name   string             // that the other side must bear; empty: that of its address
 }
 
 var _ grpccredentials.TransportCredentials = rotating{}
@@ -45,7 +44,7 @@ func (r rotating) ServerHandshake(conn net.Conn) (net.Conn, grpccredentials.Auth
 
 // Info says what kind of credentials these are.
 func (r rotating) Info() grpccredentials.ProtocolInfo {
-	return grpccredentials.ProtocolInfo{SecurityProtocol: "tls", ServerName: r.name}
+	return grpccredentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 
 // Clone returns the same, which has nothing that changes.
@@ -75,7 +74,6 @@ func openNodeKeys(o Options) (*keyring, error) {
 // is proved by what is in the files then.
 func nodeCredentials(keys *keyring, name string) rotating {
 	return rotating{
-		name: name,
 		client: func() *tls.Config {
 			c := keys.current()
 			return &tls.Config{MinVersion: tls.VersionTLS13, ServerName: name, RootCAs: c.ca, Certificates: []tls.Certificate{*c.cert}}
