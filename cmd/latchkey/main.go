@@ -20,10 +20,9 @@ import (
 // version is set by the build.
 var version = ""
 
-// These hold secrets themselves. There are no such flags: other users of a machine can read flags.
 const (
-	superKeyVariable     = config.EnvPrefix + "_SUPER_KEY"
-	etcdPasswordVariable = config.EnvPrefix + "_ETCD_PASSWORD"
+	superKeyVariable     = config.SuperKeyVariable
+	etcdPasswordVariable = config.EtcdPasswordVariable
 )
 
 type commands struct {
@@ -35,6 +34,8 @@ type commands struct {
 	Admin   adminCommand   `cmd:"" help:"Organisations, API keys and locks, as the operator."`
 	Verify  verifyCommand  `cmd:"" help:"Check a journal from end to end."`
 	Version versionCommand `cmd:"" help:"Tell which version this is."`
+
+	VersionFlag versionFlag `name:"version" help:"Tell which version this is, and end."`
 }
 
 const description = `Latchkey lets guests through doors.

@@ -15,6 +15,9 @@ type serveCommand struct{ config.Server }
 // Run serves until a signal comes.
 func (c *serveCommand) Run(ctx context.Context, out terminal) error {
 	logger := newLogger(os.Stderr, c.LogLevel, c.LogFormat)
+	for _, name := range c.StrangeVariables() {
+		logger.Warn("this variable begins like a setting and is none; it sets nothing", "variable", name)
+	}
 	app.TuneMemory(ctx)
 	return app.Run(ctx, app.Options{
 		Config: c.Server, SuperKey: os.Getenv(superKeyVariable), EtcdPassword: os.Getenv(etcdPasswordVariable),

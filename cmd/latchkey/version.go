@@ -4,9 +4,23 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/alecthomas/kong"
 )
 
 type versionCommand struct{}
+
+// versionFlag is the command as a flag, which is what people try first.
+type versionFlag bool
+
+// BeforeReset is called by kong before it asks for a command.
+func (versionFlag) BeforeReset(app *kong.Kong) error {
+	if err := (versionCommand{}).Run(terminal{app.Stdout}); err != nil {
+		return err
+	}
+	app.Exit(0)
+	return nil
+}
 
 // Run prints the version, what it was built with, and for what.
 func (versionCommand) Run(out terminal) error {

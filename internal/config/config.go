@@ -55,6 +55,8 @@ type Server struct {
 	DrainTimeout time.Duration `default:"15s" placeholder:"DURATION" help:"The longest that a stop may take to let work in flight finish, --drain-delay included (${default})."`
 	LogLevel     string        `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least level that is logged: ${enum} (${default})."`
 	LogFormat    string        `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the log: ${enum} (${default})."`
+
+	strange []string // see StrangeVariables
 }
 
 // The bounds of --drain-timeout.

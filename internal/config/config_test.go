@@ -92,7 +92,7 @@ func TestErrors(t *testing.T) {
 	}{
 		"unknown keys in the file": {
 			[]string{"--config", writeFile(t, "http-adr: x\ntls: {cart: y}\nhttp-addr: 127.0.0.1:1\n")},
-			[]string{"unknown keys: http-adr, tls-cart"},
+			[]string{"unknown keys: http-adr (did you mean http-addr?), tls-cart (did you mean tls-cert?);"},
 		},
 		"a key of another command": {[]string{"--config", writeFile(t, "locks: 5\n")}, []string{"unknown keys: locks"}},
 		"a file that names a file": {[]string{"--config", writeFile(t, "config: x\n")}, []string{"unknown keys: config"}},

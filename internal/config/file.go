@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -19,11 +20,14 @@ type File string
 // section joins the names of a file's sections to the name of a flag.
 const section = "-"
 
+// setting tells a flag that sets something from one that asks something.
+func setting(f *kong.Flag) bool { return f.Name != "help" && f.Name != "version" }
+
 // NameVariables is the option of a kong parser that lets every flag of every command be given in the environment too.
 func NameVariables() kong.Option {
 	return kong.PostBuild(func(k *kong.Kong) error {
 		return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
-			if flag, ok := node.(*kong.Flag); ok && flag.Name != "help" {
+			if flag, ok := node.(*kong.Flag); ok && setting(flag) {
 				flag.Envs = []string{EnvPrefix + "_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))}
 				flag.Tag.Envs = flag.Envs
 			}
@@ -33,14 +37,17 @@ func NameVariables() kong.Option {
 }
 
 // BeforeResolve is called by kong when it knows the command line and the environment: what they leave open may be in the file.
-func (*Server) BeforeResolve(c *kong.Context) error {
+func (s *Server) BeforeResolve(c *kong.Context) error {
+	if err := s.checkVariables(c, os.Environ()); err != nil {
+		return err
+	}
 	known := make(map[string]bool)
 	path := ""
 	for _, group := range c.Selected().AllFlags(true) {
 		for _, f := range group {
 			if f.Name == "config" {
 				path = string(c.FlagValue(f).(File))
-			} else if f.Name != "help" {
+			} else if setting(f) {
 				known[f.Name] = true
 			}
 		}
@@ -69,9 +76,13 @@ func load(path string, known map[string]bool) (*koanf.Koanf, error) {
 	}
 	var unknown []string
 	for _, key := range values.Keys() {
-		if !known[key] {
-			unknown = append(unknown, key)
+		if known[key] {
+			continue
 		}
+		if meant, near := nearest(key, slices.Sorted(maps.Keys(known))); near {
+			key += " (did you mean " + meant + "?)"
+		}
+		unknown = append(unknown, key)
 	}
 	if len(unknown) > 0 {
 		return nil, fmt.Errorf("unknown keys: %s; a key is the name of a flag, without the dashes in front", strings.Join(unknown, ", "))
