@@ -1,0 +1,134 @@
+package tests
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/sim"
+)
+
+const (
+	probesOfNode = 4
+	probeEvery   = 300 * time.Millisecond
+	firstProbe   = 1000 // the numbers of the locks that are probed
+
+	untouchedShare = 0.99 // of the opens that a fault elsewhere must leave alone
+	healedWithin   = 15 * time.Second
+)
+
+// probe opens one lock again and again, always by the same node, to which the lock's device is connected too.
+type probe struct {
+	at     *node
+	id     lock.ID
+	device *sim.Device
+
+	mu    sync.Mutex
+	opens []probed
+}
+
+type probed struct {
+	asked, answered time.Time
+	opened          bool
+	what            string
+}
+
+// probes begin to open doors by each node until the test ends, or stop is called.
+func (c *cluster) probes(t *testing.T) (all []*probe, stop func()) {
+	t.Helper()
+	creds, err := sim.Provision(t.Context(), sim.ProvisionOptions{
+		Server: c.url, SuperKey: c.superKey, Count: probesOfNode * len(c.nodes), FirstID: firstProbe, Client: c.web,
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	for i, cred := range creds {
+		p := &probe{at: c.nodes[i%len(c.nodes)], id: lock.ID(cred.LockID)}
+		p.device = c.device(t, cred.Credential, connectsTo(p.at))
+		connect(t, p.device)
+		all = append(all, p)
+		running.Go(func() { p.run(ctx, t.Context()) })
+	}
+	return all, func() { cancel(); running.Wait() }
+}
+
+// run opens until the day is over. Each open is a new request, which nobody repeats.
+func (p *probe) run(day, night context.Context) {
+	for i := 0; pause(day, probeEvery); i++ {
+		asked, request := time.Now(), fmt.Sprintf("probe-%s-%d", p.id, i)
+		a, err := p.at.act(night, false, act{kind: openLock, lock: p.id, request: lock.RequestID(request)}, http.MethodPost,
+			fmt.Sprintf("/locks/%s/OpenLock", p.id), map[string]any{"requestId": request})
+		o := probed{asked: asked, answered: time.Now()}
+		if err != nil {
+			o.what = err.Error()
+		} else {
+			o.opened, o.what = lock.Outcome(a.said().Outcome) == lock.Opened, fmt.Sprintf("%d %s", a.status, a.body)
+		}
+		p.mu.Lock()
+		p.opens = append(p.opens, o)
+		p.mu.Unlock()
+	}
+}
+
+// between counts the opens that were asked for in a while, and those of them that opened; it also tells what some of the
+// others said.
+func between(probes []*probe, from, to time.Time) (asked, opened int, others []string) {
+	for _, p := range probes {
+		p.mu.Lock()
+		for _, o := range p.opens {
+			if o.asked.Before(from) || !o.asked.Before(to) {
+				continue
+			}
+			asked++
+			if o.opened {
+				opened++
+			} else if len(others) < 5 {
+				others = append(others, fmt.Sprintf("lock %s by %s at %s, %s: %s", p.id, p.at.name, o.asked.Format(clockFormat), o.answered.Sub(o.asked), o.what))
+			}
+		}
+		p.mu.Unlock()
+	}
+	return asked, opened, others
+}
+
+// openedSince is when a lock opened for the first time after an instant.
+func (p *probe) openedSince(since time.Time) (time.Time, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, o := range p.opens {
+		if o.opened && o.asked.After(since) {
+			return o.answered, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// mustOpenAgain waits until every lock has opened since an instant, and tells when the last one had.
+func mustOpenAgain(t *testing.T, probes []*probe, since time.Time) (last time.Time) {
+	t.Helper()
+	for _, p := range probes {
+		var at time.Time
+		require.Eventually(t, func() (ok bool) {
+			at, ok = p.openedSince(since)
+			return ok
+		}, patience, pollEvery, "lock %s does not open by %s", p.id, p.at.name)
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// ids are the locks of probes.
+func ids(probes []*probe) (all []lock.ID) {
+	for _, p := range probes {
+		all = append(all, p.id)
+	}
+	return all
+}
