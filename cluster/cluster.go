@@ -71,8 +71,11 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 			return nil, err
 		}
 	}
-	n.logger.Info("cluster node started", slog.String("id", n.system.ID), slog.String("addr", n.system.Address()),
-		slog.Int("members", len(n.Members())))
+	about := []any{slog.String("id", n.system.ID), slog.Int("members", len(n.Members()))}
+	if n.remote != nil { // otherwise nobody can reach it, and it has no address
+		about = append(about, slog.String("addr", n.system.Address()))
+	}
+	n.logger.Info("cluster node started", about...)
 	return n, nil
 }
 

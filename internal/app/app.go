@@ -58,6 +58,7 @@ type App struct {
 	http     *httpServer
 
 	failed chan error // gets why the server cannot go on, once
+	cause  error      // what Wait has said of that
 	stops  []func(context.Context) error
 	stop   sync.Once
 }
@@ -125,7 +126,13 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.journal = store
-	a.onStop(func(context.Context) error { return store.Close() })
+	a.onStop(func(context.Context) error {
+		err := store.Close()
+		if err != nil && errors.Is(a.cause, err) {
+			return nil // a journal that has failed says so again
+		}
+		return err
+	})
 	a.ops.Watch(ops.Check{Name: "journal", Probe: store.Healthy})
 
 	superKeyHash, madeKey, err := superKey(c.DataDir, c.SuperKeyFile, o.SuperKey)
@@ -210,8 +217,8 @@ func (a *App) Wait(ctx context.Context) error {
 		return nil
 	case <-a.node.Lost():
 		return errLost
-	case err := <-a.failed:
-		return err
+	case a.cause = <-a.failed:
+		return a.cause
 	}
 }
 
