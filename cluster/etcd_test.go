@@ -31,7 +31,7 @@ func guardedEtcd(t *testing.T, server cluster.TLSFiles, tokenTTL time.Duration) 
 	c.ListenPeerUrls, c.ListenClientUrls, c.AdvertiseClientUrls = nil, []url.URL{*here}, []url.URL{*here}
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
 	c.ClientTLSInfo = transport.TLSInfo{CertFile: server.Cert, KeyFile: server.Key, TrustedCAFile: server.CA, ClientCertAuth: true}
-	c.AuthTokenTTL = uint(tokenTTL / time.Second)
+	c.AuthTokenTTL, c.BcryptCost = uint(tokenTTL/time.Second), 4 // the least that there is, since each log-in pays it
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	etcd, err := embed.StartEtcd(c)
 	require.NoError(t, err)
@@ -93,14 +93,14 @@ func TestEtcdWithUsers(t *testing.T) {
 	endpoint := guardedEtcd(t, ours.issue(node()), tokenTTL)
 	withUsers(t, administrator(t, endpoint, shown, ""))
 	root := administrator(t, endpoint, shown, "root")
-	member := setup{Etcd: endpoint, LeaseTTL: short, EtcdTLS: shown, EtcdUser: "latchkey", EtcdPassword: etcdPassword}
+	member := setup{Etcd: endpoint, EtcdTLS: shown, EtcdUser: "latchkey", EtcdPassword: etcdPassword}
 
 	a, b := spawn(t, "node", member), spawn(t, "node", member)
 	a.awaitMembers(2)
 	began := time.Now()
 	require.Eventually(t, func() bool { // by now the leases have been renewed with tokens that came after the first
 		require.Empty(t, a.state().Ready+b.state().Ready)
-		return time.Since(began) > 2*short+2*tokenTTL
+		return time.Since(began) > cluster.DefaultLeaseTTL+2*tokenTTL
 	}, time.Minute, 100*time.Millisecond)
 
 	ours.issueTo(shown, node()) // and the certificate is renewed
