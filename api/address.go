@@ -18,6 +18,9 @@ func (s *server) address(r *http.Request) string {
 		return ""
 	}
 	from := end.Addr().Unmap().WithZone("")
+	if len(s.TrustedProxies) == 0 {
+		return from.String()
+	}
 	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
 	for range maxForwarded {
 		// Only a trusted proxy's word counts, so the last hop that is no such proxy is as far as it goes.

@@ -61,6 +61,8 @@ type Options struct {
 	PublicURL      string         // where guests reach this server; default: the host that the request names
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed, for the audit
 
+	Rates Rates // zero: nobody is bounded
+
 	OpenLifetime   time.Duration // of a command on its way to a device
 	GuestHold      time.Duration // of a guest's open while the lock is offline
 	RequestTimeout time.Duration // of everything but the body
@@ -78,6 +80,9 @@ func (o *Options) validate() error {
 	o.SecretGrace = defaulted(o.SecretGrace, DefaultSecretGrace)
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if err := o.Rates.validate(); err != nil {
+		return err
 	}
 	switch {
 	case o.Locks == nil || o.APIKeys == nil || o.History == nil || o.Collective == nil || o.Logger == nil || o.Registerer == nil:
@@ -119,6 +124,7 @@ type server struct {
 	spec      *spec
 	metrics   *metrics
 	tokens    *tokens
+	limiter   limiter
 	origins   *http.CrossOriginProtection
 	exports   chan struct{} // has as many as run
 }
@@ -145,6 +151,10 @@ func New(o Options) (*API, error) {
 		return nil, err
 	}
 	if s.tokens, err = newTokens(o.Tokens, o.Now, o.Logger); err != nil {
+		return nil, err
+	}
+
+	if s.limiter, err = newLimiter(o.Rates); err != nil {
 		return nil, err
 	}
 

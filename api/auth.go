@@ -38,13 +38,15 @@ type credentials struct {
 func (s *server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rule := s.spec.ruleOf(r)
-		if rule.security == authNone {
-			next.ServeHTTP(w, r)
-			return
+		c, err := new(credentials), error(nil)
+		if rule.security != authNone {
+			c, err = s.credentials(r)
 		}
-		c, err := s.credentials(r)
 		if err == nil {
 			err = rule.admit(c)
+		}
+		if err == nil {
+			err = s.limit(w, r, c.caller)
 		}
 		if err != nil {
 			s.fail(w, r, err)

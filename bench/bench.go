@@ -51,6 +51,9 @@ func (o Options) validate() error {
 	return nil
 }
 
+// manyRequests a second are more than anybody makes: requests are counted, and nobody is refused.
+const manyRequests = "1000000"
+
 // BareCommand is the hidden command by which the program serves as its own baseline: args are address and locks.
 const BareCommand = "bench-bare"
 
@@ -120,7 +123,8 @@ func (r *run) startOurs(ctx context.Context) error {
 	}
 	var err error
 	r.ours, err = start(ctx, "http://"+api, "http://"+ops, "http://"+ops+"/readyz",
-		"serve", "--http-addr", api, "--ops-addr", ops, "--data-dir", filepath.Join(r.dir, "data"), "--super-key-file", keyFile, "--log-level", "warn")
+		"serve", "--http-addr", api, "--ops-addr", ops, "--data-dir", filepath.Join(r.dir, "data"), "--super-key-file", keyFile, "--log-level", "warn",
+		"--rate-per-address", manyRequests, "--rate-per-target", manyRequests) // all the load comes from one address
 	return err
 }
 

@@ -64,6 +64,7 @@ func (s *server) beside(t *testing.T, args ...string) *server {
 	n.url = "http://" + addr
 	n.args = append([]string{
 		"serve", "--data-dir", n.dir, "--http-addr", addr, "--ops-addr", "127.0.0.1:0", "--super-key-file", keyFile,
+		"--rate-per-address", "0", "--rate-per-target", "0", // a test's whole crowd has one address
 	}, args...)
 	return &n
 }

@@ -157,7 +157,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	routes, err := api.New(api.Options{
 		Locks: apiLocks{locks}, APIKeys: keys, Collective: doors, History: audit.New(store), SuperKeyHash: superKeyHash, Tokens: tokens,
-		PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies, Logger: a.logger, Registerer: a.registry,
+		PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies, Rates: rates(c), Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {
 		return nil, err
@@ -262,4 +262,12 @@ func tokenOptions(c config.Server) (api.TokenOptions, error) {
 		t.HS256Secret = []byte(strings.TrimRight(string(secret), "\r\n"))
 	}
 	return t, nil
+}
+
+// rates turns requests a second into token buckets.
+func rates(c config.Server) api.Rates {
+	bucket := func(perSecond, burst int) api.Rate {
+		return api.Rate{PerSecond: float64(perSecond), Burst: perSecond * burst}
+	}
+	return api.Rates{Caller: bucket(c.RatePerCaller, 2), Address: bucket(c.RatePerAddress, 10), Target: bucket(c.RatePerTarget, 5)}
 }

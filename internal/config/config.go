@@ -50,14 +50,21 @@ type Server struct {
 	JWTIssuer          string `name:"jwt-issuer" placeholder:"ISS" help:"Issuer that a token must name."`
 	JWTAudience        string `name:"jwt-audience" placeholder:"AUD" help:"Audience that a token must name."`
 
-	StartTimeout time.Duration `default:"1m" placeholder:"DURATION" help:"How long a start waits for a PostgreSQL, and then for an etcd, that does not answer; 0: one attempt (${default})."`
-	DrainDelay   time.Duration `default:"500ms" placeholder:"DURATION" help:"How long a stop goes on serving after /readyz began to say 503, for clients to leave; longer than the load balancer's checks are apart (${default})."`
+	StartTimeout   time.Duration `default:"1m" placeholder:"DURATION" help:"How long a start waits for a PostgreSQL, and then for an etcd, that does not answer; 0: one attempt (${default})."`
+	DrainDelay     time.Duration `default:"500ms" placeholder:"DURATION" help:"How long a stop goes on serving after /readyz began to say 503, for clients to leave; longer than the load balancer's checks are apart (${default})."`
+	RatePerCaller  int           `default:"2000" placeholder:"N" help:"Requests a second that an API key or a user may make of this server for long, and twice as many at once; 0: any number (${default})."`
+	RatePerAddress int           `default:"300" placeholder:"N" help:"The same for callers without credentials, by their address, and ten times as many at once (${default})."`
+	RatePerTarget  int           `default:"200" placeholder:"N" help:"The same for one lock, or one guest's key, and five times as many at once (${default})."`
+
 	DrainTimeout time.Duration `default:"15s" placeholder:"DURATION" help:"The longest that a stop may take to let work in flight finish, --drain-delay included (${default})."`
 	LogLevel     string        `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least level that is logged: ${enum} (${default})."`
 	LogFormat    string        `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the log: ${enum} (${default})."`
 
 	strange []string // see StrangeVariables
 }
+
+// maxRate is the most requests a second that a limit can name.
+const maxRate = 1_000_000
 
 // The bounds of --drain-timeout.
 const (
@@ -104,6 +111,14 @@ func (s *Server) Validate() error {
 	}
 	if s.JWTJWKS != "" && s.JWTHS256SecretFile != "" {
 		complain("--jwt-jwks and --jwt-hs256-secret-file exclude each other: with both, whoever knows the secret could sign for the issuer")
+	}
+	for _, r := range []struct {
+		flag string
+		rate int
+	}{{"rate-per-caller", s.RatePerCaller}, {"rate-per-address", s.RatePerAddress}, {"rate-per-target", s.RatePerTarget}} {
+		if r.rate < 0 || r.rate > maxRate {
+			complain("--%s must be from 0 to %d, not %d", r.flag, maxRate, r.rate)
+		}
 	}
 	if s.DrainTimeout < minDrainTimeout || s.DrainTimeout > maxDrainTimeout {
 		complain("--drain-timeout must be from %s to %s, not %s", minDrainTimeout, maxDrainTimeout, s.DrainTimeout)

@@ -1,0 +1,172 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
+
+	"github.com/latchkey/latchkey/lock"
+)
+
+// maxBuckets of each sort are remembered. The one that was forgotten begins full again.
+const maxBuckets = 1 << 16
+
+// Rate is how many requests a second somebody may make for long, and how many at once after a pause.
+type Rate struct {
+	PerSecond float64 // 0: as many as one likes
+	Burst     int
+}
+
+// Rates bound what one caller, and one lock or key, may take of a server, so that the others do not notice. Each server
+// of a cluster counts for itself. The super key is not counted.
+type Rates struct {
+	Caller  Rate // an API key, or a user
+	Address Rate // of callers without credentials; of IPv6 the network of 64 bits
+	Target  Rate // a lock, or a guest's key
+}
+
+func (r *Rates) validate() error {
+	for _, limit := range []Rate{r.Caller, r.Address, r.Target} {
+		if limit.PerSecond < 0 || math.IsNaN(limit.PerSecond) || limit.Burst < 0 || limit.PerSecond > 0 && limit.Burst < 1 {
+			return errors.New("api: a rate must not be negative, and its burst must be 1 or more")
+		}
+	}
+	return nil
+}
+
+// buckets are the token buckets of one sort, by name.
+type buckets struct {
+	Rate
+	name   string // in the headers
+	byName *lru.Cache[string, *rate.Limiter]
+}
+
+func newBuckets(name string, r Rate) (*buckets, error) {
+	if r.PerSecond == 0 {
+		return nil, nil
+	}
+	byName, err := lru.New[string, *rate.Limiter](maxBuckets)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	return &buckets{Rate: r, name: name, byName: byName}, nil
+}
+
+// take takes a token, or tells after which time there is one.
+func (b *buckets) take(name string, now time.Time) (left int, wait time.Duration) {
+	limiter, ok := b.byName.Get(name)
+	if !ok {
+		limiter = rate.NewLimiter(rate.Limit(b.PerSecond), b.Burst)
+		// The name is a part of the request, which must not stay in memory with it.
+		if before, found, _ := b.byName.PeekOrAdd(strings.Clone(name), limiter); found {
+			limiter = before
+		}
+	}
+	if limiter.AllowN(now, 1) {
+		return int(limiter.TokensAt(now)), 0
+	}
+	missing := 1 - limiter.TokensAt(now)
+	return 0, time.Duration(missing / b.PerSecond * float64(time.Second))
+}
+
+// limiter bounds what everybody may take.
+type limiter struct{ callers, addresses, targets *buckets }
+
+func newLimiter(r Rates) (l limiter, err error) {
+	if l.callers, err = newBuckets("caller", r.Caller); err != nil {
+		return l, err
+	}
+	if l.addresses, err = newBuckets("address", r.Address); err != nil {
+		return l, err
+	}
+	l.targets, err = newBuckets("target", r.Target)
+	return l, err
+}
+
+var errTooMany = &problem{
+	status: http.StatusTooManyRequests, reason: "too-many-requests",
+	message: "Too many requests came at once. Nothing was done; send the request again after the seconds that Retry-After names.",
+}
+
+// limit takes a token for the caller and one for what the request is about, and tells in the headers how many are left.
+func (s *server) limit(w http.ResponseWriter, r *http.Request, caller lock.Caller) error {
+	if caller.Super {
+		return nil
+	}
+	now := s.Now()
+	of, name := s.limiter.callers, callerName(caller)
+	if name == "" {
+		if of = s.limiter.addresses; of != nil {
+			name = networkOf(s.address(r))
+		}
+	}
+	if err := of.charge(w, name, now); err != nil {
+		return err
+	}
+	if s.limiter.targets == nil {
+		return nil
+	}
+	target := chi.URLParam(r, "uuid")
+	if target == "" {
+		target = chi.URLParam(r, "id")
+	}
+	if target == "" {
+		return nil
+	}
+	return s.limiter.targets.charge(w, target, now)
+}
+
+// charge takes a token. Whoever has more than half of them left is not bothered with headers.
+func (b *buckets) charge(w http.ResponseWriter, name string, now time.Time) error {
+	if b == nil {
+		return nil
+	}
+	left, wait := b.take(name, now)
+	if wait == 0 && left > b.Burst/2 {
+		return nil
+	}
+	seconds := int(math.Ceil(max(wait, time.Duration(float64(time.Second)/b.PerSecond)).Seconds()))
+	h := w.Header()
+	h.Set("RateLimit-Policy", fmt.Sprintf(`"%s";q=%d;w=%d`, b.name, b.Burst, int(math.Ceil(float64(b.Burst)/b.PerSecond))))
+	h.Set("RateLimit", fmt.Sprintf(`"%s";r=%d;t=%d`, b.name, left, seconds))
+	if wait == 0 {
+		return nil
+	}
+	h.Set("Retry-After", strconv.Itoa(seconds))
+	return errTooMany
+}
+
+// callerName names who shows credentials; empty for those who do not.
+func callerName(c lock.Caller) string {
+	switch {
+	case c.Key != "":
+		return c.Key
+	case c.OrgID != "":
+		return "org/" + string(c.OrgID)
+	case c.UserID != "":
+		return "user/" + string(c.UserID)
+	}
+	return ""
+}
+
+// networkOf names the network that an address is alone in: of IPv6 somebody has 64 bits at least.
+func networkOf(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil || a.Is4() {
+		return address
+	}
+	network, err := a.Prefix(64)
+	if err != nil {
+		return address
+	}
+	return network.String()
+}
