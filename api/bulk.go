@@ -10,7 +10,7 @@ import (
 )
 
 // bulkWorkers is how many locks a bulk call talks to at a time, so that their appends share the journal's commits.
-const bulkWorkers = 128
+const bulkWorkers = 256
 
 // TempKeysResult tells what became of the keys of a bulk call.
 type TempKeysResult struct {
