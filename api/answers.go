@@ -83,19 +83,25 @@ func (s *server) command(w http.ResponseWriter, r *http.Request, id string, body
 
 // run reads the lock's ID and the body, and carries out the command that is made of them.
 func (s *server) run(w http.ResponseWriter, r *http.Request, id string, body any, make func(lock.ID) (lock.Command, error)) (lock.ID, *lock.Done, error) {
-	lockID, err := lock.ParseID(id)
-	if err != nil {
-		return 0, nil, err
+	return runFor[*lock.Done](s, w, r, id, body, make)
+}
+
+// runFor is run for a command whose reply is an R.
+func runFor[R lock.Reply](
+	s *server, w http.ResponseWriter, r *http.Request, id string, body any, make func(lock.ID) (lock.Command, error),
+) (lockID lock.ID, reply R, err error) {
+	if lockID, err = lock.ParseID(id); err != nil {
+		return 0, reply, err
 	}
 	if err := readBody(w, r, body); err != nil {
-		return 0, nil, err
+		return 0, reply, err
 	}
 	c, err := make(lockID)
 	if err != nil {
-		return 0, nil, err
+		return 0, reply, err
 	}
-	done, err := ask[*lock.Done](r.Context(), s, lockID, c)
-	return lockID, done, err
+	reply, err = ask[R](r.Context(), s, lockID, c)
+	return lockID, reply, err
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

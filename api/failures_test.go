@@ -19,6 +19,7 @@ import (
 
 	"github.com/latchkey/latchkey/api"
 	"github.com/latchkey/latchkey/audit"
+	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -188,7 +189,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	} {
 		s := newServer(t)
 		o := api.Options{
-			Locks: s.kernel, APIKeys: s.tenants, History: audit.New(nil), SuperKeyHash: hash[:], Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+			Locks: s.kernel, APIKeys: s.tenants, History: audit.New(nil), Users: new(directory.Directory), SuperKeyHash: hash[:], Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 		}
 		damage(&o)
 		_, err := api.New(o)

@@ -22,7 +22,7 @@ import (
 // long as it is missing.
 var (
 	// pathValues fills the parameters of paths with things of hotel-9. What has an ID only once it is made is in estate.values.
-	pathValues = map[string]string{"id": "42", "uuid": keyUUID, "orgId": "hotel-9", "keyId": "0123456789abcdef", "doorId": "1"}
+	pathValues = map[string]string{"id": "42", "uuid": keyUUID, "orgId": "hotel-9", "keyId": "0123456789abcdef", "doorId": "1", "instanceId": "9f7d2c1e-0a4b-4c5d-8e6f-1a2b3c4d5e6f"}
 
 	// aboutCollective are the operations whose uuid is that of a collective key.
 	aboutCollective = regexp.MustCompile(`Collective|Door`)
@@ -44,6 +44,7 @@ var (
 		"ListCollectiveKeys": {http.StatusOK},       // their own, of which there are none
 		"CreateTempKeys":     {http.StatusOK},       // each of the keys is a 404, see TestManyKeysOfSomebodyElse
 		"UpdateTempKeys":     {http.StatusOK},
+		"FindOrCreateUser":   {http.StatusCreated, http.StatusOK}, // in a directory of their own
 	}
 	// strangers says the same of another user's token.
 	strangers = map[string][]int{
@@ -51,6 +52,8 @@ var (
 		"ListCollectiveKeys": {http.StatusOK},        // their own, of which there are none
 		"CreateTempKeys":     {http.StatusOK},
 		"UpdateTempKeys":     {http.StatusOK},
+		"FindUser":           {http.StatusForbidden}, // and have no directory
+		"FindOrCreateUser":   {http.StatusForbidden},
 	}
 )
 
@@ -85,6 +88,7 @@ func (s *server) operations() []request {
 				require.True(s.t, ok, "%s has the path parameter %s: give it a value in pathValues", o.id, p)
 				return value
 			})
+			o.path += queries[o.id]
 			o.body = o.example(s.t)
 			list = append(list, o)
 		}
@@ -92,6 +96,9 @@ func (s *server) operations() []request {
 	slices.SortFunc(list, func(a, b request) int { return strings.Compare(a.id, b.id) })
 	return list
 }
+
+// queries are what operations need in theirs.
+var queries = map[string]string{"FindUser": "?email=nobody@example.org"}
 
 // example is a body that the operation takes.
 func (o *request) example(t testing.TB) string {

@@ -19,6 +19,8 @@ type kernel struct {
 	uuids  map[lock.UUID]lock.ID
 	// answer is what the device says to an open; nil: nothing.
 	answer func(lock.CommandID) *lock.AnswerOpen
+	// answerKey is what it says to a change of a key; nil: the device keeps no keys.
+	answerKey func(lock.CommandID) *lock.AnswerKey
 	// trouble is what happens instead of a command.
 	trouble func() error
 	opens   int // commands that reached the device
@@ -49,6 +51,11 @@ func (k *kernel) Do(_ context.Context, id lock.ID, c lock.Command) (lock.Reply, 
 			return now, nil // what is known after the device had its say
 		}
 	}
+	if change, ok := reply.(*lock.KeyResult); ok && err == nil {
+		if now, known := s.KeyResult(change.CommandID); known {
+			return now, nil
+		}
+	}
 	return reply, err
 }
 
@@ -72,13 +79,25 @@ func (k *kernel) decide(id lock.ID, s *lock.State, c lock.Command) (lock.Reply, 
 		k.locks[id] = s
 	}
 	for _, e := range d.Effects {
-		if send, ok := e.(*lock.SendOpen); ok {
+		var answer lock.Command
+		switch e := e.(type) {
+		case *lock.SendOpen:
 			k.opens++
 			if k.answer != nil {
-				if _, err := k.decide(id, s, k.answer(send.CommandID)); err != nil {
-					return nil, err
-				}
+				answer = k.answer(e.CommandID)
 			}
+		case *lock.SendKey:
+			if said := k.answerKey(e.CommandID); said != nil {
+				answer = said
+			}
+		case *lock.SendConfig:
+			answer = &lock.AnswerConfig{Session: e.Session, Number: e.Config.Number}
+		}
+		if answer == nil {
+			continue
+		}
+		if _, err := k.decide(id, s, answer); err != nil {
+			return nil, err
 		}
 	}
 	return d.Reply, nil
@@ -93,6 +112,11 @@ func (k *kernel) claim(id lock.ID, e lock.Event) error {
 			return conflict
 		}
 		k.uuids[e.LockUUID] = id
+	case *lock.LockUuidChanged:
+		if owner, taken := k.uuids[e.NewUUID]; taken && owner != id {
+			return &lock.Error{Kind: lock.Conflict, Reason: "device-uuid-taken", Field: "uuid", Message: "Another lock has it."}
+		}
+		k.uuids[e.NewUUID] = id
 	case *lock.TempKeyCreated:
 		if owner, taken := k.keys[e.Key.UUID]; taken && owner != id {
 			return &lock.Error{Kind: lock.Conflict, Reason: lock.ReasonTempKeyTaken, Message: "Another lock has it."}
@@ -123,7 +147,7 @@ func (k *kernel) connect(id lock.ID, answer func(lock.CommandID) *lock.AnswerOpe
 	k.answer = answer
 	k.mu.Unlock()
 	_, err := k.Do(context.Background(), id, &lock.ConnectDevice{Device: lock.Device{
-		Session: lock.Session{Node: "n1", ID: 1}, BootID: "b1", Firmware: "1.4.2", Deadline: true, Journal: true,
+		Session: lock.Session{Node: "n1", ID: 1}, BootID: "b1", Firmware: "1.4.2", Deadline: true, Journal: true, Keys: k.answerKey != nil,
 		Reported: lock.Reported{Bolt: "locked", Door: "closed", Battery: 78},
 	}})
 	return err

@@ -3,6 +3,7 @@ package api
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"net/http"
 	"time"
 
@@ -51,6 +52,34 @@ func (s *server) SetOrganization(w http.ResponseWriter, r *http.Request, id Lock
 	var body SetOrganizationRequest
 	s.command(w, r, id, &body, func(lock.ID) (lock.Command, error) {
 		return &lock.SetOrganization{By: callerOf(r), OrgID: lock.OrgID(body.OrgId)}, nil
+	})
+}
+
+// ChangeLockUuid gives the lock another device.
+func (s *server) ChangeLockUuid(w http.ResponseWriter, r *http.Request, id LockId) {
+	var body ChangeLockUuidRequest
+	lockID, done, err := s.run(w, r, id, &body, func(lock.ID) (lock.Command, error) {
+		return &lock.ChangeLockUUID{By: callerOf(r), NewUUID: lock.UUID(body.NewUuid)}, nil
+	})
+	var rejection *lock.Error
+	if errors.As(err, &rejection) && rejection.Field == "uuid" {
+		renamed := *rejection
+		renamed.Field = "newUuid"
+		err = &renamed
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	result := commandResult(lockID, done.Version, done.Event)
+	s.write(w, r, http.StatusOK, &result)
+}
+
+// SetConfig says how the lock's device should be set up.
+func (s *server) SetConfig(w http.ResponseWriter, r *http.Request, id LockId) {
+	var body SetConfigRequest
+	s.command(w, r, id, &body, func(lock.ID) (lock.Command, error) {
+		return &lock.SetConfig{By: callerOf(r), RelockMs: body.RelockMs}, nil
 	})
 }
 

@@ -21,6 +21,20 @@ type AccessMethod = collective.Access
 // AccessMode Who may open with the key. `public` is whoever has the link, `user-whitelist` the users that the key names.
 type AccessMode = lock.AccessMode
 
+// AddKeyRequest A permanent key to add.
+type AddKeyRequest = NewKey
+
+// AddResidentRequest defines model for AddResidentRequest.
+type AddResidentRequest struct {
+	// Email An e-mail address such as `ann@example.org`. Letter case does not matter.
+	Email EmailAddress `json:"email,omitempty"`
+	Name  string       `json:"name"`
+
+	// PhoneNumber A phone number with its country, such as `+49 30 901820`.
+	PhoneNumber PhoneNumber `json:"phoneNumber,omitempty"`
+	UserId      string      `json:"userId,omitempty"`
+}
+
 // ApiKeyScope A kind of operation that an API key is good for, see the `x-scope` of each operation.
 type ApiKeyScope = tenant.Scope
 
@@ -46,8 +60,29 @@ type BasicInfo struct {
 	Version      int64  `json:"version"`
 }
 
+// BulkAddKeysRequest defines model for BulkAddKeysRequest.
+type BulkAddKeysRequest struct {
+	Keys []NewKey `json:"keys"`
+}
+
+// ChangeLockUuidRequest defines model for ChangeLockUuidRequest.
+type ChangeLockUuidRequest struct {
+	// NewUuid The UUID of the new device.
+	NewUuid string `json:"newUuid"`
+}
+
 // CollectiveLimit defines model for CollectiveLimit.
 type CollectiveLimit = string
+
+// Config How the device should be set up; absent when nobody has said.
+type Config struct {
+	// Applied Whether the device says that it is so.
+	Applied bool `json:"applied"`
+
+	// Number A later configuration has a higher one.
+	Number   int64 `json:"number"`
+	RelockMs int64 `json:"relockMs"`
+}
 
 // CreateApiKeyRequest defines model for CreateApiKeyRequest.
 type CreateApiKeyRequest struct {
@@ -125,15 +160,17 @@ type DeleteTempKeyRequest struct {
 
 // Details defines model for Details.
 type Details struct {
-	CreatedAt string `json:"createdAt"`
+	// Config How the device should be set up; absent when nobody has said.
+	Config    *Config `json:"config,omitempty"`
+	CreatedAt string  `json:"createdAt"`
 
 	// Device The device, as it was last heard.
 	Device Device `json:"device"`
 
 	// Id The lock's ID as text.
-	Id     string `json:"id"`
-	Keys   []Key  `json:"keys"`
-	LockId int64  `json:"lockId"`
+	Id     string      `json:"id"`
+	Keys   []StoredKey `json:"keys"`
+	LockId int64       `json:"lockId"`
 
 	// OrgId Empty when the lock belongs to no organisation.
 	OrgId string `json:"orgId"`
@@ -172,6 +209,9 @@ type Device struct {
 // DoorNumber defines model for DoorNumber.
 type DoorNumber = string
 
+// EmailAddress An e-mail address such as `ann@example.org`. Letter case does not matter.
+type EmailAddress = string
+
 // EventPage defines model for EventPage.
 type EventPage struct {
 	AggregateId string        `json:"aggregateId"`
@@ -208,6 +248,15 @@ type EventRecord struct {
 	Via string `json:"via,omitempty"`
 }
 
+// FindOrCreateUserRequest defines model for FindOrCreateUserRequest.
+type FindOrCreateUserRequest struct {
+	// Email An e-mail address such as `ann@example.org`. Letter case does not matter.
+	Email EmailAddress `json:"email"`
+
+	// PhoneNumber A phone number with its country, such as `+49 30 901820`.
+	PhoneNumber PhoneNumber `json:"phoneNumber,omitempty"`
+}
+
 // Grace By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
 // `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
 // Windows that touch after that are one. The device itself must not move later than the widened end.
@@ -219,6 +268,9 @@ type Key struct {
 	UserId      string `json:"userId,omitempty"`
 	Uuid        string `json:"uuid"`
 }
+
+// KeyIndexNumber The number of the key's place in the device.
+type KeyIndexNumber = int64
 
 // LocalDate A date of the calendar at the door, from 1970-01-01 to 2199-12-31.
 type LocalDate = localDate
@@ -240,6 +292,16 @@ type NewDoor struct {
 	LockId string `json:"lockId"`
 }
 
+// NewKey A permanent key to add.
+type NewKey struct {
+	// KeyIndexNumber The number of the key's place in the device.
+	KeyIndexNumber *KeyIndexNumber `json:"keyIndexNumber,omitempty"`
+	KeyUuid        string          `json:"keyUuid"`
+
+	// UserId Whose key it is.
+	UserId string `json:"userId,omitempty"`
+}
+
 // NextWindow Of a key with a schedule or grace that is in no window, the next one.
 type NextWindow struct {
 	From string `json:"from"`
@@ -250,6 +312,10 @@ type NextWindow struct {
 
 // OfflineFlag defines model for OfflineFlag.
 type OfflineFlag = string
+
+// OnDevice Whether the device has the key in its table: `yes` and `no` are certain, `maybe` means that it was told and has not answered. A `maybe` is made certain by
+// WriteKey or RemoveKey.
+type OnDevice = string
 
 // OpenLockRequest defines model for OpenLockRequest.
 type OpenLockRequest struct {
@@ -283,11 +349,31 @@ type OrganizationLimit = string
 // PageNumber defines model for PageNumber.
 type PageNumber = string
 
+// PhoneNumber A phone number with its country, such as `+49 30 901820`.
+type PhoneNumber = string
+
 // RegisterOrganizationRequest defines model for RegisterOrganizationRequest.
 type RegisterOrganizationRequest struct {
 	// Name For people.
 	Name  string `json:"name,omitempty"`
 	OrgId string `json:"orgId"`
+}
+
+// RemoveKeyRequest defines model for RemoveKeyRequest.
+type RemoveKeyRequest struct {
+	// KeyIndexNumber The number of the key's place in the device.
+	KeyIndexNumber *KeyIndexNumber `json:"keyIndexNumber,omitempty"`
+	KeyUuid        string          `json:"keyUuid,omitempty"`
+}
+
+// RemoveResidentRequest defines model for RemoveResidentRequest.
+type RemoveResidentRequest struct {
+	// Email An e-mail address such as `ann@example.org`. Letter case does not matter.
+	Email EmailAddress `json:"email,omitempty"`
+
+	// PhoneNumber A phone number with its country, such as `+49 30 901820`.
+	PhoneNumber PhoneNumber `json:"phoneNumber,omitempty"`
+	UserId      string      `json:"userId,omitempty"`
 }
 
 // RequestId defines model for RequestId.
@@ -360,6 +446,12 @@ type ScheduleRule struct {
 	Until TimeOfDay `json:"until"`
 }
 
+// SetConfigRequest defines model for SetConfigRequest.
+type SetConfigRequest struct {
+	// RelockMs How long the bolt stays open after an open.
+	RelockMs int64 `json:"relockMs"`
+}
+
 // SetOrganizationRequest defines model for SetOrganizationRequest.
 type SetOrganizationRequest struct {
 	OrgId string `json:"orgId"`
@@ -368,6 +460,17 @@ type SetOrganizationRequest struct {
 // SetOwnerRequest defines model for SetOwnerRequest.
 type SetOwnerRequest struct {
 	UserId string `json:"userId"`
+}
+
+// StoredKey A permanent key in the lock's list.
+type StoredKey struct {
+	IndexNumber *int64 `json:"indexNumber,omitempty"`
+
+	// OnDevice Whether the device has the key in its table: `yes` and `no` are certain, `maybe` means that it was told and has not answered. A `maybe` is made certain by
+	// WriteKey or RemoveKey.
+	OnDevice OnDevice `json:"onDevice"`
+	UserId   string   `json:"userId,omitempty"`
+	Uuid     string   `json:"uuid"`
 }
 
 // TempKey defines model for TempKey.
@@ -468,6 +571,21 @@ type UpdateTempKeysRequest struct {
 	Items []UpdateTempKeysItem `json:"items"`
 }
 
+// UseTempKeyRequest defines model for UseTempKeyRequest.
+type UseTempKeyRequest struct {
+	TempKeyUuid string `json:"tempKeyUuid"`
+
+	// UserId Who used it; required for a key with a whitelist.
+	UserId string `json:"userId,omitempty"`
+}
+
+// WriteKeyRequest defines model for WriteKeyRequest.
+type WriteKeyRequest struct {
+	// KeyIndexNumber The number of the key's place in the device.
+	KeyIndexNumber *KeyIndexNumber `json:"keyIndexNumber,omitempty"`
+	KeyUuid        string          `json:"keyUuid"`
+}
+
 // ApiKeyId defines model for ApiKeyId.
 type ApiKeyId = string
 
@@ -498,8 +616,14 @@ type Forbidden = Error
 // Invalid defines model for Invalid.
 type Invalid = Error
 
+// NotAnswered defines model for NotAnswered.
+type NotAnswered = Error
+
 // NotFound defines model for NotFound.
 type NotFound = Error
+
+// NotObeyed defines model for NotObeyed.
+type NotObeyed = Error
 
 // PageNotFound defines model for PageNotFound.
 type PageNotFound = Error
@@ -587,6 +711,11 @@ type OpenWithTempKeyParams struct {
 	IdempotencyKey RequestId `json:"Idempotency-Key,omitempty"`
 }
 
+// FindUserParams defines parameters for FindUser.
+type FindUserParams struct {
+	Email EmailAddress `form:"email,omitempty" json:"email,omitempty"`
+}
+
 // CreateTempKeysJSONRequestBody defines body for CreateTempKeys for application/json ContentType.
 type CreateTempKeysJSONRequestBody = CreateTempKeysRequest
 
@@ -602,20 +731,44 @@ type OpenCollectiveDoorJSONRequestBody = OpenWithTempKeyRequest
 // OpenCollectiveDoorFormdataRequestBody defines body for OpenCollectiveDoor for application/x-www-form-urlencoded ContentType.
 type OpenCollectiveDoorFormdataRequestBody = OpenWithTempKeyRequest
 
+// AddKeyJSONRequestBody defines body for AddKey for application/json ContentType.
+type AddKeyJSONRequestBody = AddKeyRequest
+
+// AddResidentJSONRequestBody defines body for AddResident for application/json ContentType.
+type AddResidentJSONRequestBody = AddResidentRequest
+
+// BulkAddKeysJSONRequestBody defines body for BulkAddKeys for application/json ContentType.
+type BulkAddKeysJSONRequestBody = BulkAddKeysRequest
+
+// ChangeLockUuidJSONRequestBody defines body for ChangeLockUuid for application/json ContentType.
+type ChangeLockUuidJSONRequestBody = ChangeLockUuidRequest
+
 // CreateLockJSONRequestBody defines body for CreateLock for application/json ContentType.
 type CreateLockJSONRequestBody = CreateLockRequest
 
 // OpenLockJSONRequestBody defines body for OpenLock for application/json ContentType.
 type OpenLockJSONRequestBody = OpenLockRequest
 
+// RemoveKeyJSONRequestBody defines body for RemoveKey for application/json ContentType.
+type RemoveKeyJSONRequestBody = RemoveKeyRequest
+
+// RemoveResidentJSONRequestBody defines body for RemoveResident for application/json ContentType.
+type RemoveResidentJSONRequestBody = RemoveResidentRequest
+
 // RotateDeviceSecretJSONRequestBody defines body for RotateDeviceSecret for application/json ContentType.
 type RotateDeviceSecretJSONRequestBody = RotateDeviceSecretRequest
+
+// SetConfigJSONRequestBody defines body for SetConfig for application/json ContentType.
+type SetConfigJSONRequestBody = SetConfigRequest
 
 // SetOrganizationJSONRequestBody defines body for SetOrganization for application/json ContentType.
 type SetOrganizationJSONRequestBody = SetOrganizationRequest
 
 // SetOwnerJSONRequestBody defines body for SetOwner for application/json ContentType.
 type SetOwnerJSONRequestBody = SetOwnerRequest
+
+// WriteKeyJSONRequestBody defines body for WriteKey for application/json ContentType.
+type WriteKeyJSONRequestBody = WriteKeyRequest
 
 // CreateTempKeyJSONRequestBody defines body for CreateTempKey for application/json ContentType.
 type CreateTempKeyJSONRequestBody = CreateTempKeyRequest
@@ -628,6 +781,9 @@ type OpenWithPinJSONRequestBody = OpenWithPinRequest
 
 // UpdateTempKeyJSONRequestBody defines body for UpdateTempKey for application/json ContentType.
 type UpdateTempKeyJSONRequestBody = UpdateTempKeyRequest
+
+// UseTempKeyJSONRequestBody defines body for UseTempKey for application/json ContentType.
+type UseTempKeyJSONRequestBody = UseTempKeyRequest
 
 // RegisterOrganizationJSONRequestBody defines body for RegisterOrganization for application/json ContentType.
 type RegisterOrganizationJSONRequestBody = RegisterOrganizationRequest
@@ -653,6 +809,9 @@ type OpenWithTempKeyJSONRequestBody = OpenWithTempKeyRequest
 // OpenWithTempKeyFormdataRequestBody defines body for OpenWithTempKey for application/x-www-form-urlencoded ContentType.
 type OpenWithTempKeyFormdataRequestBody = OpenWithTempKeyRequest
 
+// FindOrCreateUserJSONRequestBody defines body for FindOrCreateUser for application/json ContentType.
+type FindOrCreateUserJSONRequestBody = FindOrCreateUserRequest
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// CreateTempKeys Create many temporary keys
@@ -676,21 +835,48 @@ type ServerInterface interface {
 	// OpenCollectiveDoor Open one of several doors
 	// (POST /collective-temp-keys/{uuid}/doors/{doorId}/open)
 	OpenCollectiveDoor(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, doorId DoorId, params OpenCollectiveDoorParams)
+	// AddKey Add a permanent key
+	// (POST /locks/{id}/AddKey)
+	AddKey(w http.ResponseWriter, r *http.Request, id LockId)
+	// AddResident Put a person on the doorbell list
+	// (POST /locks/{id}/AddResident)
+	AddResident(w http.ResponseWriter, r *http.Request, id LockId)
+	// BulkAddKeys Add many permanent keys
+	// (POST /locks/{id}/BulkAddKeys)
+	BulkAddKeys(w http.ResponseWriter, r *http.Request, id LockId)
+	// GetBulkAddKeys Tell how far a BulkAddKeys has come
+	// (GET /locks/{id}/BulkAddKeys/{instanceId})
+	GetBulkAddKeys(w http.ResponseWriter, r *http.Request, id LockId, instanceId string)
+	// ChangeLockUuid Give the lock another device
+	// (POST /locks/{id}/ChangeLockUuid)
+	ChangeLockUuid(w http.ResponseWriter, r *http.Request, id LockId)
 	// CreateLock Create a lock
 	// (POST /locks/{id}/CreateLock)
 	CreateLock(w http.ResponseWriter, r *http.Request, id LockId)
 	// OpenLock Open the lock
 	// (POST /locks/{id}/OpenLock)
 	OpenLock(w http.ResponseWriter, r *http.Request, id LockId)
+	// RemoveKey Remove a permanent key
+	// (POST /locks/{id}/RemoveKey)
+	RemoveKey(w http.ResponseWriter, r *http.Request, id LockId)
+	// RemoveResident Take a person off the doorbell list
+	// (POST /locks/{id}/RemoveResident)
+	RemoveResident(w http.ResponseWriter, r *http.Request, id LockId)
 	// RotateDeviceSecret Give the lock's device a new secret
 	// (POST /locks/{id}/RotateDeviceSecret)
 	RotateDeviceSecret(w http.ResponseWriter, r *http.Request, id LockId)
+	// SetConfig Say how the lock's device should be set up
+	// (POST /locks/{id}/SetConfig)
+	SetConfig(w http.ResponseWriter, r *http.Request, id LockId)
 	// SetOrganization Hand the lock to an organisation
 	// (POST /locks/{id}/SetOrganization)
 	SetOrganization(w http.ResponseWriter, r *http.Request, id LockId)
 	// SetOwner Give the lock an owner
 	// (POST /locks/{id}/SetOwner)
 	SetOwner(w http.ResponseWriter, r *http.Request, id LockId)
+	// WriteKey Write a key of the list into the device
+	// (POST /locks/{id}/WriteKey)
+	WriteKey(w http.ResponseWriter, r *http.Request, id LockId)
 	// GetBasicInfo Tell what the lock is
 	// (GET /locks/{id}/basic-info)
 	GetBasicInfo(w http.ResponseWriter, r *http.Request, id LockId)
@@ -712,12 +898,18 @@ type ServerInterface interface {
 	// OpenWithPin Open with the code of a door
 	// (POST /locks/{id}/open-with-pin)
 	OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId)
+	// ListResidents List the people on the doorbell list
+	// (GET /locks/{id}/residents)
+	ListResidents(w http.ResponseWriter, r *http.Request, id LockId)
 	// ListTempKeys List the lock's temporary keys
 	// (GET /locks/{id}/temp-keys)
 	ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId)
 	// UpdateTempKey Change a temporary key
 	// (POST /locks/{id}/update-temp-key)
 	UpdateTempKey(w http.ResponseWriter, r *http.Request, id LockId)
+	// UseTempKey Count a use of a temporary key
+	// (POST /locks/{id}/use-temp-key)
+	UseTempKey(w http.ResponseWriter, r *http.Request, id LockId)
 	// GetOpenAPI This document
 	// (GET /openapi.json)
 	GetOpenAPI(w http.ResponseWriter, r *http.Request)
@@ -763,6 +955,12 @@ type ServerInterface interface {
 	// OpenWithTempKey Open the lock with a temporary key
 	// (POST /temp-keys/{uuid}/open)
 	OpenWithTempKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, params OpenWithTempKeyParams)
+	// FindUser Find the user of an e-mail address
+	// (GET /users/by-email)
+	FindUser(w http.ResponseWriter, r *http.Request, params FindUserParams)
+	// FindOrCreateUser Find the user of an e-mail address, or make one
+	// (POST /users/by-email)
+	FindOrCreateUser(w http.ResponseWriter, r *http.Request)
 }
 
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
@@ -811,6 +1009,36 @@ func (_ Unimplemented) OpenCollectiveDoor(w http.ResponseWriter, r *http.Request
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// AddKey Add a permanent key
+// (POST /locks/{id}/AddKey)
+func (_ Unimplemented) AddKey(w http.ResponseWriter, r *http.Request, id LockId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// AddResident Put a person on the doorbell list
+// (POST /locks/{id}/AddResident)
+func (_ Unimplemented) AddResident(w http.ResponseWriter, r *http.Request, id LockId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// BulkAddKeys Add many permanent keys
+// (POST /locks/{id}/BulkAddKeys)
+func (_ Unimplemented) BulkAddKeys(w http.ResponseWriter, r *http.Request, id LockId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetBulkAddKeys Tell how far a BulkAddKeys has come
+// (GET /locks/{id}/BulkAddKeys/{instanceId})
+func (_ Unimplemented) GetBulkAddKeys(w http.ResponseWriter, r *http.Request, id LockId, instanceId string) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ChangeLockUuid Give the lock another device
+// (POST /locks/{id}/ChangeLockUuid)
+func (_ Unimplemented) ChangeLockUuid(w http.ResponseWriter, r *http.Request, id LockId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // CreateLock Create a lock
 // (POST /locks/{id}/CreateLock)
 func (_ Unimplemented) CreateLock(w http.ResponseWriter, r *http.Request, id LockId) {
@@ -823,9 +1051,27 @@ func (_ Unimplemented) OpenLock(w http.ResponseWriter, r *http.Request, id LockI
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// RemoveKey Remove a permanent key
+// (POST /locks/{id}/RemoveKey)
+func (_ Unimplemented) RemoveKey(w http.ResponseWriter, r *http.Request, id LockId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RemoveResident Take a person off the doorbell list
+// (POST /locks/{id}/RemoveResident)
+func (_ Unimplemented) RemoveResident(w http.ResponseWriter, r *http.Request, id LockId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // RotateDeviceSecret Give the lock's device a new secret
 // (POST /locks/{id}/RotateDeviceSecret)
 func (_ Unimplemented) RotateDeviceSecret(w http.ResponseWriter, r *http.Request, id LockId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SetConfig Say how the lock's device should be set up
+// (POST /locks/{id}/SetConfig)
+func (_ Unimplemented) SetConfig(w http.ResponseWriter, r *http.Request, id LockId) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -838,6 +1084,12 @@ func (_ Unimplemented) SetOrganization(w http.ResponseWriter, r *http.Request, i
 // SetOwner Give the lock an owner
 // (POST /locks/{id}/SetOwner)
 func (_ Unimplemented) SetOwner(w http.ResponseWriter, r *http.Request, id LockId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// WriteKey Write a key of the list into the device
+// (POST /locks/{id}/WriteKey)
+func (_ Unimplemented) WriteKey(w http.ResponseWriter, r *http.Request, id LockId) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -883,6 +1135,12 @@ func (_ Unimplemented) OpenWithPin(w http.ResponseWriter, r *http.Request, id Lo
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListResidents List the people on the doorbell list
+// (GET /locks/{id}/residents)
+func (_ Unimplemented) ListResidents(w http.ResponseWriter, r *http.Request, id LockId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListTempKeys List the lock's temporary keys
 // (GET /locks/{id}/temp-keys)
 func (_ Unimplemented) ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId) {
@@ -892,6 +1150,12 @@ func (_ Unimplemented) ListTempKeys(w http.ResponseWriter, r *http.Request, id L
 // UpdateTempKey Change a temporary key
 // (POST /locks/{id}/update-temp-key)
 func (_ Unimplemented) UpdateTempKey(w http.ResponseWriter, r *http.Request, id LockId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// UseTempKey Count a use of a temporary key
+// (POST /locks/{id}/use-temp-key)
+func (_ Unimplemented) UseTempKey(w http.ResponseWriter, r *http.Request, id LockId) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -982,6 +1246,18 @@ func (_ Unimplemented) OpenDoor(w http.ResponseWriter, r *http.Request, uuid Tem
 // OpenWithTempKey Open the lock with a temporary key
 // (POST /temp-keys/{uuid}/open)
 func (_ Unimplemented) OpenWithTempKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, params OpenWithTempKeyParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// FindUser Find the user of an e-mail address
+// (GET /users/by-email)
+func (_ Unimplemented) FindUser(w http.ResponseWriter, r *http.Request, params FindUserParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// FindOrCreateUser Find the user of an e-mail address, or make one
+// (POST /users/by-email)
+func (_ Unimplemented) FindOrCreateUser(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1215,6 +1491,145 @@ func (siw *ServerInterfaceWrapper) OpenCollectiveDoor(w http.ResponseWriter, r *
 	handler.ServeHTTP(w, r)
 }
 
+// AddKey operation middleware
+func (siw *ServerInterfaceWrapper) AddKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LockId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AddKey(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AddResident operation middleware
+func (siw *ServerInterfaceWrapper) AddResident(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LockId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AddResident(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// BulkAddKeys operation middleware
+func (siw *ServerInterfaceWrapper) BulkAddKeys(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LockId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BulkAddKeys(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetBulkAddKeys operation middleware
+func (siw *ServerInterfaceWrapper) GetBulkAddKeys(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LockId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "instanceId" -------------
+	var instanceId string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "instanceId", chi.URLParam(r, "instanceId"), &instanceId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "instanceId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetBulkAddKeys(w, r, id, instanceId)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangeLockUuid operation middleware
+func (siw *ServerInterfaceWrapper) ChangeLockUuid(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LockId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeLockUuid(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // CreateLock operation middleware
 func (siw *ServerInterfaceWrapper) CreateLock(w http.ResponseWriter, r *http.Request) {
 
@@ -1267,6 +1682,58 @@ func (siw *ServerInterfaceWrapper) OpenLock(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// RemoveKey operation middleware
+func (siw *ServerInterfaceWrapper) RemoveKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LockId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveKey(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveResident operation middleware
+func (siw *ServerInterfaceWrapper) RemoveResident(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LockId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveResident(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // RotateDeviceSecret operation middleware
 func (siw *ServerInterfaceWrapper) RotateDeviceSecret(w http.ResponseWriter, r *http.Request) {
 
@@ -1284,6 +1751,32 @@ func (siw *ServerInterfaceWrapper) RotateDeviceSecret(w http.ResponseWriter, r *
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.RotateDeviceSecret(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetConfig operation middleware
+func (siw *ServerInterfaceWrapper) SetConfig(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LockId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetConfig(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1336,6 +1829,32 @@ func (siw *ServerInterfaceWrapper) SetOwner(w http.ResponseWriter, r *http.Reque
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.SetOwner(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// WriteKey operation middleware
+func (siw *ServerInterfaceWrapper) WriteKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LockId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WriteKey(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1559,6 +2078,32 @@ func (siw *ServerInterfaceWrapper) OpenWithPin(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// ListResidents operation middleware
+func (siw *ServerInterfaceWrapper) ListResidents(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LockId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListResidents(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTempKeys operation middleware
 func (siw *ServerInterfaceWrapper) ListTempKeys(w http.ResponseWriter, r *http.Request) {
 
@@ -1602,6 +2147,32 @@ func (siw *ServerInterfaceWrapper) UpdateTempKey(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.UpdateTempKey(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UseTempKey operation middleware
+func (siw *ServerInterfaceWrapper) UseTempKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LockId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UseTempKey(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2151,6 +2722,53 @@ func (siw *ServerInterfaceWrapper) OpenWithTempKey(w http.ResponseWriter, r *htt
 	handler.ServeHTTP(w, r)
 }
 
+// FindUser operation middleware
+func (siw *ServerInterfaceWrapper) FindUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FindUserParams
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", r.URL.Query(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "email"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "email", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.FindUser(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// FindOrCreateUser operation middleware
+func (siw *ServerInterfaceWrapper) FindOrCreateUser(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.FindOrCreateUser(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -2286,19 +2904,46 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/collective-temp-keys/{uuid}/doors/{doorId}/open", wrapper.OpenCollectiveDoor)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/locks/{id}/AddKey", wrapper.AddKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/locks/{id}/AddResident", wrapper.AddResident)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/locks/{id}/BulkAddKeys", wrapper.BulkAddKeys)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/locks/{id}/BulkAddKeys/{instanceId}", wrapper.GetBulkAddKeys)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/locks/{id}/ChangeLockUuid", wrapper.ChangeLockUuid)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/locks/{id}/CreateLock", wrapper.CreateLock)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/locks/{id}/OpenLock", wrapper.OpenLock)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/locks/{id}/RemoveKey", wrapper.RemoveKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/locks/{id}/RemoveResident", wrapper.RemoveResident)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/locks/{id}/RotateDeviceSecret", wrapper.RotateDeviceSecret)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/locks/{id}/SetConfig", wrapper.SetConfig)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/locks/{id}/SetOrganization", wrapper.SetOrganization)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/locks/{id}/SetOwner", wrapper.SetOwner)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/locks/{id}/WriteKey", wrapper.WriteKey)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/locks/{id}/basic-info", wrapper.GetBasicInfo)
@@ -2322,10 +2967,16 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/locks/{id}/open-with-pin", wrapper.OpenWithPin)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/locks/{id}/residents", wrapper.ListResidents)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/locks/{id}/temp-keys", wrapper.ListTempKeys)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/locks/{id}/update-temp-key", wrapper.UpdateTempKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/locks/{id}/use-temp-key", wrapper.UseTempKey)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/openapi.json", wrapper.GetOpenAPI)
@@ -2371,6 +3022,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/temp-keys/{uuid}/open", wrapper.OpenWithTempKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/users/by-email", wrapper.FindUser)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/users/by-email", wrapper.FindOrCreateUser)
 	})
 
 	return r

@@ -40,14 +40,21 @@ func (s *server) GetDetails(w http.ResponseWriter, r *http.Request, id LockId) {
 		Id: i.ID.String(), LockId: int64(i.ID), Uuid: string(i.UUID), Version: int64(i.Version), SerialNumber: i.SerialNumber,
 		VendorName: i.VendorName, OwnerId: string(i.OwnerID), OrgId: string(i.OrgID), OrganizationId: string(i.OrgID),
 		R2Prefix: streamOf(i.ID), CreatedAt: lock.Instant(i.CreatedAt), Timestamp: lock.Instant(i.ChangedAt),
-		Keys: make([]Key, len(i.Keys)), Residents: make([]Resident, len(i.Residents)),
+		Keys: make([]StoredKey, len(i.Keys)), Residents: make([]Resident, len(i.Residents)),
 		Device: Device{
 			Online: i.Online, DeadlineEnforced: i.DeadlineEnforced, Firmware: i.Firmware,
 			Bolt: i.Reported.Bolt, Door: i.Reported.Door, Battery: i.Reported.Battery,
 		},
 	}
 	for n, k := range i.Keys {
-		answer.Keys[n] = Key{Uuid: k.UUID, IndexNumber: k.IndexNumber, UserId: string(k.UserID)}
+		answer.Keys[n] = StoredKey{
+			Uuid: k.UUID, IndexNumber: k.IndexNumber, UserId: string(k.UserID), OnDevice: onDevice(k.OnDevice, lock.ActionAddKey),
+		}
+	}
+	if i.Config.Number != 0 {
+		answer.Config = &Config{
+			Number: int64(i.Config.Number), RelockMs: i.Config.RelockMs, Applied: i.Reported.Config == i.Config.Number,
+		}
 	}
 	for n, p := range i.Residents {
 		answer.Residents[n] = Resident{UserId: string(p.UserID), Name: p.Name, Email: p.Email}

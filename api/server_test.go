@@ -28,6 +28,7 @@ import (
 	"github.com/latchkey/latchkey/api"
 	"github.com/latchkey/latchkey/audit"
 	"github.com/latchkey/latchkey/collective"
+	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/journal/memory" //nolint:depguard // the tests join the real store of keys to a journal
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/tenant"
@@ -133,9 +134,11 @@ func newServer(t testing.TB, change ...func(*api.Options)) *server {
 	require.NoError(t, err)
 	doors, err := collective.New(collective.Options{Journal: j, Locks: s.kernel, PINs: pins, Now: s.clock.Now})
 	require.NoError(t, err)
+	users, err := directory.New(directory.Options{Journal: j, Now: s.clock.Now})
+	require.NoError(t, err)
 	hash := sha256.Sum256([]byte(superKey))
 	options := api.Options{
-		Locks: s.kernel, APIKeys: s.tenants, History: audit.New(j), Collective: doors, SuperKeyHash: hash[:], Tokens: api.TokenOptions{HS256Secret: tokenSecret},
+		Locks: s.kernel, APIKeys: s.tenants, History: audit.New(j), Collective: doors, Users: users, SuperKeyHash: hash[:], Tokens: api.TokenOptions{HS256Secret: tokenSecret},
 		Logger: slog.New(slog.NewJSONHandler(s.logs, nil)), Registerer: s.metrics, Now: s.clock.Now,
 	}
 	for _, f := range change {

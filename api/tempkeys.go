@@ -98,6 +98,15 @@ func (s *server) DeleteTempKey(w http.ResponseWriter, r *http.Request, id LockId
 	})
 }
 
+// UseTempKey counts a use that the lock has had no part in.
+func (s *server) UseTempKey(w http.ResponseWriter, r *http.Request, id LockId) {
+	var body UseTempKeyRequest
+	s.command(w, r, id, &body, func(lock.ID) (lock.Command, error) {
+		key, err := lock.ParseTempKeyID(body.TempKeyUuid)
+		return &lock.UseTempKey{By: callerOf(r), TempKeyID: key, UserID: lock.UserID(body.UserId)}, err
+	})
+}
+
 // ListTempKeys lists all keys of the lock.
 func (s *server) ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId) {
 	lockID, err := lock.ParseID(id)

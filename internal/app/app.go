@@ -19,6 +19,7 @@ import (
 	"github.com/latchkey/latchkey/api"
 	"github.com/latchkey/latchkey/audit"
 	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/internal/config"
 	"github.com/latchkey/latchkey/internal/ops"
 	"github.com/latchkey/latchkey/journal"
@@ -145,6 +146,11 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 
+	users, err := directory.New(directory.Options{Journal: store})
+	if err != nil {
+		return nil, err
+	}
+
 	// The grains can run before the node that places them, and are called by it; they find each other in Join.
 	locks, err := actors.New(actors.Options{Journal: store, Logger: a.logger, Registerer: a.registry})
 	if err != nil {
@@ -156,7 +162,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	routes, err := api.New(api.Options{
-		Locks: apiLocks{locks}, APIKeys: keys, Collective: doors, History: audit.New(store), SuperKeyHash: superKeyHash, Tokens: tokens,
+		Locks: apiLocks{locks}, APIKeys: keys, Collective: doors, History: audit.New(store), Users: apiUsers{users}, SuperKeyHash: superKeyHash, Tokens: tokens,
 		PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies, Rates: rates(c), Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/latchkey/latchkey/actors"
 	"github.com/latchkey/latchkey/api"
 	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
 )
@@ -42,6 +43,21 @@ func (l apiLocks) FindTempKey(ctx context.Context, key lock.TempKeyID) (lock.ID,
 func (l apiLocks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply, error) {
 	reply, err := l.Locks.Do(ctx, id, c)
 	return reply, inWordsOfAPI(err)
+}
+
+// apiUsers gives the API the directory in its own words.
+type apiUsers struct{ *directory.Directory }
+
+// Find gives the user of a contact.
+func (u apiUsers) Find(ctx context.Context, org lock.OrgID, c directory.Contact) (directory.User, error) {
+	user, err := u.Directory.Find(ctx, org, c)
+	return user, inWordsOfAPI(err)
+}
+
+// FindOrCreate gives the user of a contact, and makes one if there is none.
+func (u apiUsers) FindOrCreate(ctx context.Context, org lock.OrgID, c directory.Contact, by lock.Caller) (directory.User, bool, error) {
+	user, created, err := u.Directory.FindOrCreate(ctx, org, c, by)
+	return user, created, inWordsOfAPI(err)
 }
 
 // inWordsOfAPI says of an error whether the command may have been executed. Rejections stay what they are. The order

@@ -24,6 +24,7 @@ const pageSize = 1000
 const (
 	lockPrefix = "lock/"
 	orgPrefix  = "org/"
+	userPrefix = "user/"
 )
 
 // Finding is something that is wrong.
@@ -207,6 +208,8 @@ func (c *checker) replayer(name string) replayer {
 		return newLockReplay(c, name)
 	case strings.HasPrefix(name, orgPrefix):
 		return newOrgReplay(c, name)
+	case strings.HasPrefix(name, userPrefix):
+		return &userReplay{checker: c, stream: name}
 	case strings.HasPrefix(name, collective.StreamPrefix):
 		return &collectiveReplay{checker: c, stream: name}
 	case name == collective.PINStream:

@@ -1,0 +1,219 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/latchkey/latchkey/directory"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// Users is where an organisation's people are.
+type Users interface {
+	// Find gives the user of a contact. Nobody is a *lock.Error of the kind NotFound.
+	Find(ctx context.Context, org lock.OrgID, c directory.Contact) (directory.User, error)
+	FindOrCreate(ctx context.Context, org lock.OrgID, c directory.Contact, by lock.Caller) (user directory.User, created bool, err error)
+}
+
+// AddResidentResult tells of a person on the doorbell list.
+type AddResidentResult struct {
+	CommandResult
+	UserID lock.UserID `json:"userId"`
+	Email  string      `json:"email,omitempty"`
+}
+
+// RemoveResidentResult tells of a person who is off the doorbell list.
+type RemoveResidentResult struct {
+	CommandResult
+	Email string `json:"email,omitempty"`
+}
+
+// ResidentList is the doorbell list.
+type ResidentList struct {
+	Residents []ListedResident `json:"residents"`
+}
+
+// ListedResident is a person on the doorbell list.
+type ListedResident struct {
+	UserID   lock.UserID `json:"userId"`
+	Name     string      `json:"name"`
+	Email    string      `json:"email,omitempty"`
+	HasPhone bool        `json:"hasPhone"`
+}
+
+// User is a person in the directory.
+type User struct {
+	UserID    lock.UserID `json:"userId"`
+	Email     string      `json:"email,omitempty"`
+	HasPhone  bool        `json:"hasPhone"`
+	CreatedAt string      `json:"createdAt"`
+}
+
+// AddResident puts a person on the doorbell list. Who is not named by a userId is looked up in the directory.
+func (s *server) AddResident(w http.ResponseWriter, r *http.Request, id LockId) {
+	var body AddResidentRequest
+	var resident lock.Resident
+	lockID, done, err := s.run(w, r, id, &body, func(id lock.ID) (_ lock.Command, err error) {
+		resident = lock.Resident{UserID: lock.UserID(body.UserId), Name: body.Name}
+		contact, err := contactOf(body.Email, body.PhoneNumber)
+		if err != nil {
+			return nil, err
+		}
+		resident.Email, resident.Phone = contact.Email, contact.Phone
+		if resident.UserID == "" {
+			resident.UserID, err = s.resolve(r, id, body.Name, contact)
+		}
+		return &lock.AddResident{By: callerOf(r), Resident: resident}, err
+	})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.write(w, r, http.StatusOK, &AddResidentResult{commandResult(lockID, done.Version, done.Event), resident.UserID, resident.Email})
+}
+
+// resolve finds or makes the user of a contact, for a lock that the caller may see: nobody else's organisation gets users.
+func (s *server) resolve(r *http.Request, id lock.ID, name string, contact directory.Contact) (lock.UserID, error) {
+	if name == "" {
+		return "", badRequest("name-invalid", "name", "name must have 1 to 800 bytes, without control characters")
+	}
+	if contact == (directory.Contact{}) {
+		return "", badRequest("resident-required", "userId", "name the resident by userId, by email or by phoneNumber")
+	}
+	info, err := ask[*lock.Info](r.Context(), s, id, &lock.GetLock{By: callerOf(r)})
+	if err != nil {
+		return "", err
+	}
+	user, _, err := s.Users.FindOrCreate(r.Context(), info.OrgID, contact, callerOf(r))
+	return user.ID, err
+}
+
+// RemoveResident takes a person off the doorbell list.
+func (s *server) RemoveResident(w http.ResponseWriter, r *http.Request, id LockId) {
+	var body RemoveResidentRequest
+	var contact directory.Contact
+	lockID, done, err := s.run(w, r, id, &body, func(lock.ID) (_ lock.Command, err error) {
+		contact, err = contactOf(body.Email, body.PhoneNumber)
+		return &lock.RemoveResident{By: callerOf(r), UserID: lock.UserID(body.UserId), Email: contact.Email, Phone: contact.Phone}, err
+	})
+	if isNotFound(err, "resident-not-found") && body.UserId == "" {
+		done, err = s.removeKnown(r, lockID, contact, err)
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	result := RemoveResidentResult{CommandResult: commandResult(lockID, done.Version, done.Event)}
+	if e, ok := done.Event.(*lock.ResidentRemoved); ok {
+		result.Email = e.Resident.Email
+	}
+	s.write(w, r, http.StatusOK, &result)
+}
+
+// removeKnown removes a resident who came without this address, as the user whom the directory knows by it.
+func (s *server) removeKnown(r *http.Request, id lock.ID, contact directory.Contact, notFound error) (*lock.Done, error) {
+	info, err := ask[*lock.Info](r.Context(), s, id, &lock.GetLock{By: callerOf(r)})
+	if err != nil {
+		return nil, err
+	}
+	user, err := s.Users.Find(r.Context(), info.OrgID, contact)
+	if isNotFound(err, "user-not-found") {
+		return nil, notFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ask[*lock.Done](r.Context(), s, id, &lock.RemoveResident{By: callerOf(r), UserID: user.ID})
+}
+
+func isNotFound(err error, reason string) bool {
+	var rejection *lock.Error
+	return errors.As(err, &rejection) && rejection.Kind == lock.NotFound && rejection.Reason == reason
+}
+
+// contactOf brings addresses to the form in which they are compared. Both may be empty.
+func contactOf(email, phone string) (c directory.Contact, err error) {
+	if email != "" {
+		if c.Email, err = directory.NormalEmail(email); err != nil {
+			return c, err
+		}
+	}
+	if phone != "" {
+		c.Phone, err = directory.NormalPhone(phone)
+	}
+	return c, err
+}
+
+// ListResidents shows the doorbell list.
+func (s *server) ListResidents(w http.ResponseWriter, r *http.Request, id LockId) {
+	i, err := s.info(r, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	list := ResidentList{Residents: make([]ListedResident, len(i.Residents))}
+	for n, p := range i.Residents {
+		list.Residents[n] = ListedResident{UserID: p.UserID, Name: p.Name, Email: p.Email, HasPhone: p.Phone != ""}
+	}
+	s.write(w, r, http.StatusOK, &list)
+}
+
+var errOrganization = &lock.Error{Kind: lock.Forbidden, Reason: "api-key-required", Message: "The directory is an organisation's: this takes its API key, or the super key."}
+
+// directoryOf is the organisation whose people the caller may ask about.
+func directoryOf(r *http.Request) (lock.OrgID, error) {
+	c := callerOf(r)
+	if c.OrgID == "" && !c.Super {
+		return "", errOrganization
+	}
+	return c.OrgID, nil
+}
+
+// FindUser finds the user of an e-mail address.
+func (s *server) FindUser(w http.ResponseWriter, r *http.Request, params FindUserParams) {
+	org, err := directoryOf(r)
+	if err == nil && params.Email == "" {
+		err = badRequest("parameter-missing", "email", "email is required")
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	user, err := s.Users.Find(r.Context(), org, directory.Contact{Email: params.Email})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.write(w, r, http.StatusOK, userOf(user))
+}
+
+// FindOrCreateUser finds the user of an e-mail address, or makes one.
+func (s *server) FindOrCreateUser(w http.ResponseWriter, r *http.Request) {
+	org, err := directoryOf(r)
+	var body FindOrCreateUserRequest
+	if err == nil {
+		err = readBody(w, r, &body)
+	}
+	if err == nil && body.Email == "" {
+		err = badRequest("email-invalid", "email", "email must be an address such as ann@example.org")
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	user, created, err := s.Users.FindOrCreate(r.Context(), org, directory.Contact{Email: body.Email, Phone: body.PhoneNumber}, callerOf(r))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	s.write(w, r, status, userOf(user))
+}
+
+func userOf(u directory.User) *User {
+	return &User{UserID: u.ID, Email: u.Email, HasPhone: u.Phone != "", CreatedAt: lock.Instant(u.CreatedAt)}
+}

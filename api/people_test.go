@@ -1,0 +1,96 @@
+package api_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestResidents(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel := s.orgKey("hotel-9")
+	s.withLock(hotel)
+	do := func(action, body string) *answer { return s.call("POST", "/locks/42/"+action, body, as(hotel)) }
+	list := func() []any { return s.call("GET", "/locks/42/residents", "", as(hotel)).json()["residents"].([]any) }
+	require.Empty(t, list())
+	s.call("GET", "/locks/42/residents", "").requireError(http.StatusUnauthorized, "credentials-required")
+
+	a := do("AddResident", `{"name":"Ann","userId":"ann","email":"Ann@Example.org","phoneNumber":"+49 30 901820"}`)
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	require.JSONEq(t, `{"success":true,"aggregateId":"42","version":2,"userId":"ann","email":"ann@example.org","event":{"type":"ResidentAdded","data":{"lockId":42,
+		"uuid":"`+deviceUUID+`","timestamp":"2026-05-01T10:00:00.000Z","userId":"ann","name":"Ann","email":"ann@example.org"}}}`, a.body)
+	require.Nil(t, do("AddResident", `{"name":"Ann","userId":"ann","email":"ann@example.org","phoneNumber":"+4930901820"}`).json()["event"])
+
+	// Who is not named by a userId is somebody of the directory, the same one each time.
+	bob := do("AddResident", `{"name":"Bob","email":"bob@example.org"}`)
+	require.Equal(t, http.StatusOK, bob.status, bob.body)
+	id := bob.json()["userId"].(string)
+	require.Equal(t, id, do("AddResident", `{"name":"Bobby","email":"BOB@example.org","phoneNumber":"004930901821"}`).json()["userId"])
+	require.Equal(t, id, do("AddResident", `{"name":"Bob B.","phoneNumber":"+4930901821"}`).json()["userId"])
+	require.Equal(t, []any{
+		map[string]any{"userId": "ann", "name": "Ann", "email": "ann@example.org", "hasPhone": true},
+		map[string]any{"userId": id, "name": "Bob B.", "hasPhone": true},
+	}, list())
+	require.Equal(t, id, s.call("GET", "/users/by-email?email=bob@example.org", "", as(hotel)).json()["userId"])
+
+	for _, bad := range []struct{ body, reason string }{
+		{`{"userId":"ann"}`, "field-missing"}, {`{"name":"","userId":"ann"}`, "name-invalid"}, {`{"name":"","email":"x@example.org"}`, "name-invalid"},
+		{`{"name":"Ann"}`, "resident-required"}, {`{"name":"Ann","email":"nonsense"}`, "email-invalid"}, {`{"name":"Ann","phoneNumber":"123"}`, "phone-invalid"},
+		{`{"name":"Ann","userId":"ann","email":"nonsense"}`, "email-invalid"},
+	} {
+		do("AddResident", bad.body).requireError(http.StatusBadRequest, bad.reason)
+	}
+
+	// A resident is removed by whatever names them, also by an address that they did not come with.
+	do("RemoveResident", `{}`).requireError(http.StatusBadRequest, "resident-required")
+	do("RemoveResident", `{"userId":"carol"}`).requireError(http.StatusNotFound, "resident-not-found")
+	do("RemoveResident", `{"userId":"ann","email":"bob@example.org"}`).requireError(http.StatusNotFound, "resident-not-found")
+	do("RemoveResident", `{"email":"carol@example.org"}`).requireError(http.StatusNotFound, "resident-not-found")
+	a = do("RemoveResident", `{"email":"bob@example.org"}`)
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	require.Equal(t, id, a.json()["event"].(map[string]any)["data"].(map[string]any)["userId"])
+	a = do("RemoveResident", `{"phoneNumber":"+49 30 901820"}`)
+	require.Equal(t, "ann@example.org", a.json()["email"])
+	require.Empty(t, list())
+}
+
+// A lock's people are in the directory of its organisation, whoever adds them; nobody makes users in somebody else's.
+func TestResidentsOfAnOwner(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel, hostel := s.orgKey("hotel-9"), s.orgKey("hostel-2")
+	s.withLock(hotel)
+	s.call("POST", "/locks/42/SetOwner", `{"userId":"olga"}`, as(hotel))
+	a := s.call("POST", "/locks/42/AddResident", `{"name":"Bob","email":"bob@example.org"}`, bearer(token(t, "olga")))
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	require.Equal(t, a.json()["userId"], s.call("GET", "/users/by-email?email=bob%40example.org", "", as(hotel)).json()["userId"])
+	s.call("GET", "/users/by-email?email=bob@example.org", "", as(hostel)).requireError(http.StatusNotFound, "user-not-found")
+
+	s.call("POST", "/locks/42/AddResident", `{"name":"Eve","email":"eve@example.org"}`, as(hostel)).requireError(http.StatusNotFound, "lock-not-found")
+	for _, key := range []string{hotel, hostel, superKey} {
+		s.call("GET", "/users/by-email?email=eve@example.org", "", as(key)).requireError(http.StatusNotFound, "user-not-found")
+	}
+}
+
+func TestTheDirectory(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel := s.orgKey("hotel-9")
+	a := s.call("POST", "/users/by-email", `{"email":"Ann@example.org","phoneNumber":"+49 30 901820"}`, as(hotel))
+	require.Equal(t, http.StatusCreated, a.status, a.body)
+	user := a.json()
+	require.Equal(t, map[string]any{"userId": user["userId"], "email": "ann@example.org", "hasPhone": true, "createdAt": "2026-05-01T10:00:00.000Z"}, user)
+	require.Equal(t, http.StatusOK, s.call("POST", "/users/by-email", `{"email":"ann@example.org"}`, as(hotel)).status)
+	require.Equal(t, user, s.call("GET", "/users/by-email?email=ann@example.org", "", as(hotel)).json())
+	s.call("POST", "/users/by-email", `{"email":"bob@example.org"}`, as(hotel))
+	s.call("POST", "/users/by-email", `{"email":"bob@example.org","phoneNumber":"+4930901820"}`, as(hotel)).requireError(http.StatusConflict, "contacts-differ")
+
+	s.call("GET", "/users/by-email", "", as(hotel)).requireError(http.StatusBadRequest, "parameter-missing")
+	s.call("GET", "/users/by-email?email=nonsense", "", as(hotel)).requireError(http.StatusBadRequest, "email-invalid")
+	s.call("POST", "/users/by-email", `{"email":""}`, as(hotel)).requireError(http.StatusBadRequest, "email-invalid")
+	s.call("POST", "/users/by-email", `{}`, as(hotel)).requireError(http.StatusBadRequest, "field-missing")
+	s.call("GET", "/users/by-email?email=ann@example.org", "", bearer(token(t, "ann"))).requireError(http.StatusForbidden, "api-key-required")
+	s.call("POST", "/users/by-email", `{"email":"ann@example.org"}`, bearer(token(t, "ann"))).requireError(http.StatusForbidden, "api-key-required")
+}

@@ -1,0 +1,230 @@
+// Package directory knows the people of each organisation: which user has an e-mail address or a phone number.
+//
+// A platform that has only the address of somebody gets a user of it, the same one each time. An organisation's people are its
+// own: the same address in another organisation is another user, and nobody learns that there is one. Each user is a stream
+// of the journal, and the address and the number are claimed for it, so that two requests at the same time, on whichever
+// nodes, make one user. The claims hold hashes: the index of a journal gives no address away by itself.
+package directory
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/lock"
+)
+
+const (
+	streamPrefix  = "user/"
+	recordCreated = "UserCreated"
+	recordContact = "UserContactAdded"
+	claimEmail    = "user-email"
+	claimPhone    = "user-phone"
+
+	maxAttempts = 5  // at what others were faster with
+	maxRecords  = 16 // of one user: the first, and one for each kind of contact
+)
+
+// User is a person.
+type User struct {
+	ID        lock.UserID
+	Email     string // empty: not known
+	Phone     string // empty: not known
+	CreatedAt time.Time
+}
+
+// Contact is what a person is known by: one of the two, or both.
+type Contact struct {
+	Email string
+	Phone string
+}
+
+// Directory finds and makes users. It may be used from any goroutine.
+type Directory struct {
+	journal journal.Journal
+	now     func() time.Time
+}
+
+// Options are what a Directory is made of. Fields with a default may be left empty.
+type Options struct {
+	Journal journal.Journal
+	Now     func() time.Time // default: time.Now
+}
+
+// New makes a Directory on a journal.
+func New(o Options) (*Directory, error) {
+	if o.Journal == nil {
+		return nil, errors.New("directory: Journal is required")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Directory{journal: o.Journal, now: o.Now}, nil
+}
+
+// record is what the journal has of a user.
+type record struct {
+	At     time.Time   `json:"at"`
+	OrgID  lock.OrgID  `json:"orgId"`
+	UserID lock.UserID `json:"userId"`
+	Email  string      `json:"email,omitempty"`
+	Phone  string      `json:"phone,omitempty"`
+	By     string      `json:"by,omitempty"`
+	Via    string      `json:"via,omitempty"`
+	From   string      `json:"from,omitempty"`
+}
+
+// Find gives the user whom an organisation knows by a contact. Nobody is an error of the kind NotFound, and a contact whose two
+// parts belong to two users one of the kind Conflict.
+func (d *Directory) Find(ctx context.Context, org lock.OrgID, c Contact) (User, error) {
+	c, err := c.normal()
+	if err != nil {
+		return User{}, err
+	}
+	stream, err := d.lookUp(ctx, org, c)
+	if err != nil {
+		return User{}, err
+	}
+	if stream == "" {
+		return User{}, &lock.Error{Kind: lock.NotFound, Reason: "user-not-found", Message: "The organisation knows nobody by this address."}
+	}
+	user, _, err := d.read(ctx, stream)
+	return user, err
+}
+
+// FindOrCreate gives the user whom an organisation knows by a contact, and makes one if there is none. What the user was not
+// known by is noted. It is durable when it is returned.
+func (d *Directory) FindOrCreate(ctx context.Context, org lock.OrgID, c Contact, by lock.Caller) (user User, created bool, err error) {
+	if c, err = c.normal(); err != nil {
+		return User{}, false, err
+	}
+	for range maxAttempts {
+		stream, err := d.lookUp(ctx, org, c)
+		if err != nil {
+			return User{}, false, err
+		}
+		user, created, err = d.write(ctx, org, stream, c, by)
+		var taken *journal.ClaimError
+		if errors.As(err, &taken) || errors.Is(err, journal.ErrConflict) {
+			continue // somebody was faster: there is more to find now
+		}
+		return user, created, err
+	}
+	return User{}, false, &lock.Error{Kind: lock.Busy, Reason: "directory-busy", Message: "Others are changing the same user. Try again."}
+}
+
+// lookUp gives the stream of the one user who has what the contact names; empty: nobody has any of it.
+func (d *Directory) lookUp(ctx context.Context, org lock.OrgID, c Contact) (stream string, err error) {
+	for _, claim := range c.claims(org) {
+		holder, err := d.journal.Claimed(ctx, claim.Kind, claim.Key)
+		if err != nil {
+			return "", fmt.Errorf("directory: %w", err)
+		}
+		if stream != "" && holder != "" && holder != stream {
+			return "", &lock.Error{
+				Kind: lock.Conflict, Reason: "contacts-differ", Field: "phoneNumber",
+				Message: "The e-mail address and the phone number belong to two users. Name the user by userId, or by one of the two.",
+			}
+		}
+		if holder != "" {
+			stream = holder
+		}
+	}
+	return stream, nil
+}
+
+// write makes a user, or notes what the user of a stream was not known by.
+func (d *Directory) write(ctx context.Context, org lock.OrgID, stream string, c Contact, by lock.Caller) (User, bool, error) {
+	r := record{At: d.now().UTC().Truncate(time.Millisecond), OrgID: org, By: by.Name(), Via: by.Key, From: by.Addr}
+	var user User
+	var version uint64
+	typ := recordContact
+	if stream == "" {
+		typ, user.ID, user.CreatedAt = recordCreated, lock.UserID(uuid.NewString()), r.At
+		stream = streamPrefix + string(user.ID)
+	} else {
+		var err error
+		if user, version, err = d.read(ctx, stream); err != nil {
+			return User{}, false, err
+		}
+	}
+	fresh := c.without(user)
+	if fresh == (Contact{}) {
+		return user, false, nil
+	}
+	r.UserID, r.Email, r.Phone = user.ID, fresh.Email, fresh.Phone
+	data, err := json.Marshal(r)
+	if err != nil {
+		return User{}, false, fmt.Errorf("directory: %w", err)
+	}
+	_, err = journal.Do(ctx, d.journal, journal.Append{
+		Stream: stream, Expected: version, ID: uuid.NewString(),
+		Records: []journal.NewRecord{{Type: typ, Time: r.At, Data: data}}, Index: fresh.claims(org),
+	})
+	if err != nil {
+		return User{}, false, fmt.Errorf("directory: %w", err)
+	}
+	user.note(&r)
+	return user, typ == recordCreated, nil
+}
+
+func (d *Directory) read(ctx context.Context, stream string) (User, uint64, error) {
+	records, err := d.journal.Read(ctx, stream, 0, maxRecords)
+	if err != nil {
+		return User{}, 0, fmt.Errorf("directory: %w", err)
+	}
+	if len(records) == 0 || !strings.HasPrefix(stream, streamPrefix) {
+		return User{}, 0, fmt.Errorf("directory: %q holds a claim and is no user", stream)
+	}
+	var user User
+	for _, stored := range records {
+		var r record
+		if err := json.Unmarshal(stored.Data, &r); err != nil {
+			return User{}, 0, fmt.Errorf("directory: %s version %d: %w", stream, stored.Version, err)
+		}
+		if stored.Type == recordCreated {
+			user.ID, user.CreatedAt = r.UserID, r.At
+		}
+		user.note(&r)
+	}
+	return user, records[len(records)-1].Version, nil
+}
+
+// note takes over what a record tells of the user's contacts.
+func (u *User) note(r *record) {
+	if r.Email != "" {
+		u.Email = r.Email
+	}
+	if r.Phone != "" {
+		u.Phone = r.Phone
+	}
+}
+
+// without leaves out what the user is known by. A user keeps the first address and the first number.
+func (c Contact) without(u User) Contact {
+	if u.Email != "" {
+		c.Email = ""
+	}
+	if u.Phone != "" {
+		c.Phone = ""
+	}
+	return c
+}
+
+func (c Contact) claims(org lock.OrgID) (claims []journal.IndexChange) {
+	for _, part := range []struct{ kind, value string }{{claimEmail, c.Email}, {claimPhone, c.Phone}} {
+		if part.value != "" {
+			hash := sha256.Sum256([]byte(string(org) + "\x00" + part.value))
+			claims = append(claims, journal.IndexChange{Op: journal.Claim, Kind: part.kind, Key: hex.EncodeToString(hash[:])})
+		}
+	}
+	return claims
+}
