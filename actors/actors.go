@@ -125,6 +125,8 @@ type shell struct {
 	work   sync.WaitGroup // loads and the sweeper
 	owing  atomic.Int64   // grains that have stopped and still owe answers
 
+	changed atomic.Pointer[time.Duration] // when members came or went, as now; nil: they never did
+
 	joined  chan struct{} // closed when the fields below are set
 	node    Node
 	self    string // this node, as sessions name it

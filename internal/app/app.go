@@ -196,6 +196,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	// Grains move when members come and go; the sessions tell the new ones where they are.
 	topology := a.node.System().EventStream.Subscribe(func(event any) {
 		if _, changed := event.(*pcluster.ClusterTopology); changed {
+			locks.MembersChanged()
 			hub.Keep()
 		}
 	})
