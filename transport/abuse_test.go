@@ -97,6 +97,46 @@ func TestUnknownActionsAndBadPayloadsAreAnswered(t *testing.T) {
 	}
 }
 
+// A device that reports without end is not believed without end: its events are refused and not stored, in its next session
+// too, while it stays connected and others are as before.
+func TestTooManyEvents(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, transport.Options{})
+	items := make([]string, wire.MaxEvents)
+	for i := range items {
+		items[i] = fmt.Sprintf(`{"seq":%d,"type":"tamper","value":%q,"mono":1}`, i+1, strings.Repeat("x", 100))
+	}
+	report := `[2,"e","Events",{"items":[` + strings.Join(items, ",") + `]}]`
+	require.Less(t, len(report), wire.MaxFrame)
+	frame := append([]byte{0x81, 0x80 | 126, byte(len(report) >> 8), byte(len(report)), 0, 0, 0, 0}, report...) // in one piece
+	stored := 0
+	for session := range 2 {
+		c, _ := b.connect()
+		before := b.count("events_refused_total")
+		for b.count("events_refused_total") == before {
+			const row = 10
+			for range row {
+				_, err := c.ws.NetConn().Write(frame)
+				require.NoError(t, err)
+			}
+			c.write(`[2,"b","Heartbeat",{"mono":1}]`)
+			refused := 0
+			f := c.read()
+			for ; string(f.ID) != "b"; f = c.read() {
+				require.Equal(t, wire.Error, f.Kind)
+				require.Equal(t, wire.CodeBusy, string(f.Code))
+				refused++
+			}
+			require.Equal(t, wire.Result, f.Kind, "the session lives")
+			require.True(t, session == 0 || refused == row, "the next session begins where the last one ended")
+			stored += (row - refused) * len(report)
+		}
+		require.NoError(t, c.ws.NetConn().Close())
+		awaitTold[*lock.DisconnectDevice](t, b.grains)
+	}
+	require.InDelta(t, wire.EventBurst, stored, 2*wire.MaxFrame)
+}
+
 func TestAnswersToCallsThatWereNeverMade(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, transport.Options{})

@@ -34,6 +34,7 @@ type Hub struct {
 	draining   atomic.Bool
 	keeping    atomic.Bool // a Keep is on its way
 	shards     [shardCount]shard
+	events     allowance
 
 	stop    chan struct{}
 	workers *workers.Pool[*session]

@@ -14,6 +14,7 @@ type metrics struct {
 	slow       prometheus.Counter
 	unsent     *prometheus.CounterVec
 	strays     prometheus.Counter
+	excess     prometheus.Counter
 	greeting   prometheus.Histogram
 }
 
@@ -43,6 +44,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		slow:       counter("slow_consumers_total", "Devices that were cut off because they did not read."),
 		unsent:     counters("unsent_total", "Calls that never left for the device, by cause.", "cause"),
 		strays:     counter("stray_answers_total", "Answers to calls that were never made, or were answered before."),
+		excess:     counter("events_refused_total", "Calls with events that were refused because their device reports too much."),
 		greeting: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "latchkey_transport_greeting_seconds", Help: "From a device's Hello to its answer.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),

@@ -67,6 +67,11 @@ func (s *session) called(f *wire.Frame, at time.Time) error {
 		s.hub.metrics.received.WithLabelValues(wire.ActionEvents).Inc()
 		var events wire.Events
 		if err = events.Parse(f.Payload); err == nil {
+			if !s.hub.events.take(s.lock, len(f.Payload), s.hub.elapsed()) {
+				s.hub.metrics.excess.Inc()
+				s.refuseCall(f.ID, wire.CodeBusy, "too many events; send them again with the next heartbeat")
+				return nil
+			}
 			s.report(string(f.ID), events.Items)
 			return nil
 		}

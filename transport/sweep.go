@@ -32,6 +32,7 @@ func (h *Hub) sweep() {
 		}
 		now := h.elapsed()
 		h.each(func(s *session) { s.look(now) })
+		h.events.forget(now)
 	}
 }
 

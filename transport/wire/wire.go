@@ -33,7 +33,7 @@ const (
 	CodeStaleSession = "StaleSession" // the command names a session that is not this one
 	CodeStaleEpoch   = "StaleEpoch"   // the command is older than one that the device has obeyed
 	CodeBootMismatch = "BootMismatch" // the device has booted since the command was made
-	CodeBusy         = "Busy"         // another movement is going on
+	CodeBusy         = "Busy"         // another movement is going on; of the server: too many events
 	CodeJammed       = "Jammed"       // the motor did not reach its end
 	CodeLowBattery   = "LowBattery"   // there is not enough power to move the motor
 	CodeNoSpace      = "NoSpace"      // the table of keys is full
@@ -75,20 +75,25 @@ const OutcomeDone = "done"
 
 // Limits of frames and of what they carry. A frame that breaks one of them is malformed.
 const (
-	MaxFrame       = 16 << 10 // bytes of a frame
-	MaxFrameID     = 36       // bytes of a frame's ID: printable ASCII without quote and backslash
-	MaxName        = 64       // bytes of actions, codes, boot IDs, command IDs, firmware versions, kinds of events
-	MaxKeyUUID     = 800      // bytes of the UUID of a permanent key, which need not look like one
-	MaxText        = 512      // bytes of descriptions and of an event's value
-	MaxCaps        = 32       // capabilities in a Hello
-	MaxEvents      = 100      // items in Events
-	MaxStatuses    = 128      // command IDs in CommandStatus and in HelloResult's resolve
-	MaxDepth       = 16       // nesting of arrays and objects in members that the parser passes over
-	MaxInt         = 1<<53 - 1
-	MaxUnsent      = 64 << 10 // bytes that wait for a slow device before it is disconnected
-	FramesPerSec   = 20       // frames that a device may send for long
-	FrameBurst     = 100      // frames that it may send at once
-	MissesToClose  = 2        // heartbeats that may be missed
+	MaxFrame     = 16 << 10 // bytes of a frame
+	MaxFrameID   = 36       // bytes of a frame's ID: printable ASCII without quote and backslash
+	MaxName      = 64       // bytes of actions, codes, boot IDs, command IDs, firmware versions, kinds of events
+	MaxKeyUUID   = 800      // bytes of the UUID of a permanent key, which need not look like one
+	MaxText      = 512      // bytes of descriptions and of an event's value
+	MaxCaps      = 32       // capabilities in a Hello
+	MaxEvents    = 100      // items in Events
+	MaxStatuses  = 128      // command IDs in CommandStatus and in HelloResult's resolve
+	MaxDepth     = 16       // nesting of arrays and objects in members that the parser passes over
+	MaxInt       = 1<<53 - 1
+	MaxUnsent    = 64 << 10 // bytes that wait for a slow device before it is disconnected
+	FramesPerSec = 20       // frames that a device may send for long
+	FrameBurst   = 100      // frames that it may send at once
+	// Bytes of Events that a device may send for long and at once. Each call counts for so many bytes more.
+	EventBytesPerSec = 256
+	EventBurst       = 1 << 20
+	EventCallBytes   = 128
+
+	MissesToClose  = 2 // heartbeats that may be missed
 	HelloTimeout   = 10 * time.Second
 	HeartbeatEvery = 25 * time.Second
 )
