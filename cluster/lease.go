@@ -42,18 +42,13 @@ func (m *membership) isLost(why string) {
 }
 
 // keepAlive renews the lease until ctx is done or the lease is gone. The client renews through a stream of its own, which an
-// etcd that shuts down still serves to its end, and closes the channel when it has heard nothing for a TTL or when the lease
-// is gone; which of both, etcd is asked until it answers.
+// etcd that shuts down still serves to its end, and which stays with a server that does not answer any more. So after a silence
+// the lease is renewed without it, by whichever server answers, until one does.
 func (m *membership) keepAlive(ctx context.Context) {
 	for ctx.Err() == nil {
-		renewals, err := m.client.KeepAlive(ctx, m.lease)
-		if err == nil {
-			for range renewals {
-				m.contacted()
-			}
-		}
-		for ctx.Err() == nil {
-			held, err := m.holdsLease(ctx)
+		m.renew(ctx)
+		for patience := m.ttl / 5; ctx.Err() == nil; patience = min(2*patience, etcdTimeout) {
+			held, err := m.holdsLease(ctx, min(patience, etcdTimeout))
 			if err == nil && held {
 				break
 			}
@@ -61,27 +56,48 @@ func (m *membership) keepAlive(ctx context.Context) {
 				m.isLost("its lease is gone")
 				return
 			}
+			if ctx.Err() != nil {
+				return
+			}
 			m.metrics.unreachable.Inc()
 			m.logger.Warn("etcd does not answer; this node serves on with the members that it knows", slog.Any("error", err))
-			wait(ctx, etcdPause)
+			wait(ctx, min(etcdPause, m.ttl/20))
 		}
 	}
 }
 
-func (m *membership) holdsLease(ctx context.Context) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
+// renew returns when it has been silent for half of a TTL, in which there should have been a renewal, or the client has given up.
+func (m *membership) renew(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	left, err := m.client.TimeToLive(ctx, m.lease)
+	renewals, err := m.client.KeepAlive(ctx, m.lease)
 	if err != nil {
-		return false, err
+		return
 	}
-	m.contacted()
-	if left.TTL < 0 { // 0 is less than a second
-		return false, nil
+	silence := time.NewTimer(m.ttl / 2)
+	defer silence.Stop()
+	for {
+		select {
+		case _, open := <-renewals:
+			if !open {
+				return
+			}
+			m.contacted()
+			silence.Reset(m.ttl / 2)
+		case <-silence.C:
+			return
+		}
 	}
-	_, err = m.client.KeepAliveOnce(ctx, m.lease) // at once, for the TTL may be about to end
-	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-		return false, nil
+}
+
+// holdsLease renews the lease once. The client takes the servers in turn, so that the next call goes to another one.
+func (m *membership) holdsLease(ctx context.Context, timeout time.Duration) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	_, err := m.client.KeepAliveOnce(ctx, m.lease)
+	if err == nil || errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		m.contacted()
+		return err == nil, nil
 	}
-	return err == nil, err
+	return false, err
 }

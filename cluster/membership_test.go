@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -292,6 +293,33 @@ func TestGraceAfterAnOutage(t *testing.T) {
 	requireOpen(t, m1.lost, "its lease has held")
 }
 
+// TestOneOfTheEtcdServersIsFrozen keeps the leases of members whose client talks to two servers, one of which does not answer
+// any more, without closing its connections.
+func TestOneOfTheEtcdServersIsFrozen(t *testing.T) {
+	t.Parallel()
+	const ttl, members = 2 * time.Second, 6
+	e := startEtcdServer(t)
+	frozen := newLink(t, e.addr)
+	var all []*peer
+	for i := range members { // each renews its lease through the one or the other
+		client, err := dialEtcd(Options{EtcdEndpoints: []string{frozen.addr(), e.addr}, Logger: slog.New(slog.DiscardHandler)}, nil, &etcdTrouble{})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = client.Close() })
+		all = append(all, newPeerAt(t, client, fmt.Sprintf("m%d", i), Options{LeaseTTL: ttl}).join())
+	}
+	frozen.freeze()
+	t.Cleanup(frozen.thaw)
+	for since := time.Now(); time.Since(since) < 4*ttl; {
+		for _, m := range all {
+			select {
+			case <-m.lost:
+				require.Fail(t, "a member is lost", "%s after %v", m.self.ID, time.Since(since))
+			case <-time.After(ttl / 100):
+			}
+		}
+	}
+}
+
 func TestWatchDelay(t *testing.T) {
 	t.Parallel()
 	e := startEtcdServer(t)
@@ -351,6 +379,7 @@ type link struct {
 	mu       sync.Mutex
 	down     bool
 	conns    map[net.Conn]bool
+	gate     sync.RWMutex // locked while nothing gets through, and no connection ends
 	done     sync.WaitGroup
 }
 
@@ -398,8 +427,24 @@ func (l *link) keep(conns ...net.Conn) bool {
 	return !l.down
 }
 
+// Read passes on what comes through the link, when it is not frozen.
+func (g gated) Read(b []byte) (int, error) {
+	n, err := g.Conn.Read(b)
+	g.gate.RLock()
+	defer g.gate.RUnlock()
+	return n, err
+}
+
+type gated struct {
+	net.Conn
+	gate *sync.RWMutex
+}
+
+func (l *link) freeze() { l.gate.Lock() }
+func (l *link) thaw()   { l.gate.Unlock() }
+
 func (l *link) pipe(from, to net.Conn) {
-	_, _ = io.Copy(to, from)
+	_, _ = io.Copy(to, gated{from, &l.gate})
 	_, _ = from.Close(), to.Close()
 }
 
