@@ -224,7 +224,9 @@ func (s *server) hides(o *request, who string, a *answer, exceptions map[string]
 	require.Contains(s.t, want, a.status,
 		"%s by %s: %s\nIf that is as it should be, say so with the reason in foreigners or strangers.", o.id, who, a.body)
 	for _, secret := range []string{"hotel", keyUUID, s.made["uuid"], s.made["keyId"]} {
-		require.NotContains(s.t, a.body, secret, "%s tells %s what is not theirs", o.id, who)
+		if !strings.Contains(o.path+o.body, secret) { // what they said themselves they may hear again
+			require.NotContains(s.t, a.body, secret, "%s tells %s what is not theirs", o.id, who)
+		}
 	}
 	o.documents(s.t, a.status)
 }

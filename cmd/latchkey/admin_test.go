@@ -162,9 +162,13 @@ func TestAdminDoesNotStart(t *testing.T) {
 func TestAdminTrustsNoAnswer(t *testing.T) {
 	t.Parallel()
 	answers := map[string]http.HandlerFunc{
-		"is it a Latchkey server?": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.example/", http.StatusFound) },
-		"cannot be read":           func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
-		"go on with --cursor c1":   func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"cursor":"c1","type":"X"}` + "\n")) },
+		"is it a Latchkey server?": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://evil.example/", http.StatusFound)
+		},
+		"cannot be read": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+		"go on with --cursor c1": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"cursor":"c1","type":"X"}` + "\n"))
+		},
 	}
 	for want, answer := range answers {
 		s := httptest.NewServer(answer)
