@@ -169,3 +169,18 @@ func TestRoutesAndMethods(t *testing.T) {
 	require.NotEmpty(t, a.header.Get("Content-Length"))
 	require.Equal(t, http.StatusUnauthorized, s.call("HEAD", "/locks/42/details", "").status)
 }
+
+// Links get parameters from mail and chat programs, and clients of similar APIs send more than is needed: what an operation
+// does not know is passed over, and a parameter that it knows is read as ever.
+func TestUnknownQueryParameters(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.withLock(superKey)
+	s.withKey(superKey, "")
+	a := s.super("GET", "/temp-keys/"+keyUUID+"?utm_source=mail&fbclid=x", "")
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	require.Equal(t, http.StatusOK, s.super("GET", "/temp-keys/"+keyUUID+"/confirmation?offline=false&gclid=3", "").status)
+	require.Equal(t, http.StatusOK, s.super("GET", "/locks/42/temp-keys?lockId=7", "").status)
+	require.Equal(t, http.StatusSeeOther, s.super("POST", "/temp-keys/"+keyUUID+"/open?utm_source=mail", "").status)
+	s.super("GET", "/locks/42/events?page=0&utm_source=mail", "").requireError(http.StatusBadRequest, "page-invalid")
+}
