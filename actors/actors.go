@@ -21,6 +21,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/latchkey/latchkey/cluster"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
 )
@@ -101,9 +102,11 @@ func (o Options) validate() error {
 // Node reaches a grain wherever it is. It is a *cluster.Node.
 type Node interface {
 	Request(ctx context.Context, kind, identity string, msg any) (any, error)
-	Tell(kind, identity string, msg any)
+	TellLocal(kind, identity string, msg any) bool
 	TellMember(id, name string, msg any) bool
 	Listen(name string, receive func(msg any))
+	Members() []cluster.Member
+	Owner(kind, identity string) (member string)
 }
 
 // Devices are the sessions of the devices that are connected to this node. Send never blocks, and a session that is gone
@@ -125,8 +128,6 @@ type shell struct {
 	work   sync.WaitGroup // loads and the sweeper
 	owing  atomic.Int64   // grains that have stopped and still owe answers
 
-	changed atomic.Pointer[time.Duration] // when members came or went, as now; nil: they never did
-
 	joined  chan struct{} // closed when the fields below are set
 	node    Node
 	self    string // this node, as sessions name it
@@ -134,10 +135,14 @@ type shell struct {
 
 	outward outward
 	inward  *inward
+	mail    *mail
+	changed atomic.Int64 // when the members last changed, as now
 
 	mu     sync.Mutex
 	grains map[*grain]struct{} // that have a state; guarded by mu
 	closed bool                // guarded by mu
+
+	members []cluster.Member // guarded by mu
 }
 
 func newShell(o Options) (*shell, error) {
@@ -149,6 +154,7 @@ func newShell(o Options) (*shell, error) {
 		Options: o, start: time.Now(), shared: o.Journal.Shared(), loads: make(chan struct{}, maxLoads),
 		joined: make(chan struct{}), grains: make(map[*grain]struct{}),
 	}
+	s.mail = newMail(s)
 	var err error
 	if s.inward, err = newInward(); err != nil {
 		return nil, err

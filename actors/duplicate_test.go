@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/stretchr/testify/require"
 
+	"github.com/latchkey/latchkey/cluster"
 	"github.com/latchkey/latchkey/cluster/clusterpb"
 	"github.com/latchkey/latchkey/lock"
 )
@@ -37,12 +38,15 @@ func (z *zombie) Request(ctx context.Context, kind, identity string, msg any) (a
 	return nil, ctx.Err()
 }
 
-func (z *zombie) Tell(kind, identity string, msg any) {
+func (z *zombie) TellLocal(kind, identity string, msg any) bool {
 	z.system.Root.Send(z.pid(kind, identity), msg)
+	return true
 }
 
 func (*zombie) TellMember(string, string, any) bool { return false }
 func (*zombie) Listen(string, func(any))            {}
+func (*zombie) Members() []cluster.Member           { return nil }
+func (*zombie) Owner(string, string) string         { return self }
 
 func (z *zombie) pid(kind, identity string) *actor.PID {
 	z.mu.Lock()

@@ -47,10 +47,6 @@ func (g *grain) execute(c call) {
 	}
 	o := op{call: c, at: now}
 	d, err := lock.Decide(g.state, c.req.Command, now)
-	if g.premature(err) {
-		g.tell(c.from, cluster.Retry)
-		return
-	}
 	if err != nil {
 		o.response = &Response{Err: g.rejection(err)}
 		g.stage(o)

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -40,6 +39,9 @@ type grain struct {
 	state *lock.State
 	phase phase
 	stash []call
+
+	since  time.Duration // when it took its first state over, as shell.now
+	parked []call        // opens that wait for the device's session to tell of itself
 
 	queue    []op   // decided and not yet said, in order
 	covered  int    // how many of them, from the first, are said when the append in flight is durable; 0: none is in flight
@@ -118,10 +120,15 @@ func (g *grain) Receive(ctx actor.Context) {
 		g.request(ctx, call{req: req, from: ctx.Sender()})
 	case rest:
 		g.rest(ctx)
+	case departed:
+		g.part(m)
 	case *actor.Started:
 		g.init(ctx)
 	case *actor.Stopping:
 		g.stop()
+	}
+	if len(g.parked) > 0 {
+		g.unpark(ctx)
 	}
 	g.watchKernel()
 }
@@ -142,6 +149,9 @@ func (g *grain) request(ctx actor.Context, c call) {
 	g.used.Store(int64(g.now()))
 	switch g.phase {
 	case ready:
+		if g.park(c) {
+			return
+		}
 		g.current = c.from
 		g.execute(c)
 		g.current = nil
@@ -174,10 +184,10 @@ func (g *grain) panicked(ctx actor.Context, reason any) {
 	g.quit(ctx)
 }
 
-// quit stops the grain. Whoever waits is sent to the next activation.
+// quit stops the grain. Whoever waits is sent to the next activation, and the session of the device is told to it.
 func (g *grain) quit(ctx actor.Context) {
 	if g.phase != stopping {
-		g.orphan()
+		g.recall()
 		g.stop()
 		ctx.Stop(ctx.Self())
 	}
@@ -199,7 +209,6 @@ func (g *grain) stop() {
 	for i := range g.waiters {
 		g.waiters[i].giveUp(g)
 	}
-	left := slices.Clone(g.stash)
 	g.owe(slices.Clone(g.queue[:g.covered]))
 	for i := range g.unknown {
 		g.unknown[i].say(g, g.unknown[i].lastWord(journal.ErrUnknown))
@@ -209,40 +218,30 @@ func (g *grain) stop() {
 	}
 	for _, ops := range [][]op{g.unknown, g.queue} {
 		for i := range ops {
-			left = append(left, ops[i].call)
+			g.passOn(ops[i].call)
 		}
 	}
-	for _, c := range g.stash {
-		g.tell(c.from, cluster.Retry)
+	for _, calls := range [][]call{g.stash, g.parked} {
+		for _, c := range calls {
+			g.tell(c.from, cluster.Retry)
+			g.passOn(c)
+		}
 	}
-	g.passOn(left)
 	g.metrics.waiting.Sub(float64(len(g.waiters)))
 	g.metrics.staged.Sub(float64(len(g.queue) - g.covered - g.over))
-	g.metrics.stashed.Sub(float64(len(g.stash)))
-	g.waiters, g.unknown, g.queue, g.stash, g.recent, g.covered, g.over = nil, nil, nil, nil, nil, 0, 0
+	g.metrics.stashed.Sub(float64(len(g.stash) + len(g.parked)))
+	g.waiters, g.unknown, g.queue, g.stash, g.parked, g.recent, g.covered, g.over = nil, nil, nil, nil, nil, nil, 0, 0
 }
 
-// passOn sends what devices have answered to the next activation. Nobody else would: a device answers once, and who waited
-// for it may have been told already.
-func (g *grain) passOn(left []call) {
-	left = slices.DeleteFunc(left, func(c call) bool {
-		_, open := c.req.Command.(*lock.AnswerOpen)
-		_, key := c.req.Command.(*lock.AnswerKey)
-		return !open && !key || c.from != nil // then the cluster sends it again
-	})
-	if len(left) == 0 {
+// passOn sends what a device has said to the next activation. Nobody else would: a device says nothing twice, and who waited for
+// its answer may have been told already. What the mail has brought it brings again.
+func (g *grain) passOn(c call) {
+	if _, said := sessionBehind(c.req.Command); !said || c.from != nil {
 		return
 	}
-	kind, identity := cluster.Identity(g.pid)
-	g.background(func() {
-		ctx, cancel := context.WithTimeout(g.ctx, appendTimeout)
-		defer cancel()
-		for _, c := range left {
-			if _, err := g.node.Request(ctx, kind, identity, c.req); err != nil {
-				g.Logger.Warn("a device's answer was lost", slog.String("stream", g.stream()), slog.Any("error", err))
-			}
-		}
-	})
+	if id, err := lockOf(g.pid.Id); err == nil {
+		g.mail.put(id, c.req)
+	}
 }
 
 // tell sends a message to the process that waits for an answer, if one does.

@@ -54,7 +54,7 @@ func (s *shell) tellJobs() error {
 				s.Logger.Warn("a job belongs to no lock", slog.String("stream", e.Stream))
 				continue
 			}
-			s.node.Tell(Kind, id.String(), &Request{Command: new(lock.Tick)})
+			s.mail.tell(id, new(lock.Tick))
 		}
 		if len(entries) < jobsPage {
 			return nil

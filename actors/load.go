@@ -86,9 +86,9 @@ func (g *grain) takeOver(ctx actor.Context) {
 	}
 	if img.err != nil {
 		g.Logger.Error("a lock could not be loaded", slog.String("stream", g.stream()), slog.Any("error", img.err))
-		g.waitingSession()
 		for _, c := range g.stash {
 			g.tell(c.from, cluster.Busy)
+			g.passOn(c)
 		}
 		g.metrics.stashed.Sub(float64(len(g.stash)))
 		g.stash = nil
@@ -96,6 +96,9 @@ func (g *grain) takeOver(ctx actor.Context) {
 		return
 	}
 	before := g.state
+	if g.state == nil {
+		g.since = g.now()
+	}
 	g.state, g.phase = img.state, ready
 	lock.Activate(g.state, time.Now())
 	g.unsaved, g.growth, g.saved = img.unsaved, img.growth, img.saved
@@ -105,10 +108,13 @@ func (g *grain) takeOver(ctx actor.Context) {
 	unknown := g.unknown
 	g.unknown = nil
 	for i := range unknown {
-		if img.durable {
-			g.finish(&unknown[i])
-		} else {
-			unknown[i].say(g, cluster.Retry)
+		switch o := &unknown[i]; {
+		case img.durable:
+			g.finish(o)
+		case o.from == nil:
+			g.again(o) // a device says nothing twice
+		default:
+			o.say(g, cluster.Retry)
 		}
 	}
 	for stash := g.stash; len(stash) > 0; stash = stash[1:] {
@@ -126,7 +132,7 @@ func (g *grain) carryOver(before *lock.State) {
 	if before.Device.Connected {
 		g.execute(call{req: &Request{Command: &lock.KeepDevice{Device: before.Device}}})
 	} else {
-		g.orphan() // that it has ended was decided, and never done
+		g.orphan()
 	}
 	g.busy.Store(g.state.Device.Connected)
 }

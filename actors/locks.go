@@ -47,6 +47,7 @@ func (l *Locks) Join(node Node, self string, devices Devices) {
 	l.shell.node, l.shell.self, l.shell.devices = node, self, devices
 	close(l.shell.joined)
 	node.Listen(sessionsName, l.shell.receive)
+	l.MembersChanged()
 }
 
 // Close ends the background work. Grains that still run are not stopped by it: the cluster's node does that, before.
@@ -83,11 +84,15 @@ func (l *Locks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply,
 	return reply(answer)
 }
 
-// Tell has a lock execute a command whose reply nobody waits for. When the lock is overloaded it may get lost.
+// Home names the member that a lock's grain belongs to, as far as this node knows.
+func (l *Locks) Home(id lock.ID) string { return l.shell.node.Owner(Kind, id.String()) }
+
+// Tell has a lock execute what a session of this node has to tell. It never blocks, and does its best for longer than it takes a
+// lock to move; what could not be told in the end costs the session.
 func (l *Locks) Tell(id lock.ID, c lock.Command) {
 	select {
 	case <-l.shell.joined:
-		l.shell.tellLock(id, c)
+		l.shell.mail.tell(id, c)
 	case <-l.shell.ctx.Done():
 	}
 }

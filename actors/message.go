@@ -15,6 +15,16 @@ type Request struct {
 	ID       string    // names the command, so that it is executed once however often it is sent; empty: a query
 	Deadline time.Time // the caller has gone by then; zero: nobody waits
 	Command  lock.Command
+
+	mail *mail // takes it back when it could not be told; nil: nobody does
+	to   lock.ID
+}
+
+// Returned takes a request back that nobody waits for, and that did not get to its grain.
+func (r *Request) Returned() {
+	if r.mail != nil {
+		r.mail.put(r.to, r)
+	}
 }
 
 // Response answers a Request with a reply or a rejection. A request that was not executed, and may be sent again, is

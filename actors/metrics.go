@@ -23,6 +23,7 @@ type metrics struct {
 	panics       prometheus.Counter
 	undelivered  prometheus.Counter
 	repeated     prometheus.Counter
+	lost         prometheus.Counter
 	stashed      prometheus.Gauge
 	staged       prometheus.Gauge
 	waiting      prometheus.Gauge
@@ -63,6 +64,7 @@ func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 		panics:       counter("panics_total", "Grains that panicked and started anew."),
 		undelivered:  counter("effects_undelivered_total", "Effects that never left for the session's node, since it is no member or cannot be reached."),
 		repeated:     counter("effects_repeated_total", "Effects from other nodes that came twice or too late, and were left out."),
+		lost:         counter("letters_lost_total", "What sessions said and their locks could not be told; it costs the session."),
 		stashed:      gauge("stashed_requests", "Requests that wait for a state to be loaded."),
 		staged:       gauge("staged_commands", "Commands that were decided and wait for an append."),
 		waiting:      gauge("waiters", "Callers that wait for a device."),
@@ -81,7 +83,7 @@ func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 	}, s.active)
 	for _, c := range []prometheus.Collector{
 		m.opens, m.keys, m.acknowledged, m.failed, m.reloads, m.loads, m.passivations, m.snapshots, m.withheld, m.panics,
-		m.undelivered, m.repeated, m.stashed, m.staged, m.waiting, active,
+		m.undelivered, m.repeated, m.lost, m.stashed, m.staged, m.waiting, active,
 	} {
 		if err := r.Register(c); err != nil {
 			return nil, err

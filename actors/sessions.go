@@ -81,7 +81,7 @@ func (g *grain) deliver(e lock.Effect) {
 		return
 	}
 	g.never(g.state.ID, e)
-	g.tellLock(g.state.ID, &lock.DisconnectDevice{Session: to})
+	g.mail.tell(g.state.ID, &lock.DisconnectDevice{Session: to})
 }
 
 // send sends an effect to another node. It reports false when there is no such member.
@@ -100,15 +100,10 @@ func (s *shell) never(id lock.ID, e lock.Effect) {
 	s.metrics.undelivered.Inc()
 	switch e := e.(type) {
 	case *lock.SendOpen:
-		s.tellLock(id, &lock.AnswerOpen{Session: e.Session, CommandID: e.CommandID, Executed: lock.NotExecuted, Code: staleSession, Message: message})
+		s.mail.tell(id, &lock.AnswerOpen{Session: e.Session, CommandID: e.CommandID, Executed: lock.NotExecuted, Code: staleSession, Message: message})
 	case *lock.SendKey:
-		s.tellLock(id, &lock.AnswerKey{Session: e.Session, CommandID: e.CommandID, Executed: lock.NotExecuted, Code: staleSession, Message: message})
+		s.mail.tell(id, &lock.AnswerKey{Session: e.Session, CommandID: e.CommandID, Executed: lock.NotExecuted, Code: staleSession, Message: message})
 	}
-}
-
-// tellLock has a lock execute a command whose reply nobody waits for.
-func (s *shell) tellLock(id lock.ID, c lock.Command) {
-	s.node.Tell(Kind, id.String(), &Request{ID: requestID(c), Command: c})
 }
 
 // receive takes what other nodes send to the sessions here.
@@ -124,7 +119,7 @@ func (s *shell) receive(msg any) {
 	}
 	id := lock.ID(in.GetLockId())
 	if e.To().Node != s.self { // it was for another life of this node: nobody knows what became of it there
-		s.tellLock(id, &lock.DisconnectDevice{Session: e.To()})
+		s.mail.tell(id, &lock.DisconnectDevice{Session: e.To()})
 		return
 	}
 	if !s.inward.once(in.GetOrigin(), in.GetNumber(), func() { s.devices.Send(id, e) }) {

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"testing"
@@ -183,21 +182,12 @@ func TestEffectsOfManyNodesStayInOrder(t *testing.T) {
 // An effect for another life of the node proves nothing, but the session is surely gone.
 func TestAnEffectForAFormerLife(t *testing.T) {
 	t.Parallel()
-	told := &ear{}
+	told := &otherNode{local: true}
 	s, err := newShell(Options{Journal: inMemory(t)})
 	require.NoError(t, err)
 	t.Cleanup(s.close)
 	s.self, s.devices, s.node = self, newDoors(), told
 	old := lock.Session{Node: "former-life", ID: 3}
 	s.receive(travelled(&delivery{origin: "a", number: 1, lock: 9, effect: &lock.SendOpen{Session: old, CommandID: "c", NotAfterMono: 1}}))
-	require.Equal(t, []lock.Command{&lock.DisconnectDevice{Session: old}}, told.commands)
+	require.Equal(t, []lock.Command{&lock.DisconnectDevice{Session: old}}, told.heard())
 }
-
-// ear is a Node that keeps what locks are told.
-type ear struct{ commands []lock.Command }
-
-func (e *ear) Tell(_, _ string, msg any) { e.commands = append(e.commands, msg.(*Request).Command) }
-
-func (*ear) Request(context.Context, string, string, any) (any, error) { return nil, context.Canceled }
-func (*ear) TellMember(string, string, any) bool                       { return false }
-func (*ear) Listen(string, func(any))                                  {}

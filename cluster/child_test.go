@@ -39,9 +39,13 @@ func runEtcd() {
 	server.Close()
 }
 
+// ear is where a child listens to other members.
+const ear = "ear"
+
 // live is the set of activations of a child.
 type live struct {
 	told  atomic.Int64 // messages without a sender
+	heard atomic.Int64 // by the ear
 	asked atomic.Int64 // requests that stay unanswered
 	mu    sync.Mutex
 	names map[string]int
@@ -90,6 +94,12 @@ func runNode() {
 	check(err)
 	id = node.System().ID
 	write(report{ID: id, Addr: node.System().Address()})
+	node.Listen(ear, func(msg any) {
+		n := alive.heard.Add(1) - 1
+		if s, ok := msg.(*wrapperspb.StringValue); !ok || s.Value != fmt.Sprint(n) {
+			alive.heard.Add(-1 << 40) // something else, or not in order
+		}
+	})
 	c := &child{node: node, alive: alive, metrics: metrics}
 	for {
 		var next order
@@ -122,9 +132,21 @@ func (c *child) obey(o order) report {
 		c.load = newLoad(c.node, o)
 		c.load.start(o.Workers)
 		return report{}
-	case "tell": // every key once
+	case "tell": // every key, to the ear of every member
 		for i := range o.Keys {
-			c.node.Tell("grain", fmt.Sprint(i), wrapperspb.String("hello"))
+			for _, m := range c.node.Members() {
+				if !c.node.TellMember(m.ID, ear, wrapperspb.String(fmt.Sprint(i))) {
+					return report{Errors: []string{m.ID + " is no member"}}
+				}
+			}
+		}
+		if c.node.TellMember("nobody", ear, wrapperspb.String("")) || c.node.TellMember(c.node.System().ID, ear, "no protobuf") {
+			return report{Errors: []string{"told nobody, or nothing"}}
+		}
+		return report{}
+	case "local": // every key that is this node's
+		for i := range o.Keys {
+			c.node.TellLocal("grain", fmt.Sprint(i), wrapperspb.String("hello"))
 		}
 		return report{}
 	case "passivate":
@@ -160,7 +182,7 @@ func (c *child) obey(o order) report {
 }
 
 func (c *child) state() report {
-	r := report{ID: c.node.System().ID, Told: int(c.alive.told.Load()), Asked: int(c.alive.asked.Load())}
+	r := report{ID: c.node.System().ID, Told: int(c.alive.told.Load()), Heard: int(c.alive.heard.Load()), Asked: int(c.alive.asked.Load())}
 	runtime.GC()
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)

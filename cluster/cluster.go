@@ -45,7 +45,6 @@ type Node struct {
 
 	ctx    context.Context // done when the node is closed
 	cancel context.CancelFunc
-	tells  chan struct{} // holds a token for every Tell that looks for its grain
 
 	drain    sync.Once
 	draining chan struct{}
@@ -62,7 +61,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	}
 	n := &Node{
 		options: o, logger: o.Logger, metrics: newMetrics(o.Registerer),
-		tells: make(chan struct{}, maxTells), draining: make(chan struct{}),
+		draining: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func(context.Context) error{n.startSystem, n.startRemote, n.startEtcd, n.join} {
@@ -178,7 +177,7 @@ func listen(r *remote.Remote) (err error) {
 	return nil
 }
 
-// System is the actor system, for what Request and Tell do not cover: spawning other actors, or their PIDs.
+// System is the actor system, for what Request, TellLocal and TellMember do not cover: spawning other actors, or their PIDs.
 func (n *Node) System() *actor.ActorSystem { return n.system }
 
 // Members are the nodes of the cluster, as this one sees it, by ID.

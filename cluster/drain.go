@@ -63,9 +63,6 @@ func (n *Node) settle(ctx context.Context) {
 // the graceful end of its remote: that asks the peers to disconnect, upon which they connect again and again.
 func (n *Node) close() {
 	n.cancel()
-	for range maxTells {
-		n.tells <- struct{}{} // until those under way have ended; later ones find no room
-	}
 	if n.membership != nil && n.membership.stop != nil {
 		if err := n.membership.Shutdown(!n.membership.left.Load()); err != nil {
 			n.logger.Warn("node did not leave in etcd, its lease will run out", slog.Any("error", err))

@@ -68,13 +68,13 @@ func (m *mailbox) PostUserMessage(msg any) {
 	m.mu.Lock()
 	if m.stopping {
 		m.mu.Unlock()
-		m.shared.answer(sender, Retry)
+		m.shared.refuse(msg, Retry)
 		return
 	}
 	if m.users.n >= limit {
 		m.mu.Unlock()
 		m.shared.metrics.overflows.Inc()
-		m.shared.answer(sender, Busy)
+		m.shared.refuse(msg, Busy)
 		return
 	}
 	m.users.push(msg)
@@ -150,7 +150,7 @@ func (m *mailbox) next() (msg any, system, ok bool) {
 		}
 		m.mu.Unlock()
 		for rejected.n > 0 {
-			m.shared.answer(actor.UnwrapEnvelopeSender(rejected.pop()), Retry)
+			m.shared.refuse(rejected.pop(), Retry)
 		}
 		return msg, true, true
 	}
@@ -197,11 +197,15 @@ func (m *mailbox) failed(reason, msg any) {
 
 func (m *mailbox) self() *actor.PID { return m.invoker.(interface{ Self() *actor.PID }).Self() }
 
-// answer tells a sender what became of its message; a message without one is dropped.
-func (s *mailboxes) answer(sender *actor.PID, what any) {
-	if sender == nil {
-		s.metrics.dropped.Inc()
+// refuse tells the sender of a message what became of it; without one the message itself.
+func (s *mailboxes) refuse(message, what any) {
+	_, msg, sender := actor.UnwrapEnvelope(message)
+	if sender != nil {
+		s.system.Root.Send(sender, what)
 		return
 	}
-	s.system.Root.Send(sender, what)
+	s.metrics.dropped.Inc()
+	if r, ok := msg.(Returnable); ok {
+		r.Returned()
+	}
 }

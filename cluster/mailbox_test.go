@@ -64,7 +64,7 @@ func TestFullMailboxAnswersBusyAtOnce(t *testing.T) {
 	require.Eventually(t, func() bool { return busy.Load() >= 2*size }, 5*time.Second, time.Millisecond)
 	require.Less(t, time.Since(begin), 5*time.Second)
 	for range 3 * size { // what nobody would send again has room of its own
-		node.Tell("grain", "a", wrapperspb.String("tell"))
+		require.True(t, node.TellLocal("grain", "a", wrapperspb.String("tell")))
 	}
 	close(gate)
 	wg.Wait()

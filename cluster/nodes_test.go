@@ -171,7 +171,10 @@ func TestTwoNodes(t *testing.T) {
 	a.awaitMembers(2)
 	b.awaitMembers(2)
 
-	a.tell(order{Op: "tell", Keys: keys})
+	require.Empty(t, a.tell(order{Op: "tell", Keys: keys}).Errors)
+	require.Eventually(t, func() bool { return a.state().Heard == keys && b.state().Heard == keys }, patient, 5*time.Millisecond)
+	a.tell(order{Op: "local", Keys: keys})
+	b.tell(order{Op: "local", Keys: keys})
 	require.Eventually(t, func() bool { return a.state().Told+b.state().Told == keys }, patient, 5*time.Millisecond)
 	there := b.state().Identities
 	require.InDelta(t, keys/2, len(there), keys/10)

@@ -24,6 +24,28 @@ func (n *Node) TellMember(id, name string, msg any) bool {
 	return true
 }
 
+// TellLocal sends a message to a grain of this node, which is started when it is not running, and waits for nothing. It reports false,
+// and has sent nothing, when the grain is another node's. A Returnable hears when the grain does not take the message.
+func (n *Node) TellLocal(kind, identity string, msg any) bool {
+	if owner := n.lookup.view.Load().owner(kind, hash(identity)); owner == nil || !owner.Self {
+		return false
+	}
+	pid, err := n.lookup.locate(n.ctx, kind, identity) // asks nobody: the grain is this node's
+	if err != nil {
+		return false
+	}
+	n.system.Root.Send(pid, msg)
+	return true
+}
+
+// Owner is the ID of the member that owns a grain, as this node sees it; empty when no member runs the kind.
+func (n *Node) Owner(kind, identity string) string {
+	if owner := n.lookup.view.Load().owner(kind, hash(identity)); owner != nil {
+		return owner.ID
+	}
+	return ""
+}
+
 // Returnable is a message that wants to know when it certainly did not get to its receiver, and never will. Returned must
 // not block.
 type Returnable interface{ Returned() }

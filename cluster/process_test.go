@@ -61,6 +61,7 @@ type report struct {
 	Identities []string       // that have a live activation here
 	Owners     map[string]int // grains by the node that answered
 	Told       int
+	Heard      int
 	Asked      int    // requests that stay unanswered
 	Heap       uint64 // bytes in use
 	Waiting    float64

@@ -157,7 +157,8 @@ func TestUnknownKind(t *testing.T) {
 	_, err := node.Request(t.Context(), "other", "a", wrapperspb.String(""))
 	require.ErrorIs(t, err, cluster.ErrKind)
 	require.ErrorIs(t, node.Sweep(t.Context(), "other", wrapperspb.String(""), 0), cluster.ErrKind)
-	node.Tell("other", "a", wrapperspb.String("")) // is dropped
+	require.False(t, node.TellLocal("other", "a", wrapperspb.String("")))
+	require.Empty(t, node.Owner("other", "a"))
 }
 
 func TestLateAnswerReachesNobody(t *testing.T) {
@@ -198,7 +199,8 @@ func TestTellReachesTheGrainAndStartsIt(t *testing.T) {
 			got <- s
 		}
 	}))
-	node.Tell("grain", "a", wrapperspb.String("hello"))
+	require.True(t, node.TellLocal("grain", "a", wrapperspb.String("hello")))
+	require.Equal(t, node.System().ID, node.Owner("grain", "a"))
 	select {
 	case s := <-got:
 		require.Equal(t, "hello", s)
@@ -249,7 +251,7 @@ func TestDrainGivesGrainsTheirTimeAndEndsRequests(t *testing.T) {
 	require.EqualValues(t, 20, stopped.Load())
 	_, err := request(t, node, 100*time.Millisecond, "1", "hello")
 	require.ErrorIs(t, err, cluster.ErrUnavailable)
-	node.Tell("grain", "1", wrapperspb.String("hello")) // is dropped
+	require.False(t, node.TellLocal("grain", "1", wrapperspb.String("hello")))
 }
 
 func TestDrainHasADeadline(t *testing.T) {

@@ -34,6 +34,7 @@ type greeter struct{ hub *Hub }
 
 func (*greeter) FindDevice(context.Context, lock.UUID) (lock.ID, error) { return 1, nil }
 func (*greeter) Tell(lock.ID, lock.Command)                             {}
+func (*greeter) Home(lock.ID) string                                    { return "" }
 func (g *greeter) Do(_ context.Context, _ lock.ID, c lock.Command) (lock.Reply, error) {
 	connect, ok := c.(*lock.ConnectDevice)
 	if !ok {

@@ -52,6 +52,7 @@ func (s *session) connect(hello *wire.Hello, at time.Time) (*lock.Greeting, erro
 		Bolt: hello.Reported.Bolt, Door: hello.Reported.Door, Battery: hello.Reported.Battery, Config: hello.Reported.Config,
 	}
 	s.told = true // from here on the grain may know of it, whatever the answer
+	s.home = s.hub.Grains.Home(s.lock)
 	device := s.device
 	s.mu.Unlock()
 	s.hub.metrics.sessions.Inc()
@@ -113,6 +114,9 @@ func (s *session) greet(id string, g *lock.Greeting) {
 	s.hub.metrics.sent.Inc()
 	if start {
 		s.startFlush(true)
+	}
+	if s.hasMoved() { // while it was being greeted
+		s.keep()
 	}
 }
 

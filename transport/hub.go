@@ -32,7 +32,7 @@ type Hub struct {
 	handshakes chan struct{} // holds one item for each handshake in progress
 	connected  atomic.Int64
 	draining   atomic.Bool
-	keeping    atomic.Bool // a Keep is on its way
+	keeps      atomic.Int64 // calls of Keep that wait for the goroutine that keeps
 	shards     [shardCount]shard
 	events     allowance
 
@@ -154,7 +154,7 @@ func (h *Hub) register(conn net.Conn, id lock.ID, p proof) *session {
 	s.device.Session.Node = h.Node
 	now := h.elapsed()
 	s.heard.Store(int64(now))
-	s.keepAt = now + h.nextKeep()
+	s.keepAt.Store(int64(now + h.nextKeep()))
 	for s.device.Session.ID == 0 {
 		n := rand.Uint64()
 		sh := h.shard(n)

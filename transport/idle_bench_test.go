@@ -119,6 +119,7 @@ func (lonely) Do(_ context.Context, _ lock.ID, c lock.Command) (lock.Reply, erro
 }
 
 func (lonely) Tell(lock.ID, lock.Command) {}
+func (lonely) Home(lock.ID) string        { return "" }
 
 // serve runs until its standard input ends.
 func serve(scheme string) error {

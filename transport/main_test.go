@@ -52,6 +52,7 @@ type grains struct {
 	connect func(*lock.ConnectDevice) (lock.Reply, error) // nil: greets
 	broken  error                                         // of every request
 	gone    bool                                          // the secret was withdrawn
+	home    string
 	hub     *transport.Hub
 }
 
@@ -98,6 +99,20 @@ func (g *grains) withdraw() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.gone = true
+}
+
+// move gives the lock another home, and tells the hub.
+func (g *grains) move(home string) {
+	g.mu.Lock()
+	g.home = home
+	g.mu.Unlock()
+	g.hub.Keep()
+}
+
+func (g *grains) Home(lock.ID) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.home
 }
 
 func (g *grains) Tell(_ lock.ID, c lock.Command) {

@@ -20,6 +20,8 @@ type Grains interface {
 	Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply, error)
 	// Tell hands over a command that nobody waits for. It never blocks.
 	Tell(id lock.ID, c lock.Command)
+	// Home names the node on which the lock's grain is now. Another one has not heard of the lock's session.
+	Home(id lock.ID) string
 }
 
 // DefaultMaxSessions is how many devices a node takes when nothing else limits it.

@@ -44,8 +44,8 @@ type session struct {
 
 	proof proof // of who the device is
 
-	heard  atomic.Int64  // Hub.elapsed when the last frame came in
-	keepAt time.Duration // Hub.elapsed when the grain is to be reminded; the sweeper's
+	heard  atomic.Int64 // Hub.elapsed when the last frame came in
+	keepAt atomic.Int64 // Hub.elapsed when the sweeper reminds the grain
 
 	// What follows belongs to the goroutine that reads, or that waits to.
 	reader frameReader
@@ -55,9 +55,11 @@ type session struct {
 	mu       sync.Mutex // guards all that follows; device.Session is set before anybody else sees it
 	device   lock.Device
 	phase    phase
-	told     bool // the grain knows of the session
-	writing  bool // a goroutine is in flush, or has written the last frame
-	deadline bool // the socket has a write deadline; whoever is writing sets it
+	told     bool   // the grain knows of the session
+	home     string // the node of the grain that was told last
+	moved    bool   // the lock has another home since, which is to be told
+	writing  bool   // a goroutine is in flush, or has written the last frame
+	deadline bool   // the socket has a write deadline; whoever is writing sets it
 	cause    string
 	out      *buffer       // frames that wait
 	commands []lock.Effect // *lock.SendOpen and *lock.SendKey that wait

@@ -7,15 +7,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/transport/wire"
 )
 
 const (
 	sweepsPerBeat = 25                    // how often the sweeper comes by in the time of one heartbeat
 	shortestSweep = 10 * time.Millisecond // for tests with fast heartbeats
-	keepBurst     = 64                    // sessions that remind their grains in a row
-	keepPause     = time.Millisecond      // between two such rows
 	closers       = 64                    // sessions that a drain closes at once
 	drainPoll     = 20 * time.Millisecond
 )
@@ -42,46 +39,10 @@ func (s *session) look(now time.Duration) {
 		s.close(wire.CloseHeartbeat, "no heartbeat", false)
 		return
 	}
-	if now >= s.keepAt {
-		s.keepAt = now + s.hub.nextKeep()
+	if due := s.keepAt.Load(); int64(now) >= due {
+		s.keepAt.CompareAndSwap(due, int64(now+s.hub.nextKeep()))
 		s.keep()
 		s.hub.spawn(s.verify)
-	}
-}
-
-// keep reminds the grain of the session.
-func (s *session) keep() {
-	s.mu.Lock()
-	greeted, device := s.phase == live, s.device
-	s.mu.Unlock()
-	if greeted {
-		s.hub.Grains.Tell(s.lock, &lock.KeepDevice{Device: device})
-	}
-}
-
-// Keep lets every session remind its grain of itself, in case that the grain moved. It is called whenever the members
-// of the cluster change, and returns at once.
-func (h *Hub) Keep() {
-	if !h.keeping.CompareAndSwap(false, true) {
-		return
-	}
-	started := h.spawn(func() {
-		defer h.keeping.Store(false)
-		ticker := time.NewTicker(keepPause)
-		defer ticker.Stop()
-		n := 0
-		h.each(func(s *session) {
-			s.keep()
-			if n++; n%keepBurst == 0 {
-				select {
-				case <-ticker.C:
-				case <-h.stop:
-				}
-			}
-		})
-	})
-	if !started {
-		h.keeping.Store(false)
 	}
 }
 

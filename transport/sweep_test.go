@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -72,7 +73,8 @@ func TestSessionsRemindTheirGrains(t *testing.T) {
 	c := b.dial()
 	c.write(`[2,"h1","Hello",{"bootId":"b7","mono":1,"caps":["journal"],"reported":{"bolt":"locked","door":"closed","battery":78}}]`)
 	c.read()
-	b.hub.Keep()
+	b.hub.Keep() // the lock is where it was
+	b.move("n2")
 	k := awaitTold[*lock.KeepDevice](t, b.grains)
 	require.Equal(t, lock.Device{
 		Session: b.session(), BootID: "b7", Journal: true, Reported: lock.Reported{Bolt: "locked", Door: "closed", Battery: 78},
@@ -82,8 +84,10 @@ func TestSessionsRemindTheirGrains(t *testing.T) {
 	// What the device reported since is in the journal, and an older word must not hide it.
 	c.write(`[2,"e1","Events",{"items":[{"seq":1,"type":"door","value":"open"},{"seq":2,"type":"battery","value":"77"}]}]`)
 	awaitTold[*lock.ReportEvents](t, b.grains)
+	n := 0
 	require.Eventually(t, func() bool {
-		b.hub.Keep()
+		n++
+		b.move(fmt.Sprint("n", n))
 		all := tellings[*lock.KeepDevice](b.grains)
 		return all[len(all)-1].Device.Reported == lock.Reported{Bolt: "locked"}
 	}, patient, time.Millisecond)
@@ -94,4 +98,24 @@ func TestSessionsRemindTheirGrainsByThemselves(t *testing.T) {
 	b := newBench(t, transport.Options{HeartbeatEvery: time.Second, KeepEvery: 50 * time.Millisecond})
 	b.connect()
 	awaitTold[*lock.KeepDevice](t, b.grains)
+}
+
+// A lock that moves while its device is being greeted hears of the session too, and so does one that moves again while the
+// sessions are still telling the locks that have moved before.
+func TestNoMoveIsMissed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, transport.Options{})
+	b.grains.connect = func(*lock.ConnectDevice) (lock.Reply, error) {
+		b.move("n2")
+		return &lock.Greeting{Epoch: 5}, nil
+	}
+	b.connect()
+	awaitTold[*lock.KeepDevice](t, b.grains)
+	const moves = 200
+	for i := range moves {
+		b.move(fmt.Sprint("n", 3+i))
+	}
+	before := len(tellings[*lock.KeepDevice](b.grains))
+	b.move("last")
+	require.Eventually(t, func() bool { return len(tellings[*lock.KeepDevice](b.grains)) > before }, patient, time.Millisecond)
 }
