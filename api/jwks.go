@@ -26,7 +26,7 @@ const (
 )
 
 // loadJWKS reads the keys of the identity provider from a file, or from its URL and again whenever that is due.
-func loadJWKS(ctx context.Context, where string, logger *slog.Logger) (jwkset.Storage, error) {
+func loadJWKS(ctx context.Context, where string, transport http.RoundTripper, logger *slog.Logger) (jwkset.Storage, error) {
 	if !strings.HasPrefix(where, "https://") && !strings.HasPrefix(where, "http://") {
 		raw, err := os.ReadFile(where)
 		if err != nil {
@@ -42,7 +42,7 @@ func loadJWKS(ctx context.Context, where string, logger *slog.Logger) (jwkset.St
 		logger.WarnContext(ctx, "the keys of tokens could not be fetched; the known ones stay", "url", where, "error", err)
 	}
 	remote, err := jwkset.NewStorageFromHTTP(where, jwkset.HTTPClientStorageOptions{
-		Ctx: ctx, Client: &http.Client{Transport: bounded{http.DefaultTransport}}, HTTPTimeout: jwksTimeout,
+		Ctx: ctx, Client: &http.Client{Transport: bounded{transport}}, HTTPTimeout: jwksTimeout,
 		NoErrorReturnFirstHTTPReq: true, RefreshErrorHandler: tell, RefreshInterval: jwksRefresh,
 		Storage: keptKeys{jwkset.NewMemoryStorage()},
 	})

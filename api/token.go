@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 	"unicode"
@@ -44,7 +45,7 @@ func newTokens(o TokenOptions, now func() time.Time, logger *slog.Logger) (*toke
 	var methods []string
 	if o.JWKS != "" {
 		var err error
-		if t.keys, err = loadJWKS(ctx, o.JWKS, logger); err != nil {
+		if t.keys, err = loadJWKS(ctx, o.JWKS, http.DefaultTransport, logger); err != nil {
 			cancel()
 			return nil, fmt.Errorf("api: JWKS: %w", err)
 		}

@@ -200,3 +200,25 @@ func TestHostileTokens(t *testing.T) {
 	require.Zero(t, lured.Load(), "nobody goes where a token says")
 	t.Logf("%d hostile tokens, %d accepted", len(names), accepted)
 }
+
+// Whatever is shown as a token, only what the issuer signed names a user.
+func FuzzTokens(f *testing.F) {
+	s := newServer(f)
+	s.super("POST", "/locks/42/CreateLock", `{"index":1,"uuid":"`+deviceUUID+`","ownerId":"ann"}`)
+	good := token(f, "ann")
+	for _, seed := range []string{
+		good, good[:len(good)-1], "", ".", "..", "a.b.c", segment(`{"alg":"none"}`) + "." + segment(`{"sub":"ann","exp":99999999999}`) + ".",
+		segment(`{"alg":"HS256","crit":["x"]}`) + "." + segment(`[]`) + "." + segment("x"),
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r := httptest.NewRequest(http.MethodGet, "/locks/42/details", nil)
+		r.Header["Authorization"] = []string{"Bearer " + text}
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		if text != good {
+			require.Equal(t, http.StatusUnauthorized, w.Code, "%q", text)
+		}
+	})
+}

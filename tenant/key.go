@@ -2,7 +2,6 @@ package tenant
 
 import (
 	"crypto/rand"
-	"encoding/binary"
 	"hash/crc32"
 	"math/big"
 	"strings"
@@ -41,7 +40,13 @@ func wellFormed(key string) bool {
 }
 
 func checksum(body string) string {
-	return base62(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(body))), checksumLength)
+	var out [checksumLength]byte
+	n := crc32.ChecksumIEEE([]byte(body))
+	for i := len(out) - 1; i >= 0; i-- {
+		out[i] = digits[n%uint32(len(digits))]
+		n /= uint32(len(digits))
+	}
+	return string(out[:])
 }
 
 // base62 writes a big-endian number with exactly n digits.
