@@ -98,6 +98,23 @@ func (c *conn) called(f *wire.Frame) {
 			return
 		}
 		_ = c.write(wire.AppendResult(nil, id, c.d.statuses(p.CommandIDs)))
+	case wire.ActionAddKey, wire.ActionRemoveKey, wire.ActionWriteKey:
+		var p wire.Key
+		switch err := p.Parse(f.Payload); {
+		case c.d.keepsNoKeys():
+			c.refuse(id, wire.CodeUnsupported, "this lock keeps no keys", wire.Details{Executed: wire.NotExecuted})
+		case err != nil:
+			c.refuse(id, wire.CodeBadFormat, err.Error(), wire.Details{Executed: wire.NotExecuted})
+		default:
+			c.changeKey(id, string(f.Action), p)
+		}
+	case wire.ActionSetConfig:
+		var p wire.Config
+		if err := p.Parse(f.Payload); err != nil {
+			c.refuse(id, wire.CodeBadFormat, err.Error(), wire.Details{Executed: wire.NotExecuted})
+			return
+		}
+		c.setConfig(id, p)
 	default:
 		c.refuse(id, wire.CodeUnsupported, "this lock does not know the action", wire.Details{Executed: wire.NotExecuted})
 	}

@@ -33,6 +33,10 @@ type Faults struct {
 	AnswerTwice bool
 	StrayAnswer bool // also answer a call that was never made
 
+	RefuseKeys string // refuse changes of the table of keys with this code, such as NoSpace
+	SilentKeys bool   // obey changes of the table of keys, and answer none
+	NoKeys     bool   // keeps no keys, and has not got the capability
+
 	NoDeadline bool // opens whatever the deadline says, and has not got the capability
 	NoJournal  bool // keeps no command IDs, and has not got the capability
 	SlowReader bool // sends, but never reads, so that the server meets a zero window
@@ -54,7 +58,7 @@ var (
 	rebootPoints = []RebootPoint{RebootNever, RebootBeforeJournal, RebootBeforeMotor, RebootBeforeAnswer, RebootAfterAnswer}
 	refusals     = []string{
 		"", wire.CodeExpired, wire.CodeStaleSession, wire.CodeStaleEpoch, wire.CodeBootMismatch, wire.CodeBusy, wire.CodeJammed,
-		wire.CodeLowBattery, wire.CodeUnsupported, wire.CodeBadFormat, wire.CodeInternal,
+		wire.CodeLowBattery, wire.CodeNoSpace, wire.CodeUnsupported, wire.CodeBadFormat, wire.CodeInternal,
 	}
 )
 
@@ -70,6 +74,8 @@ func (f *Faults) validate() error {
 		return errors.New("sim: the share of opens with a fault must be from 0 to 1")
 	case !slices.Contains(refusals, f.Refuse):
 		return fmt.Errorf("sim: %q is no error code of the protocol", f.Refuse)
+	case !slices.Contains(refusals, f.RefuseKeys):
+		return fmt.Errorf("sim: %q is no error code of the protocol", f.RefuseKeys)
 	case !slices.Contains([]string{"", "false", "true", "unknown"}, f.Executed):
 		return fmt.Errorf("sim: executed must be false, true or unknown, not %q", f.Executed)
 	case !slices.Contains(rebootPoints, f.Reboot):

@@ -37,6 +37,8 @@ type Flash struct {
 	order    []string // of commands, oldest first
 	seq      uint64   // of the newest event
 	events   []wire.Event
+	keys     []Key
+	config   wire.Config
 	// whole says that the journal holds every command that the server may still ask about. Until a server has said
 	// so (see greeted), an ID that is not in the journal may have been obeyed before the journal began.
 	whole bool

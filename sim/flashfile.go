@@ -29,6 +29,8 @@ type flashLine struct {
 	Command *commandRecord `json:"command,omitempty"`
 	Event   *wire.Event    `json:"event,omitempty"`
 	Acked   uint64         `json:"acked,omitempty"`
+	Key     *keyLine       `json:"key,omitempty"`
+	Config  *wire.Config   `json:"config,omitempty"`
 	Erased  bool           `json:"erased,omitempty"` // everything before this line is gone
 	Whole   bool           `json:"whole,omitempty"`  // nothing from before is asked about any more
 }
@@ -126,6 +128,12 @@ func (f *Flash) lines() []flashLine {
 	for _, id := range f.order {
 		lines = append(lines, flashLine{Command: f.commands[id]})
 	}
+	for i := range f.keys {
+		lines = append(lines, flashLine{Key: &keyLine{Key: f.keys[i]}})
+	}
+	if f.config.Config > 0 {
+		lines = append(lines, flashLine{Config: &f.config})
+	}
 	for i := range f.events {
 		lines = append(lines, flashLine{Event: &f.events[i]})
 	}
@@ -144,6 +152,12 @@ func (f *Flash) replay(l flashLine) {
 	f.epoch = max(f.epoch, l.Epoch)
 	if l.Command != nil {
 		f.apply(*l.Command)
+	}
+	if l.Key != nil {
+		f.applyKey(*l.Key)
+	}
+	if l.Config != nil {
+		f.config = *l.Config
 	}
 	if l.Event != nil {
 		f.seq = max(f.seq, l.Event.Seq)

@@ -27,13 +27,16 @@ func (d *Device) hello(bootID string) []byte {
 	defer d.mu.Unlock()
 	h := wire.Hello{
 		BootID: bootID, Mono: d.mono(), Firmware: d.opts.Firmware, LastSeq: d.flash.seq, Caps: []string{},
-		Reported: wire.Reported{Bolt: d.bolt, Door: d.door, Battery: d.battery()},
+		Reported: wire.Reported{Bolt: d.bolt, Door: d.door, Battery: d.battery(), Config: d.flash.config.Config},
 	}
 	if !d.faults.NoDeadline {
 		h.Caps = append(h.Caps, wire.CapDeadline)
 	}
 	if !d.faults.NoJournal {
 		h.Caps = append(h.Caps, wire.CapJournal)
+	}
+	if !d.faults.NoKeys {
+		h.Caps = append(h.Caps, wire.CapKeys)
 	}
 	return wire.AppendCall(nil, d.callID('h'), wire.ActionHello, &h)
 }
@@ -67,6 +70,7 @@ func (c *conn) greeted(payload []byte) error {
 		d.opts.Stats.reconnects.Add(1)
 	}
 	d.met = true
+	d.configured(r.Desired)
 	d.announce()
 	d.startHeartbeat()
 	d.planFlush()

@@ -88,7 +88,7 @@ func (d *Device) wear() {
 func (d *Device) opened(pulse time.Duration) {
 	d.report(eventBolt, boltUnlocked)
 	if pulse <= 0 {
-		pulse = d.opts.Motor.Relock
+		pulse = d.relockAfter()
 	}
 	d.motor.due = false
 	later(&d.motor.relock, pulse, d.relock)

@@ -107,8 +107,8 @@ func (d *Device) begin(o *opening) bool {
 	return true
 }
 
-// check makes the checks of the protocol, in its order. The caller holds d.mu.
-func (d *Device) check(o *opening) {
+// outdated makes the checks of the protocol that all commands share, in its order. The caller holds d.mu.
+func (d *Device) outdated(o *opening) {
 	no := wire.NotExecuted
 	switch p := &o.p; {
 	case p.BootID != d.bootID:
@@ -117,7 +117,17 @@ func (d *Device) check(o *opening) {
 		o.refuse(wire.CodeStaleSession, "the lock has another session now", no)
 	case p.Epoch < d.flash.epoch:
 		o.refuse(wire.CodeStaleEpoch, "the lock has seen a newer epoch", no)
-	case d.late(o, d.mono()):
+	default:
+		d.late(o, d.mono())
+	}
+}
+
+// check makes the checks of an open. The caller holds d.mu.
+func (d *Device) check(o *opening) {
+	no := wire.NotExecuted
+	d.outdated(o)
+	switch {
+	case o.refused():
 	case o.fault.Refuse != "" && (o.fault.Executed == "" || o.fault.Executed == "false"):
 		o.refuse(o.fault.Refuse, "as the simulation was told", no)
 	case d.motor.running:

@@ -20,7 +20,7 @@ func TestGoodFirmwareOpensOnceAndReports(t *testing.T) {
 	c := s.next()
 	require.Equal(t, d.BootID(), c.hello.BootID)
 	require.Equal(t, "1.4.2", c.hello.Firmware)
-	require.Equal(t, []string{wire.CapDeadline, wire.CapJournal}, c.hello.Caps)
+	require.Equal(t, []string{wire.CapDeadline, wire.CapJournal, wire.CapKeys}, c.hello.Caps)
 	require.Equal(t, wire.Reported{Bolt: "locked", Door: "closed", Battery: 78}, c.hello.Reported)
 
 	before := time.Now()
@@ -168,7 +168,7 @@ func TestFirmwareWithoutDeadline(t *testing.T) {
 	s := newServer(t)
 	d := s.device(sim.DeviceOptions{Faults: sim.Faults{NoDeadline: true}})
 	c := s.next()
-	require.Equal(t, []string{wire.CapJournal}, c.hello.Caps)
+	require.Equal(t, []string{wire.CapJournal, wire.CapKeys}, c.hello.Caps)
 	late := c.order("c1")
 	late.NotAfterMono = 0
 	require.Equal(t, "opened", c.open(late))
@@ -181,7 +181,7 @@ func TestFirmwareWithoutJournalMovesAgain(t *testing.T) {
 	s := newServer(t)
 	d := s.device(sim.DeviceOptions{Faults: sim.Faults{NoJournal: true}})
 	c := s.next()
-	require.Equal(t, []string{wire.CapDeadline}, c.hello.Caps)
+	require.Equal(t, []string{wire.CapDeadline, wire.CapKeys}, c.hello.Caps)
 	require.Equal(t, "opened", c.open(c.order("c1")))
 	require.Equal(t, "opened", c.open(c.order("c1")))
 	require.Len(t, d.Movements(), 2)

@@ -126,6 +126,9 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 	do(404, get, "/locks/2/details", nil)
 	do(404, get, "/temp-keys/"+uuid.NewString(), nil)
 	do(400, get, "/locks/zero/temp-keys", nil)
+	keysAndPeople(t, do)
+	do(200, post, "/locks/1/use-temp-key", map[string]any{"tempKeyUuid": key})
+	do(404, post, "/locks/1/use-temp-key", map[string]any{"tempKeyUuid": uuid.NewString()})
 	shared := do(201, post, "/temp-keys", map[string]any{"validFrom": now, "validUntil": now.Add(time.Hour), "description": "Room 12 and the gym",
 		"doors": []any{map[string]any{"lockId": "1", "label": "Gym", "accessMethod": "both"}}})
 	var collective struct{ UUID, PIN string }
@@ -145,6 +148,7 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 	do(200, http.MethodDelete, "/collective-temp-keys/"+collective.UUID, nil)
 	do(200, post, "/locks/1/delete-temp-key", map[string]any{"tempKeyUuid": key})
 	do(404, post, "/temp-keys/"+key+"/open", nil)
+	replaced(do)
 	do(200, get, "/locks/1/events", nil)
 	do(200, get, "/locks/1/events/export", nil)
 	do(200, get, "/organizations/hotel-9/events", nil)
@@ -164,9 +168,11 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 		require.NoError(t, schema.VisitJSON(e.Event, openapi3.EnableJSONSchema2020()), "%s: %v", e.Type, e.Event)
 		known[e.Type] = true
 	}
-	for _, typ := range []string{"LockCreated", "OwnerSet", "OrganizationSet", "TempKeyCreated", "TempKeyUpdated", "TempKeyUsed", "LockOpenRequested", "TempKeyDeleted"} {
+	for _, typ := range []string{"LockCreated", "OwnerSet", "OrganizationSet", "TempKeyCreated", "TempKeyUpdated", "TempKeyUsed", "LockOpenRequested", "TempKeyDeleted",
+		"KeyAdded", "KeyRemoved", "KeyWriteRequested", "ResidentAdded", "ResidentRemoved", "LockUuidChanged"} {
 		require.True(t, known[typ], typ)
 	}
+	require.Len(t, known, len(reference.Events), "all events of the reference have happened")
 	require.True(t, ours["LockOpened"])
 	do(200, get, "/openapi.json", nil)
 	all, err := documents()

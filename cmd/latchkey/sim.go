@@ -56,6 +56,8 @@ type simCommand struct {
 	StrayAnswer   bool          `group:"bad networks and bad firmware" help:"Also answer calls that were never made."`
 	NoDeadline    bool          `group:"bad networks and bad firmware" help:"Have no clock: open whatever the deadline says."`
 	NoJournal     bool          `group:"bad networks and bad firmware" help:"Keep no command IDs."`
+	NoKeys        bool          `group:"bad networks and bad firmware" help:"Keep no permanent keys."`
+	RefuseKeys    string        `group:"bad networks and bad firmware" placeholder:"CODE" help:"Refuse changes of permanent keys with this error, such as NoSpace."`
 	SlowReader    bool          `group:"bad networks and bad firmware" help:"Never read what the server sends."`
 
 	LogLevel  string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"Least level that is logged: ${enum} (${default})."`
@@ -83,7 +85,7 @@ func (c *simCommand) Run(ctx context.Context, out terminal) error {
 			RebootEvery: c.RebootEvery, GarbageEvery: c.GarbageEvery, LoseJournal: c.LoseJournal,
 			OpenRate: c.FaultRate, Refuse: c.Refuse, Executed: c.Executed, Reboot: sim.RebootPoint(c.Reboot),
 			AnswerTwice: c.AnswerTwice, StrayAnswer: c.StrayAnswer,
-			NoDeadline: c.NoDeadline, NoJournal: c.NoJournal, SlowReader: c.SlowReader,
+			NoDeadline: c.NoDeadline, NoJournal: c.NoJournal, NoKeys: c.NoKeys, RefuseKeys: c.RefuseKeys, SlowReader: c.SlowReader,
 		},
 		Output: out, Logger: newLogger(os.Stderr, c.LogLevel, c.LogFormat),
 	}
