@@ -187,6 +187,7 @@ func (c *child) state() report {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	r.Heap, r.Waiting = memory.HeapAlloc, c.gauge("latchkey_cluster_outbox_waiting")
+	r.Expiry = c.gauge("latchkey_cluster_certificate_expiry_timestamp_seconds")
 	for _, m := range c.node.Members() {
 		r.Members = append(r.Members, m.ID)
 	}

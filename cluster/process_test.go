@@ -65,6 +65,7 @@ type report struct {
 	Asked      int    // requests that stay unanswered
 	Heap       uint64 // bytes in use
 	Waiting    float64
+	Expiry     float64 // of the certificate that other nodes see
 	Requests   int
 	Failed     int // of which the outcome is known: not executed
 	Busy       int // of these, refused at once

@@ -132,10 +132,15 @@ func TestCertificatesRotate(t *testing.T) {
 
 	before, err := connect(t, n.hello.Addr, showing(t, &firstClient, 0))
 	require.NoError(t, err)
-	first.issueTo(files, node())
+	require.EqualValues(t, before.NotAfter.Unix(), n.state().Expiry)
+	renewed := node()
+	renewed.NotAfter = renewed.NotAfter.Add(time.Minute)
+	first.issueTo(files, renewed)
 	after, err := connect(t, n.hello.Addr, showing(t, &firstClient, 0))
 	require.NoError(t, err)
 	require.NotEqual(t, before.SerialNumber, after.SerialNumber)
+	require.EqualValues(t, after.NotAfter.Unix(), n.state().Expiry)
+	require.True(t, after.NotAfter.After(before.NotAfter))
 
 	good, err := os.ReadFile(files.Key)
 	require.NoError(t, err)
