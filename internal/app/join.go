@@ -20,7 +20,7 @@ type apiLocks struct{ *actors.Locks }
 func (l apiLocks) Events(ctx context.Context, id lock.ID, after uint64, limit int) ([]api.Event, uint64, error) {
 	records, total, err := l.Locks.Events(ctx, id, after, limit)
 	if err != nil {
-		return nil, 0, inWordsOfAPI(err)
+		return nil, 0, lookedUp(err)
 	}
 	events := make([]api.Event, len(records))
 	for i, r := range records {
@@ -36,7 +36,7 @@ func (l apiLocks) FindTempKey(ctx context.Context, key lock.TempKeyID) (lock.ID,
 	if errors.As(err, &rejection) && rejection.Kind == lock.NotFound {
 		return 0, nil
 	}
-	return id, inWordsOfAPI(err)
+	return id, lookedUp(err)
 }
 
 // Do gives a lock a command.
@@ -58,6 +58,15 @@ func (u apiUsers) Find(ctx context.Context, org lock.OrgID, c directory.Contact)
 func (u apiUsers) FindOrCreate(ctx context.Context, org lock.OrgID, c directory.Contact, by lock.Caller) (directory.User, bool, error) {
 	user, created, err := u.Directory.FindOrCreate(ctx, org, c, by)
 	return user, created, inWordsOfAPI(err)
+}
+
+// lookedUp says of an error of a look-up in the journal what is always true of it: nothing was done.
+func lookedUp(err error) error {
+	var rejection *lock.Error
+	if err == nil || errors.As(err, &rejection) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 }
 
 // inWordsOfAPI says of an error whether the command may have been executed. Rejections stay what they are. The order
