@@ -5,12 +5,14 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strings"
+	"sync/atomic"
 )
 
 // balancer is an http.RoundTripper that sends each call to some node that takes connections, as what stands in front of a
 // cluster does. A call that may have been sent is never sent again: whoever made it decides.
 type balancer struct {
-	hosts []string
+	hosts atomic.Pointer[[]string]
 	next  http.RoundTripper
 }
 
@@ -19,9 +21,10 @@ func (b *balancer) RoundTrip(r *http.Request) (response *http.Response, err erro
 	if r.URL.Host != balancedHost {
 		return b.next.RoundTrip(r)
 	}
-	for _, i := range rand.Perm(len(b.hosts)) {
+	hosts := *b.hosts.Load()
+	for _, i := range rand.Perm(len(hosts)) {
 		attempt := r.Clone(r.Context())
-		attempt.URL.Host, attempt.Host = b.hosts[i], ""
+		attempt.URL.Host, attempt.Host = hosts[i], ""
 		if r.GetBody != nil {
 			if attempt.Body, err = r.GetBody(); err != nil {
 				return nil, err
@@ -37,3 +40,12 @@ func (b *balancer) RoundTrip(r *http.Request) (response *http.Response, err erro
 
 // balancedHost stands for whatever node.
 const balancedHost = "cluster.invalid"
+
+// use has the balancer send calls to these nodes from now on.
+func (b *balancer) use(nodes []*node) {
+	var hosts []string
+	for _, n := range nodes {
+		hosts = append(hosts, strings.TrimPrefix(n.url, "http://"))
+	}
+	b.hosts.Store(&hosts)
+}

@@ -26,6 +26,7 @@ const clusterNodes = 3
 type cluster struct {
 	*server
 	nodes []*node
+	front *balancer
 	etcd  *etcd
 	store *pgtest.Server
 
@@ -65,15 +66,15 @@ func newClusterOf(t *testing.T, size int, args ...string) *cluster {
 	transport := &http.Transport{MaxIdleConnsPerHost: 256}
 	t.Cleanup(transport.CloseIdleConnections)
 	front := &balancer{next: transport}
-	c := &cluster{etcd: startEtcd(t), store: store, server: &server{
+	c := &cluster{front: front, etcd: startEtcd(t), store: store, server: &server{
 		superKey: rand.Text() + rand.Text(), url: "http://" + balancedHost,
 		ledger: newLedger(), motors: sim.NewRecorder(nil), web: newClient(front),
 	}}
 	for i := range size {
 		n := c.newNode(t, "node "+strconv.Itoa(i+1), args...)
 		c.nodes = append(c.nodes, n)
-		front.hosts = append(front.hosts, strings.TrimPrefix(n.url, "http://"))
 	}
+	c.front.use(c.nodes)
 	return c
 }
 
