@@ -1,5 +1,7 @@
 // Package bench measures a real server, in a process of its own, against the bare one of bench/bare in the same run:
-// opens from HTTP to a confirmed motor and back, the hot key, lists, and the memory of idle locks.
+// opens from HTTP to a confirmed motor and back, the hot key, lists, and the memory of idle locks. Opens are measured on a
+// third server as well, the bare one with a file that it syncs for each open: what that costs more than the other is what a
+// lone caller of any server that stores opens pays for.
 //
 // Machines differ and are noisy. So each figure comes with the bare server's, measured right before or after it, and
 // the ratios are what to quote. Load and devices run in the measuring process and are not counted.
@@ -54,7 +56,8 @@ func (o Options) validate() error {
 // manyRequests a second are more than anybody makes: requests are counted, and nobody is refused.
 const manyRequests = "1000000"
 
-// BareCommand is the hidden command by which the program serves as its own baseline: args are address and locks.
+// BareCommand is the hidden command by which the program serves as its own baseline: args are address, locks, keys to be
+// listed and, if it is to store opens, the file.
 const BareCommand = "bench-bare"
 
 const (
@@ -72,6 +75,7 @@ type run struct {
 	secrets []string // by lock, from 1 on
 	ours    *process
 	bare    *process
+	storing *process // the bare one with a file
 	table   table
 }
 
@@ -111,7 +115,12 @@ func (r *run) startAll(ctx context.Context) error {
 	if err := r.startOurs(ctx); err != nil {
 		return err
 	}
-	return r.startBare(ctx)
+	var err error
+	if r.bare, err = r.startBare(ctx); err != nil {
+		return err
+	}
+	r.ours.name, r.bare.name = "latchkey", "bare"
+	return nil
 }
 
 func (r *run) startOurs(ctx context.Context) error {
@@ -128,23 +137,23 @@ func (r *run) startOurs(ctx context.Context) error {
 	return err
 }
 
-func (r *run) startBare(ctx context.Context) error {
+func (r *run) startBare(ctx context.Context, store ...string) (*process, error) {
 	addr, err := freeAddr()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r.bare, err = start(ctx, "http://"+addr, "", "http://"+addr+"/livez", BareCommand, addr, fmt.Sprint(len(r.secrets)-1), fmt.Sprint(r.ListKeys))
-	return err
+	args := append([]string{BareCommand, addr, fmt.Sprint(len(r.secrets) - 1), fmt.Sprint(r.ListKeys)}, store...)
+	return start(ctx, "http://"+addr, "", "http://"+addr+"/livez", args...)
 }
 
 func (r *run) stopAll() error {
 	var errs []error
-	for _, p := range []*process{r.ours, r.bare} {
+	for _, p := range []*process{r.ours, r.bare, r.storing} {
 		if p != nil {
 			errs = append(errs, p.stop())
 		}
 	}
-	r.ours, r.bare = nil, nil
+	r.ours, r.bare, r.storing = nil, nil, nil
 	return errors.Join(errs...)
 }
 

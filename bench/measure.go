@@ -4,105 +4,97 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"time"
 )
 
 // underLoad connects the locks and measures opens, the hot key and lists.
 func (r *run) underLoad(ctx context.Context) error {
+	var err error
+	if r.storing, err = r.startBare(ctx, filepath.Join(r.dir, "opens")); err != nil {
+		return err
+	}
+	r.storing.name = "storing"
 	r.say("connecting %d locks to each server", r.Locks)
-	ours, err := connect(ctx, r.ours.url, r.Locks, func(n int) string { return r.secrets[n] })
-	if err != nil {
-		return err
+	for _, p := range []*process{r.ours, r.bare, r.storing} {
+		if p.fleet, err = connect(ctx, p.url, r.Locks, func(n int) string { return r.secrets[n] }); err != nil {
+			return err
+		}
+		defer p.fleet.close()
 	}
-	defer ours.close()
-	bare, err := connect(ctx, r.bare.url, r.Locks, func(int) string { return "none" })
-	if err != nil {
-		return err
-	}
-	defer bare.close()
-
 	for _, callers := range r.Callers {
-		name := fmt.Sprintf("open, %d callers", callers)
-		err := r.compare(ctx, name, callers, func(p *process, c *http.Client) caller {
-			return func(ctx context.Context, caller, n int) error {
-				// Every caller walks over locks of its own, so that opens rarely meet at one device.
-				lock := 1 + (caller+n*callers)%r.Locks
-				return r.open(ctx, p, c, lock)
-			}
-		}, func(p *process) *fleet {
-			if p == r.ours {
-				return ours
-			}
-			return bare
-		})
-		if err != nil {
+		// Every caller walks over locks of its own, so that opens rarely meet at one device.
+		open := r.opens(func(caller, n int) int { return 1 + (caller+n*callers)%r.Locks })
+		if err := r.compare(ctx, fmt.Sprintf("open, %d callers", callers), callers, true, open, r.bare, r.ours, r.storing); err != nil {
 			return err
 		}
 	}
-	err = r.compare(ctx, fmt.Sprintf("open of one hot key, %d callers", hotCallers), hotCallers, func(p *process, c *http.Client) caller {
-		return func(ctx context.Context, _, _ int) error { return r.open(ctx, p, c, 1) }
-	}, nil)
-	if err != nil {
+	open := r.opens(func(int, int) int { return 1 }) // most of them join another
+	if err := r.compare(ctx, fmt.Sprintf("open of one hot key, %d callers", hotCallers), hotCallers, false, open, r.bare, r.ours); err != nil {
 		return err
 	}
-	return r.compare(ctx, fmt.Sprintf("list of %d temp keys, %d callers", r.ListKeys, listCallers), listCallers, func(p *process, c *http.Client) caller {
-		return func(ctx context.Context, _, _ int) error {
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/locks/1/temp-keys", nil)
-			if err != nil {
-				return err
-			}
-			req.Header.Set("X-API-Key", superKey)
-			return do(c, req, http.StatusOK)
+	return r.compare(ctx, fmt.Sprintf("list of %d temp keys, %d callers", r.ListKeys, listCallers), listCallers, false, list, r.bare, r.ours)
+}
+
+func (r *run) opens(lock func(caller, n int) int) caller {
+	return func(ctx context.Context, p *process, c *http.Client, caller, n int) error {
+		req, err := openRequest(ctx, p, keyUUID(lock(caller, n)))
+		if err != nil {
+			return err
 		}
-	}, nil)
+		return do(c, req, http.StatusSeeOther)
+	}
 }
 
-type caller = func(ctx context.Context, caller, n int) error
-
-func (r *run) open(ctx context.Context, p *process, c *http.Client, lock int) error {
-	req, err := openRequest(ctx, p, keyUUID(lock))
+func list(ctx context.Context, p *process, c *http.Client, _, _ int) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/locks/1/temp-keys", nil)
 	if err != nil {
 		return err
 	}
-	return do(c, req, http.StatusSeeOther)
+	req.Header.Set("X-API-Key", superKey)
+	return do(c, req, http.StatusOK)
 }
 
-// compare measures both servers in turn, several rounds, and notes the medians. With a fleet every answered open must
-// have moved a motor, unless it joined another.
-func (r *run) compare(ctx context.Context, name string, callers int, make func(*process, *http.Client) caller, fleetOf func(*process) *fleet) error {
+// caller is the n-th call of one of the callers to a server.
+type caller = func(ctx context.Context, p *process, c *http.Client, caller, n int) error
+
+// compare measures the servers in turn, several rounds, and notes the medians. Where motors move, each answered open must have
+// moved one, unless it joined another.
+func (r *run) compare(ctx context.Context, name string, callers int, moves bool, call caller, servers ...*process) error {
 	rounds := map[*process][]sample{}
 	for round := range r.Rounds {
-		for _, p := range []*process{r.bare, r.ours} {
-			c := client(callers)
-			if _, err := load(ctx, p, callers, warmUp, make(p, c)); err != nil {
-				return err
-			}
-			moved := int64(0)
-			if fleetOf != nil {
-				moved = fleetOf(p).movements.Load()
-			}
-			s, err := load(ctx, p, callers, r.Period, make(p, c))
-			c.CloseIdleConnections()
+		for _, p := range servers {
+			s, err := r.measure(ctx, p, callers, moves, call)
 			if err != nil {
-				return err
-			}
-			if fleetOf != nil {
-				if moved = fleetOf(p).movements.Load() - moved; moved < int64(s.ops)*9/10 {
-					return fmt.Errorf("bench: %s: %d opens were confirmed but only %d motors moved", name, s.ops, moved)
-				}
+				return fmt.Errorf("bench: %s: %w", name, err)
 			}
 			rounds[p] = append(rounds[p], s)
-			who := "bare"
-			if p == r.ours {
-				who = "latchkey"
-			}
-			r.say("%-40s round %d  %-8s  %7.0f/s  p50 %-9s p99 %-9s  CPU %s each", name, round+1, who, s.rate(),
+			r.say("%-40s round %d  %-8s  %7.0f/s  p50 %-9s p99 %-9s  CPU %s each", name, round+1, p.name, s.rate(),
 				s.p50.Round(time.Microsecond), s.p99.Round(time.Microsecond), s.cpuPer().Round(100*time.Nanosecond))
 		}
 	}
-	r.table.add(name, median(rounds[r.ours]), median(rounds[r.bare]))
+	measured := row{name: name, ours: median(rounds[r.ours]), bare: median(rounds[r.bare])}
+	if rounds[r.storing] != nil {
+		measured.storing = median(rounds[r.storing])
+	}
+	r.table.rows = append(r.table.rows, measured)
 	return nil
+}
+
+func (r *run) measure(ctx context.Context, p *process, callers int, moves bool, call caller) (sample, error) {
+	c := client(callers)
+	defer c.CloseIdleConnections()
+	one := func(ctx context.Context, caller, n int) error { return call(ctx, p, c, caller, n) }
+	if _, err := load(ctx, p, callers, warmUp, one); err != nil {
+		return sample{}, err
+	}
+	before := p.fleet.movements.Load()
+	s, err := load(ctx, p, callers, r.Period, one)
+	if moved := p.fleet.movements.Load() - before; err == nil && moves && moved < int64(s.ops)*9/10 {
+		err = fmt.Errorf("%d opens were confirmed but only %d motors moved", s.ops, moved)
+	}
+	return s, err
 }
 
 // median picks the round whose CPU cost is in the middle.

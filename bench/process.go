@@ -25,11 +25,13 @@ const (
 
 // process is a server under test, in a process of its own so that its CPU and memory are its own.
 type process struct {
-	cmd  *exec.Cmd
-	log  *bytes.Buffer
-	url  string // of the API
-	ops  string // of metrics and health; empty: it has none
-	done chan error
+	name  string // in the progress
+	fleet *fleet // its devices, under load
+	cmd   *exec.Cmd
+	log   *bytes.Buffer
+	url   string // of the API
+	ops   string // of metrics and health; empty: it has none
+	done  chan error
 }
 
 // start runs this very program with args and waits until it answers at url+ready.

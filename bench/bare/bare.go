@@ -1,6 +1,7 @@
 // Package bare is what the benchmarks compare with: the least that opens a lock over the same protocol, with net/http,
 // chi, gorilla/websocket and a map behind a mutex. It stores nothing, checks no credentials, keeps no promise, and
-// knows its locks from the start. It shows what HTTP, JSON and sockets cost by themselves on this machine.
+// knows its locks from the start. It shows what HTTP, JSON and sockets cost by themselves on this machine. With Store it
+// writes a line for each open to a file and syncs that, which is the least that any server pays that stores them.
 package bare
 
 import (
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -49,6 +51,9 @@ type Server struct {
 	byLock  map[int64][]*tempKey // by lock
 	devices map[string]*device   // by lock UUID
 	upgrade websocket.Upgrader
+
+	storing sync.Mutex
+	store   *os.File // nil: nothing is stored
 }
 
 // New makes a server that knows the given locks, each with one key for ever.
@@ -68,6 +73,26 @@ func New(locks int, lockUUID, keyUUID func(n int) string) *Server {
 		s.byLock[k.LockID] = append(s.byLock[k.LockID], k)
 	}
 	return s
+}
+
+// Store makes the server write each open to the file before the device hears of it.
+func (s *Server) Store(file *os.File) { s.store = file }
+
+// stored writes down that a key was used.
+func (s *Server) stored(k tempKey) error {
+	if s.store == nil {
+		return nil
+	}
+	line, err := json.Marshal(map[string]any{"type": "TempKeyUsed", "at": time.Now().UTC(), "key": k})
+	if err != nil {
+		return err
+	}
+	s.storing.Lock()
+	defer s.storing.Unlock()
+	if _, err := s.store.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	return s.store.Sync()
 }
 
 // AddKeys gives a lock more keys, so that lists of the same length are compared.
@@ -111,13 +136,18 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	k := s.keys[uuid]
 	var d *device
+	var used tempKey
 	if k != nil {
 		k.UsedCount++
-		d = s.devices[k.LockUUID]
+		used, d = *k, s.devices[k.LockUUID]
 	}
 	s.mu.Unlock()
 	if d == nil {
 		http.Error(w, "no such key, or its lock is offline", http.StatusNotFound)
+		return
+	}
+	if err := s.stored(used); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	if err := d.open(); err != nil {

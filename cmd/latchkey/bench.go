@@ -30,9 +30,10 @@ type bareCommand struct {
 	Addr   string `arg:""`
 	Locks  int    `arg:""`
 	Listed int    `arg:""`
+	Store  string `arg:"" optional:""`
 }
 
 // Run serves until a signal comes.
 func (c *bareCommand) Run(ctx context.Context) error {
-	return bench.ServeBare(ctx, c.Addr, c.Locks, c.Listed)
+	return bench.ServeBare(ctx, c.Addr, c.Locks, c.Listed, c.Store)
 }
