@@ -78,7 +78,7 @@ func putCommand(x *pb.Request, c lock.Command) error {
 	case *lock.GetTempKey:
 		x.Command = &pb.Request_GetTempKey{GetTempKey: &pb.GetTempKey{TempKeyId: string(c.TempKeyID), RequestId: string(c.RequestID)}}
 	case *lock.ListTempKeys:
-		x.Command = &pb.Request_ListTempKeys{ListTempKeys: &pb.ListTempKeys{By: callerToPB(c.By)}}
+		x.Command = &pb.Request_ListTempKeys{ListTempKeys: listTempKeysToPB(c)}
 	case *lock.AuthenticateDevice:
 		x.Command = &pb.Request_AuthenticateDevice{AuthenticateDevice: &pb.AuthenticateDevice{Uuid: string(c.UUID), Hash: c.Hash, Certified: c.Certified}}
 	case *lock.ConnectDevice:
@@ -206,7 +206,7 @@ func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 		m := c.GetTempKey
 		return &lock.GetTempKey{TempKeyID: lock.TempKeyID(m.GetTempKeyId()), RequestID: lock.RequestID(m.GetRequestId())}, nil
 	case *pb.Request_ListTempKeys:
-		return &lock.ListTempKeys{By: callerOf(c.ListTempKeys.GetBy())}, nil
+		return listTempKeysOf(c.ListTempKeys), nil
 	case *pb.Request_AuthenticateDevice:
 		m := c.AuthenticateDevice
 		return &lock.AuthenticateDevice{UUID: lock.UUID(m.GetUuid()), Hash: m.GetHash(), Certified: m.GetCertified()}, nil

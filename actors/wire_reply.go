@@ -41,7 +41,7 @@ func putReply(x *pb.Response, r lock.Reply) error {
 		}}
 	case *lock.TempKeyList:
 		x.Answer = &pb.Response_TempKeyList{TempKeyList: &pb.TempKeyList{
-			Id: int64(r.ID), Uuid: string(r.UUID), TempKeys: each(r.TempKeys, viewToPB),
+			Id: int64(r.ID), Uuid: string(r.UUID), TempKeys: each(r.TempKeys, viewToPB), More: r.More,
 		}}
 	case *lock.TempKeyInfo:
 		m := &pb.TempKeyInfo{

@@ -117,7 +117,7 @@ func optionalOf(x *timestamppb.Timestamp) *time.Time {
 }
 
 func tempKeyListOf(x *pb.TempKeyList) (*lock.TempKeyList, error) {
-	list := &lock.TempKeyList{ID: lock.ID(x.GetId()), UUID: lock.UUID(x.GetUuid())}
+	list := &lock.TempKeyList{ID: lock.ID(x.GetId()), UUID: lock.UUID(x.GetUuid()), More: x.GetMore()}
 	for _, k := range x.GetTempKeys() {
 		v, err := viewOf(k)
 		if err != nil {
@@ -203,4 +203,26 @@ func tempKeysDoneOf(m *pb.TempKeysDone) (*lock.TempKeysDone, error) {
 		r.Items = append(r.Items, lock.TempKeyDone{Version: x.GetVersion(), Event: e, Err: errorOf(x.GetError())})
 	}
 	return r, nil
+}
+
+func listTempKeysToPB(c *lock.ListTempKeys) *pb.ListTempKeys {
+	m := &pb.ListTempKeys{
+		By: callerToPB(c.By), Status: string(c.Only.Status), AccessMode: string(c.Only.AccessMode), CreatedBy: c.Only.CreatedBy,
+		AfterCreatedAt: timeToPB(c.After.CreatedAt), AfterUuid: string(c.After.UUID), Limit: int64(c.Limit),
+	}
+	if c.Only.UUIDs != nil {
+		m.Uuids = &pb.UserIDs{Ids: texts(c.Only.UUIDs)}
+	}
+	return m
+}
+
+func listTempKeysOf(m *pb.ListTempKeys) *lock.ListTempKeys {
+	return &lock.ListTempKeys{
+		By: callerOf(m.GetBy()), Limit: int(m.GetLimit()),
+		Only: lock.TempKeyFilter{
+			Status: lock.Status(m.GetStatus()), AccessMode: lock.AccessMode(m.GetAccessMode()), CreatedBy: m.GetCreatedBy(),
+			UUIDs: words[lock.TempKeyID](m.GetUuids().GetIds()),
+		},
+		After: lock.TempKeyPlace{CreatedAt: timeOf(m.GetAfterCreatedAt()), UUID: lock.TempKeyID(m.GetAfterUuid())},
+	}
 }

@@ -22,6 +22,10 @@ type prompt struct {
 
 func (p *prompt) FindTempKey(context.Context, lock.TempKeyID) (lock.ID, error) { return 42, nil }
 
+func (p *prompt) TempKeysBy(context.Context, string, lock.TempKeyID, int) ([]api.KeyOfLock, error) {
+	return nil, nil
+}
+
 func (p *prompt) Events(context.Context, lock.ID, uint64, int) ([]api.Event, uint64, error) {
 	return nil, 0, nil
 }

@@ -38,6 +38,7 @@ type bulk struct {
 	server *server
 	r      *http.Request
 	items  []TempKeyResult
+	keys   []lock.TempKeyID
 	locks  []lock.ID         // in the order in which they are named first
 	of     map[lock.ID][]int // the items of each
 }
@@ -48,7 +49,7 @@ func (s *server) newBulk(r *http.Request, n int) (*bulk, error) {
 	if n < 1 || n > lock.MaxTempKeysAtOnce {
 		return nil, errBulkSize
 	}
-	return &bulk{server: s, r: r, items: make([]TempKeyResult, n), of: make(map[lock.ID][]int)}, nil
+	return &bulk{server: s, r: r, items: make([]TempKeyResult, n), keys: make([]lock.TempKeyID, n), of: make(map[lock.ID][]int)}, nil
 }
 
 // CreateTempKeys creates many keys.
@@ -118,8 +119,9 @@ func (s *server) UpdateTempKeys(w http.ResponseWriter, r *http.Request) {
 // add gives an item to its lock, unless it is wrong in itself.
 func (b *bulk) add(i int, lockID int64, key lock.TempKeyID, err error) {
 	item := &b.items[i]
-	item.LockID, item.TempKeyUUID = lockID, key
+	item.LockID = lockID
 	id := lock.ID(lockID)
+	b.keys[i] = key
 	if err == nil && (id < 1 || id > lock.MaxID) {
 		err = badRequest("lock-id-invalid", "lockId", "lockId must be a whole number from 1 to 9007199254740991")
 	}
@@ -169,7 +171,7 @@ func (b *bulk) runLock(id lock.ID, items []int, do func(context.Context, lock.ID
 		default:
 			item, changed := &b.items[i], done[n].Event != nil
 			item.Status, item.Version, item.Changed = http.StatusOK, done[n].Version, &changed
-			item.URL = b.server.link(b.r, item.TempKeyUUID)
+			item.TempKeyUUID, item.URL = b.keys[i], b.server.link(b.r, b.keys[i])
 		}
 	}
 }

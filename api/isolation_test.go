@@ -40,20 +40,22 @@ var (
 
 	// foreigners says what another organisation's key gets where that is not a 404, and why.
 	foreigners = map[string][]int{
-		"CreateLock":         {http.StatusConflict}, // the lock is there, but whose it is stays unsaid
-		"ListCollectiveKeys": {http.StatusOK},       // their own, of which there are none
-		"CreateTempKeys":     {http.StatusOK},       // each of the keys is a 404, see TestManyKeysOfSomebodyElse
-		"UpdateTempKeys":     {http.StatusOK},
-		"FindOrCreateUser":   {http.StatusCreated, http.StatusOK}, // in a directory of their own
+		"CreateLock":            {http.StatusConflict}, // the lock is there, but whose it is stays unsaid
+		"ListCollectiveKeys":    {http.StatusOK},       // their own, of which there are none
+		"ListTempKeysOfCreator": {http.StatusOK},       // their own, of which there are none
+		"CreateTempKeys":        {http.StatusOK},       // each of the keys is a 404, see TestManyKeysOfSomebodyElse
+		"UpdateTempKeys":        {http.StatusOK},
+		"FindOrCreateUser":      {http.StatusCreated, http.StatusOK}, // in a directory of their own
 	}
 	// strangers says the same of another user's token.
 	strangers = map[string][]int{
-		"CreateLock":         {http.StatusForbidden}, // users create no locks
-		"ListCollectiveKeys": {http.StatusOK},        // their own, of which there are none
-		"CreateTempKeys":     {http.StatusOK},
-		"UpdateTempKeys":     {http.StatusOK},
-		"FindUser":           {http.StatusForbidden}, // and have no directory
-		"FindOrCreateUser":   {http.StatusForbidden},
+		"CreateLock":            {http.StatusForbidden}, // users create no locks
+		"ListCollectiveKeys":    {http.StatusOK},        // their own, of which there are none
+		"ListTempKeysOfCreator": {http.StatusOK},
+		"CreateTempKeys":        {http.StatusOK},
+		"UpdateTempKeys":        {http.StatusOK},
+		"FindUser":              {http.StatusForbidden}, // and have no directory
+		"FindOrCreateUser":      {http.StatusForbidden},
 	}
 )
 

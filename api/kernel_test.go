@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -124,6 +126,20 @@ func (k *kernel) claim(id lock.ID, e lock.Event) error {
 		k.keys[e.Key.UUID] = id
 	}
 	return nil
+}
+
+func (k *kernel) TempKeysBy(_ context.Context, creator string, after lock.TempKeyID, limit int) ([]api.KeyOfLock, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var list []api.KeyOfLock
+	for key, id := range k.keys {
+		d, err := lock.Decide(k.locks[id], &lock.GetTempKey{TempKeyID: key}, k.now())
+		if err == nil && d.Reply.(*lock.TempKeyInfo).Key.CreatedBy == creator && key > after {
+			list = append(list, api.KeyOfLock{Key: key, Lock: id})
+		}
+	}
+	slices.SortFunc(list, func(a, b api.KeyOfLock) int { return strings.Compare(string(a.Key), string(b.Key)) })
+	return list[:min(len(list), limit)], nil
 }
 
 func (k *kernel) FindTempKey(_ context.Context, key lock.TempKeyID) (lock.ID, error) {

@@ -519,8 +519,13 @@ type TempKey struct {
 
 // TempKeyList defines model for TempKeyList.
 type TempKeyList struct {
-	TempKeys []TempKey `json:"tempKeys"`
+	// NextCursor For the next page; it is there as long as there may be one.
+	NextCursor string    `json:"nextCursor,omitempty"`
+	TempKeys   []TempKey `json:"tempKeys"`
 }
+
+// TempKeyPageSize defines model for TempKeyPageSize.
+type TempKeyPageSize = string
 
 // TimeOfDay What the clock shows. `from` is inside the hours, `until` is not. An `until` before `from` is on the next day: such hours belong to the day
 // on which they begin. 24:00 is the end of the day, for `until` only; a whole day is 00:00 to 24:00.
@@ -601,6 +606,18 @@ type LockId = LockNumber
 // OrgId defines model for OrgId.
 type OrgId = string
 
+// TempKeyAccessMode defines model for TempKeyAccessMode.
+type TempKeyAccessMode = string
+
+// TempKeyCursor defines model for TempKeyCursor.
+type TempKeyCursor = string
+
+// TempKeyLimit defines model for TempKeyLimit.
+type TempKeyLimit = TempKeyPageSize
+
+// TempKeyStatus defines model for TempKeyStatus.
+type TempKeyStatus = string
+
 // TempKeyUuid defines model for TempKeyUuid.
 type TempKeyUuid = string
 
@@ -649,6 +666,27 @@ type OpenCollectiveDoorParams struct {
 	IdempotencyKey RequestId `json:"Idempotency-Key,omitempty"`
 }
 
+// ListTempKeysOfCreatorParams defines parameters for ListTempKeysOfCreator.
+type ListTempKeysOfCreatorParams struct {
+	// CreatedBy The user or organisation; without it, the caller.
+	CreatedBy string `form:"createdBy,omitempty" json:"createdBy,omitempty"`
+
+	// LockId Only keys of this lock.
+	LockId LockNumber `form:"lockId,omitempty" json:"lockId,omitempty"`
+
+	// Status Only keys that have this status at this moment: valid, expired, used-up or not-yet-valid.
+	Status TempKeyStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// AccessMode Only keys of this access mode: public or user-whitelist.
+	AccessMode TempKeyAccessMode `form:"accessMode,omitempty" json:"accessMode,omitempty"`
+
+	// Limit The most that a page may have.
+	Limit TempKeyLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before, for a call with the same filters.
+	Cursor TempKeyCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// Page Counted from 1, which is also the default.
@@ -659,6 +697,24 @@ type ListEventsParams struct {
 type ExportLockEventsParams struct {
 	// Cursor The `cursor` of the last line that is known. Without it the export begins at the beginning.
 	Cursor ExportCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListTempKeysParams defines parameters for ListTempKeys.
+type ListTempKeysParams struct {
+	// Status Only keys that have this status at this moment: valid, expired, used-up or not-yet-valid.
+	Status TempKeyStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// AccessMode Only keys of this access mode: public or user-whitelist.
+	AccessMode TempKeyAccessMode `form:"accessMode,omitempty" json:"accessMode,omitempty"`
+
+	// CreatedBy Only keys that this user or organisation created.
+	CreatedBy string `form:"createdBy,omitempty" json:"createdBy,omitempty"`
+
+	// Limit The most that a page may have.
+	Limit TempKeyLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before, for a call with the same filters.
+	Cursor TempKeyCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListOrganizationsParams defines parameters for ListOrganizations.
@@ -835,6 +891,9 @@ type ServerInterface interface {
 	// OpenCollectiveDoor Open one of several doors
 	// (POST /collective-temp-keys/{uuid}/doors/{doorId}/open)
 	OpenCollectiveDoor(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, doorId DoorId, params OpenCollectiveDoorParams)
+	// ListTempKeysOfCreator List the temporary keys that somebody created, over all locks
+	// (GET /locks/temp-keys)
+	ListTempKeysOfCreator(w http.ResponseWriter, r *http.Request, params ListTempKeysOfCreatorParams)
 	// AddKey Add a permanent key
 	// (POST /locks/{id}/AddKey)
 	AddKey(w http.ResponseWriter, r *http.Request, id LockId)
@@ -903,7 +962,7 @@ type ServerInterface interface {
 	ListResidents(w http.ResponseWriter, r *http.Request, id LockId)
 	// ListTempKeys List the lock's temporary keys
 	// (GET /locks/{id}/temp-keys)
-	ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId)
+	ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId, params ListTempKeysParams)
 	// UpdateTempKey Change a temporary key
 	// (POST /locks/{id}/update-temp-key)
 	UpdateTempKey(w http.ResponseWriter, r *http.Request, id LockId)
@@ -1006,6 +1065,12 @@ func (_ Unimplemented) ShowCollectiveConfirmation(w http.ResponseWriter, r *http
 // OpenCollectiveDoor Open one of several doors
 // (POST /collective-temp-keys/{uuid}/doors/{doorId}/open)
 func (_ Unimplemented) OpenCollectiveDoor(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, doorId DoorId, params OpenCollectiveDoorParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListTempKeysOfCreator List the temporary keys that somebody created, over all locks
+// (GET /locks/temp-keys)
+func (_ Unimplemented) ListTempKeysOfCreator(w http.ResponseWriter, r *http.Request, params ListTempKeysOfCreatorParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1143,7 +1208,7 @@ func (_ Unimplemented) ListResidents(w http.ResponseWriter, r *http.Request, id 
 
 // ListTempKeys List the lock's temporary keys
 // (GET /locks/{id}/temp-keys)
-func (_ Unimplemented) ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId) {
+func (_ Unimplemented) ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId, params ListTempKeysParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1482,6 +1547,104 @@ func (siw *ServerInterfaceWrapper) OpenCollectiveDoor(w http.ResponseWriter, r *
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.OpenCollectiveDoor(w, r, uuid, doorId, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListTempKeysOfCreator operation middleware
+func (siw *ServerInterfaceWrapper) ListTempKeysOfCreator(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTempKeysOfCreatorParams
+
+	// ------------- Optional query parameter "createdBy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "createdBy", r.URL.Query(), &params.CreatedBy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "createdBy"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "createdBy", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "lockId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lockId", r.URL.Query(), &params.LockId, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "lockId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "lockId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "accessMode" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "accessMode", r.URL.Query(), &params.AccessMode, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "accessMode"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "accessMode", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListTempKeysOfCreator(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2119,8 +2282,76 @@ func (siw *ServerInterfaceWrapper) ListTempKeys(w http.ResponseWriter, r *http.R
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTempKeysParams
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "accessMode" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "accessMode", r.URL.Query(), &params.AccessMode, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "accessMode"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "accessMode", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "createdBy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "createdBy", r.URL.Query(), &params.CreatedBy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "createdBy"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "createdBy", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ListTempKeys(w, r, id)
+		siw.Handler.ListTempKeys(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2977,6 +3208,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/locks/{id}/use-temp-key", wrapper.UseTempKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/locks/temp-keys", wrapper.ListTempKeysOfCreator)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/openapi.json", wrapper.GetOpenAPI)

@@ -15,16 +15,26 @@ import (
 
 const usualTempKey = 512 // bytes
 
-// writeTempKeys writes a lock's keys. The page of a key is at base and its UUID.
-func writeTempKeys(b *bytes.Buffer, list *lock.TempKeyList, base string) {
-	b.Grow(len(list.TempKeys) * usualTempKey)
+// writeTempKeys writes keys of some locks. The page of a key is at base and its UUID.
+func writeTempKeys(b *bytes.Buffer, lists []*lock.TempKeyList, base, nextCursor string) {
+	for _, list := range lists {
+		b.Grow(len(list.TempKeys) * usualTempKey)
+	}
 	link := bytes.TrimSuffix(appendText(nil, base), []byte(`"`))
-	b.WriteString(`{"tempKeys":[`)
-	for i := range list.TempKeys {
-		if i > 0 {
-			b.WriteByte(',')
+	b.WriteByte('{')
+	if nextCursor != "" {
+		b.Write(append(appendText(append(b.AvailableBuffer(), `"nextCursor":`...), nextCursor), ','))
+	}
+	b.WriteString(`"tempKeys":[`)
+	first := true
+	for _, list := range lists {
+		for i := range list.TempKeys {
+			if !first {
+				b.WriteByte(',')
+			}
+			first = false
+			b.Write(appendTempKey(b.AvailableBuffer(), list, &list.TempKeys[i], link))
 		}
-		b.Write(appendTempKey(b.AvailableBuffer(), list, &list.TempKeys[i], link))
 	}
 	b.WriteString("]}\n")
 }

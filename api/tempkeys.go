@@ -107,24 +107,6 @@ func (s *server) UseTempKey(w http.ResponseWriter, r *http.Request, id LockId) {
 	})
 }
 
-// ListTempKeys lists all keys of the lock.
-func (s *server) ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId) {
-	lockID, err := lock.ParseID(id)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	list, err := ask[*lock.TempKeyList](r.Context(), s, lockID, &lock.ListTempKeys{By: callerOf(r)})
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	b := newBuffer()
-	writeTempKeys(b, list, s.link(r, ""))
-	writeBytes(w, http.StatusOK, mediaJSON, b.Bytes())
-	recycle(b)
-}
-
 func userIDs(users []string) []lock.UserID {
 	ids := make([]lock.UserID, len(users))
 	for i, u := range users {

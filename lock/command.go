@@ -171,8 +171,6 @@ type (
 		TempKeyID TempKeyID
 		RequestID RequestID // the open to tell about; empty: none
 	}
-	// ListTempKeys asks for all the temporary keys. Reply: *TempKeyList.
-	ListTempKeys struct{ By Caller }
 	// AuthenticateDevice checks a device's credentials. Reply: *Done, or an Unauthentic error.
 	AuthenticateDevice struct {
 		UUID      UUID
@@ -290,7 +288,6 @@ func (*OpenLock) isCommand()           {}
 func (*OpenWithTempKey) isCommand()    {}
 func (*GetLock) isCommand()            {}
 func (*GetTempKey) isCommand()         {}
-func (*ListTempKeys) isCommand()       {}
 func (*AuthenticateDevice) isCommand() {}
 func (*ConnectDevice) isCommand()      {}
 func (*KeepDevice) isCommand()         {}

@@ -49,17 +49,6 @@ func oneOf(word string, known ...string) string {
 	return ""
 }
 
-func (s *State) listTempKeys(c *ListTempKeys, now time.Time) (Decision, error) {
-	if err := s.see(c.By); err != nil {
-		return Decision{}, err
-	}
-	list := &TempKeyList{ID: s.ID, UUID: s.UUID, TempKeys: make([]TempKeyView, len(s.TempKeys.list))}
-	for i, k := range s.TempKeys.list {
-		list.TempKeys[i] = k.view(now)
-	}
-	return Decision{Reply: list}, nil
-}
-
 func (s *State) getTempKey(c *GetTempKey, now time.Time) (Decision, error) {
 	k := s.TempKeys.find(c.TempKeyID)
 	if k == nil {

@@ -87,11 +87,12 @@ type (
 		From  time.Time
 		Until *time.Time // nil: more than 31 days after From
 	}
-	// TempKeyList holds the keys of a lock, oldest first.
+	// TempKeyList holds keys of a lock, oldest first.
 	TempKeyList struct {
 		ID       ID
 		UUID     UUID
 		TempKeys []TempKeyView
+		More     bool // there are more than were asked for
 	}
 	// TempKeyInfo is what the holder of a link may know.
 	TempKeyInfo struct {

@@ -4242,10 +4242,17 @@ func (x *GetTempKey) GetRequestId() string {
 }
 
 type ListTempKeys struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	By             *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Status         string                 `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	AccessMode     string                 `protobuf:"bytes,3,opt,name=access_mode,json=accessMode,proto3" json:"access_mode,omitempty"`
+	CreatedBy      string                 `protobuf:"bytes,4,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
+	Uuids          *UserIDs               `protobuf:"bytes,5,opt,name=uuids,proto3" json:"uuids,omitempty"` // absent: all
+	AfterCreatedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=after_created_at,json=afterCreatedAt,proto3" json:"after_created_at,omitempty"`
+	AfterUuid      string                 `protobuf:"bytes,7,opt,name=after_uuid,json=afterUuid,proto3" json:"after_uuid,omitempty"`
+	Limit          int64                  `protobuf:"varint,8,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListTempKeys) Reset() {
@@ -4283,6 +4290,55 @@ func (x *ListTempKeys) GetBy() *Caller {
 		return x.By
 	}
 	return nil
+}
+
+func (x *ListTempKeys) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ListTempKeys) GetAccessMode() string {
+	if x != nil {
+		return x.AccessMode
+	}
+	return ""
+}
+
+func (x *ListTempKeys) GetCreatedBy() string {
+	if x != nil {
+		return x.CreatedBy
+	}
+	return ""
+}
+
+func (x *ListTempKeys) GetUuids() *UserIDs {
+	if x != nil {
+		return x.Uuids
+	}
+	return nil
+}
+
+func (x *ListTempKeys) GetAfterCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AfterCreatedAt
+	}
+	return nil
+}
+
+func (x *ListTempKeys) GetAfterUuid() string {
+	if x != nil {
+		return x.AfterUuid
+	}
+	return ""
+}
+
+func (x *ListTempKeys) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
 }
 
 type AuthenticateDevice struct {
@@ -5542,6 +5598,7 @@ type TempKeyList struct {
 	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Uuid          string                 `protobuf:"bytes,2,opt,name=uuid,proto3" json:"uuid,omitempty"`
 	TempKeys      []*TempKeyView         `protobuf:"bytes,3,rep,name=temp_keys,json=tempKeys,proto3" json:"temp_keys,omitempty"`
+	More          bool                   `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5595,6 +5652,13 @@ func (x *TempKeyList) GetTempKeys() []*TempKeyView {
 		return x.TempKeys
 	}
 	return nil
+}
+
+func (x *TempKeyList) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 type TempKeyInfo struct {
@@ -6124,9 +6188,19 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"GetTempKey\x12\x1e\n" +
 	"\vtemp_key_id\x18\x01 \x01(\tR\ttempKeyId\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\":\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\"\xc0\x02\n" +
 	"\fListTempKeys\x12*\n" +
-	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\"Z\n" +
+	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x16\n" +
+	"\x06status\x18\x02 \x01(\tR\x06status\x12\x1f\n" +
+	"\vaccess_mode\x18\x03 \x01(\tR\n" +
+	"accessMode\x12\x1d\n" +
+	"\n" +
+	"created_by\x18\x04 \x01(\tR\tcreatedBy\x121\n" +
+	"\x05uuids\x18\x05 \x01(\v2\x1b.latchkey.actors.v1.UserIDsR\x05uuids\x12D\n" +
+	"\x10after_created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0eafterCreatedAt\x12\x1d\n" +
+	"\n" +
+	"after_uuid\x18\a \x01(\tR\tafterUuid\x12\x14\n" +
+	"\x05limit\x18\b \x01(\x03R\x05limit\"Z\n" +
 	"\x12AuthenticateDevice\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x1c\n" +
@@ -6241,11 +6315,12 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x06online\x18\r \x01(\bR\x06online\x12\x1a\n" +
 	"\bfirmware\x18\x0e \x01(\tR\bfirmware\x12+\n" +
 	"\x11deadline_enforced\x18\x0f \x01(\bR\x10deadlineEnforced\x122\n" +
-	"\x06config\x18( \x01(\v2\x1a.latchkey.actors.v1.ConfigR\x06config\"o\n" +
+	"\x06config\x18( \x01(\v2\x1a.latchkey.actors.v1.ConfigR\x06config\"\x83\x01\n" +
 	"\vTempKeyList\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12<\n" +
-	"\ttemp_keys\x18\x03 \x03(\v2\x1f.latchkey.actors.v1.TempKeyViewR\btempKeys\"\xb0\x02\n" +
+	"\ttemp_keys\x18\x03 \x03(\v2\x1f.latchkey.actors.v1.TempKeyViewR\btempKeys\x12\x12\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\"\xb0\x02\n" +
 	"\vTempKeyInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12#\n" +
@@ -6470,43 +6545,45 @@ var file_actors_actorspb_actors_proto_depIdxs = []int32{
 	75,  // 112: latchkey.actors.v1.PINRefused.locked_for:type_name -> google.protobuf.Duration
 	11,  // 113: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
 	11,  // 114: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
-	16,  // 115: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
-	16,  // 116: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
-	14,  // 117: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
-	14,  // 118: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
-	14,  // 119: latchkey.actors.v1.AnswerKey.session:type_name -> latchkey.actors.v1.Session
-	14,  // 120: latchkey.actors.v1.AnswerConfig.session:type_name -> latchkey.actors.v1.Session
-	14,  // 121: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
-	73,  // 122: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
-	14,  // 123: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
-	62,  // 124: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
-	10,  // 125: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
-	12,  // 126: latchkey.actors.v1.KeyResult.key:type_name -> latchkey.actors.v1.Key
-	10,  // 127: latchkey.actors.v1.KeyResult.event:type_name -> latchkey.actors.v1.Event
-	74,  // 128: latchkey.actors.v1.KeyResult.deadline:type_name -> google.protobuf.Timestamp
-	74,  // 129: latchkey.actors.v1.BulkProgress.started_at:type_name -> google.protobuf.Timestamp
-	74,  // 130: latchkey.actors.v1.BulkProgress.changed_at:type_name -> google.protobuf.Timestamp
-	67,  // 131: latchkey.actors.v1.BulkProgress.keys:type_name -> latchkey.actors.v1.BulkKey
-	12,  // 132: latchkey.actors.v1.BulkKey.key:type_name -> latchkey.actors.v1.Key
-	10,  // 133: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
-	74,  // 134: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
-	74,  // 135: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
-	12,  // 136: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
-	13,  // 137: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
-	74,  // 138: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
-	74,  // 139: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
-	15,  // 140: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
-	30,  // 141: latchkey.actors.v1.Info.config:type_name -> latchkey.actors.v1.Config
-	18,  // 142: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
-	18,  // 143: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
-	15,  // 144: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
-	68,  // 145: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
-	30,  // 146: latchkey.actors.v1.Greeting.desired:type_name -> latchkey.actors.v1.Config
-	147, // [147:147] is the sub-list for method output_type
-	147, // [147:147] is the sub-list for method input_type
-	147, // [147:147] is the sub-list for extension type_name
-	147, // [147:147] is the sub-list for extension extendee
-	0,   // [0:147] is the sub-list for field type_name
+	43,  // 115: latchkey.actors.v1.ListTempKeys.uuids:type_name -> latchkey.actors.v1.UserIDs
+	74,  // 116: latchkey.actors.v1.ListTempKeys.after_created_at:type_name -> google.protobuf.Timestamp
+	16,  // 117: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
+	16,  // 118: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
+	14,  // 119: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
+	14,  // 120: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
+	14,  // 121: latchkey.actors.v1.AnswerKey.session:type_name -> latchkey.actors.v1.Session
+	14,  // 122: latchkey.actors.v1.AnswerConfig.session:type_name -> latchkey.actors.v1.Session
+	14,  // 123: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
+	73,  // 124: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
+	14,  // 125: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
+	62,  // 126: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
+	10,  // 127: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
+	12,  // 128: latchkey.actors.v1.KeyResult.key:type_name -> latchkey.actors.v1.Key
+	10,  // 129: latchkey.actors.v1.KeyResult.event:type_name -> latchkey.actors.v1.Event
+	74,  // 130: latchkey.actors.v1.KeyResult.deadline:type_name -> google.protobuf.Timestamp
+	74,  // 131: latchkey.actors.v1.BulkProgress.started_at:type_name -> google.protobuf.Timestamp
+	74,  // 132: latchkey.actors.v1.BulkProgress.changed_at:type_name -> google.protobuf.Timestamp
+	67,  // 133: latchkey.actors.v1.BulkProgress.keys:type_name -> latchkey.actors.v1.BulkKey
+	12,  // 134: latchkey.actors.v1.BulkKey.key:type_name -> latchkey.actors.v1.Key
+	10,  // 135: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
+	74,  // 136: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
+	74,  // 137: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
+	12,  // 138: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
+	13,  // 139: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
+	74,  // 140: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
+	74,  // 141: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
+	15,  // 142: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
+	30,  // 143: latchkey.actors.v1.Info.config:type_name -> latchkey.actors.v1.Config
+	18,  // 144: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
+	18,  // 145: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
+	15,  // 146: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
+	68,  // 147: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
+	30,  // 148: latchkey.actors.v1.Greeting.desired:type_name -> latchkey.actors.v1.Config
+	149, // [149:149] is the sub-list for method output_type
+	149, // [149:149] is the sub-list for method input_type
+	149, // [149:149] is the sub-list for extension type_name
+	149, // [149:149] is the sub-list for extension extendee
+	0,   // [0:149] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorspb_actors_proto_init() }

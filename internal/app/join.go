@@ -39,6 +39,19 @@ func (l apiLocks) FindTempKey(ctx context.Context, key lock.TempKeyID) (lock.ID,
 	return id, lookedUp(err)
 }
 
+// TempKeysBy lists the temporary keys that somebody created.
+func (l apiLocks) TempKeysBy(ctx context.Context, creator string, after lock.TempKeyID, limit int) ([]api.KeyOfLock, error) {
+	keys, err := l.Locks.TempKeysBy(ctx, creator, after, limit)
+	if err != nil {
+		return nil, inWordsOfAPI(err)
+	}
+	list := make([]api.KeyOfLock, len(keys))
+	for i, k := range keys {
+		list[i] = api.KeyOfLock(k)
+	}
+	return list, nil
+}
+
 // Do gives a lock a command.
 func (l apiLocks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply, error) {
 	reply, err := l.Locks.Do(ctx, id, c)

@@ -1,0 +1,242 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/latchkey/latchkey/lock"
+)
+
+const (
+	maxPageSize     = 500
+	defaultPageSize = 100  // of lists over several locks
+	maxScanned      = 2000 // keys that are looked at for one page of these
+	listWorkers     = 32   // locks that are asked at a time for one of these
+	maxCreator      = 800
+)
+
+// KeyOfLock is a temporary key and the lock that it belongs to.
+type KeyOfLock struct {
+	Key  lock.TempKeyID
+	Lock lock.ID
+}
+
+// listing is what a caller wants to see, and from where on.
+type listing struct {
+	only  lock.TempKeyFilter
+	scope string // what the list is of
+	limit int    // 0: all
+	after lock.TempKeyPlace
+}
+
+func newListing(scope, status, mode, creator, limit, cursor string) (l listing, err error) {
+	l = listing{scope: scope, only: lock.TempKeyFilter{Status: lock.Status(status), AccessMode: lock.AccessMode(mode), CreatedBy: creator}}
+	switch l.only.Status {
+	case "", lock.StatusValid, lock.StatusExpired, lock.StatusUsedUp, lock.StatusNotYetValid:
+	default:
+		return l, badRequest("status-invalid", "status", "status must be valid, expired, used-up or not-yet-valid")
+	}
+	switch l.only.AccessMode {
+	case "", lock.Public, lock.UserWhitelist:
+	default:
+		return l, badRequest("access-mode-invalid", "accessMode", "accessMode must be public or user-whitelist")
+	}
+	if len(creator) > maxCreator || !utf8.ValidString(creator) {
+		return l, badRequest("created-by-invalid", "createdBy", "createdBy must be a name of up to 800 bytes")
+	}
+	if limit != "" {
+		if l.limit, err = strconv.Atoi(limit); err != nil || l.limit < 1 || l.limit > maxPageSize {
+			return l, badRequest("limit-invalid", "limit", "limit must be a whole number from 1 to 500")
+		}
+	}
+	if cursor != "" {
+		err = l.goOn(cursor)
+	}
+	return l, err
+}
+
+// A cursor is where a page ended, and a mark of the list that it is a page of: 8 bytes of its hash, the instant in milliseconds,
+// and the UUID. It gives no rights, so that it need not be a secret: whoever makes one up gets what they may see anyway.
+const (
+	markSize   = 8
+	cursorSize = markSize + 8 + 16
+)
+
+func (l *listing) mark() []byte {
+	h := sha256.New()
+	for _, part := range []string{l.scope, string(l.only.Status), string(l.only.AccessMode), l.only.CreatedBy} {
+		h.Write(binary.AppendUvarint(nil, uint64(len(part))))
+		h.Write([]byte(part))
+	}
+	return h.Sum(nil)[:markSize]
+}
+
+// cursor is for the page after a place.
+func (l *listing) cursor(p lock.TempKeyPlace) string {
+	data := l.mark()
+	ms := int64(0)
+	if !p.CreatedAt.IsZero() {
+		ms = p.CreatedAt.UnixMilli()
+	}
+	data = binary.BigEndian.AppendUint64(data, uint64(ms))
+	id, _ := hex.DecodeString(string(p.UUID[:8] + p.UUID[9:13] + p.UUID[14:18] + p.UUID[19:23] + p.UUID[24:])) // a key has a UUID
+	return base64.RawURLEncoding.EncodeToString(append(data, id...))
+}
+
+var errCursor = badRequest("cursor-invalid", "cursor", "cursor must be the nextCursor of a page of the same list, with the same filters")
+
+func (l *listing) goOn(cursor string) error {
+	data, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(data) != cursorSize || string(data[:markSize]) != string(l.mark()) {
+		return errCursor
+	}
+	if ms := int64(binary.BigEndian.Uint64(data[markSize:])); ms != 0 {
+		l.after.CreatedAt = time.UnixMilli(ms).UTC()
+		if year := l.after.CreatedAt.Year(); year < 1 || year > 9999 {
+			return errCursor
+		}
+	}
+	id := hex.EncodeToString(data[markSize+8:])
+	l.after.UUID = lock.TempKeyID(id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:])
+	return nil
+}
+
+// ListTempKeys lists keys of the lock.
+func (s *server) ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId, params ListTempKeysParams) {
+	lockID, err := lock.ParseID(id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	l, err := newListing("lock/"+lockID.String(), params.Status, params.AccessMode, params.CreatedBy, params.Limit, params.Cursor)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	list, err := ask[*lock.TempKeyList](r.Context(), s, lockID, &lock.ListTempKeys{By: callerOf(r), Only: l.only, After: l.after, Limit: l.limit})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	next := ""
+	if n := len(list.TempKeys); list.More && n > 0 {
+		last := &list.TempKeys[n-1]
+		next = l.cursor(lock.TempKeyPlace{CreatedAt: last.CreatedAt, UUID: last.UUID})
+	}
+	s.writeTempKeys(w, r, []*lock.TempKeyList{list}, next)
+}
+
+func (s *server) writeTempKeys(w http.ResponseWriter, r *http.Request, lists []*lock.TempKeyList, next string) {
+	b := newBuffer()
+	writeTempKeys(b, lists, s.link(r, ""), next)
+	writeBytes(w, http.StatusOK, mediaJSON, b.Bytes())
+	recycle(b)
+}
+
+// ListTempKeysOfCreator lists keys of all locks that somebody created.
+func (s *server) ListTempKeysOfCreator(w http.ResponseWriter, r *http.Request, params ListTempKeysOfCreatorParams) {
+	creator := params.CreatedBy
+	if creator == "" {
+		creator = callerOf(r).Name()
+	}
+	var of lock.ID
+	if params.LockId != "" {
+		var err error
+		if of, err = lock.ParseID(params.LockId); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+	}
+	l, err := newListing("creator/"+of.String(), params.Status, params.AccessMode, creator, params.Limit, params.Cursor)
+	if err == nil && l.limit == 0 {
+		l.limit = defaultPageSize
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	lists, next, err := s.pageOfCreator(r, &l, of)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.writeTempKeys(w, r, lists, next)
+}
+
+// pageOfCreator goes through the creator's keys until the page is full, there are no more, or enough were looked at.
+func (s *server) pageOfCreator(r *http.Request, l *listing, of lock.ID) (page []*lock.TempKeyList, next string, err error) {
+	after := l.after.UUID
+	for found, scanned := 0, 0; scanned < maxScanned; {
+		keys, err := s.Locks.TempKeysBy(r.Context(), l.only.CreatedBy, after, maxPageSize)
+		if err != nil {
+			return nil, "", err
+		}
+		views, err := s.viewKeys(r, l, of, keys)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, k := range keys {
+			if v := views[k.Key]; v != nil {
+				if found == l.limit {
+					return page, l.cursor(lock.TempKeyPlace{UUID: after}), nil
+				}
+				page = append(page, v)
+				found++
+			}
+			after = k.Key
+		}
+		if scanned += len(keys); len(keys) < maxPageSize {
+			return page, "", nil
+		}
+	}
+	return page, l.cursor(lock.TempKeyPlace{UUID: after}), nil
+}
+
+// viewKeys asks the locks for their keys. A lock that the caller may not see has none, and no more has one that was handed on.
+func (s *server) viewKeys(r *http.Request, l *listing, of lock.ID, keys []KeyOfLock) (map[lock.TempKeyID]*lock.TempKeyList, error) {
+	byLock := make(map[lock.ID][]lock.TempKeyID)
+	for _, k := range keys {
+		if of == 0 || of == k.Lock {
+			byLock[k.Lock] = append(byLock[k.Lock], k.Key)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	var work sync.WaitGroup
+	var mu sync.Mutex
+	views := make(map[lock.TempKeyID]*lock.TempKeyList) // guarded by mu
+	places := make(chan struct{}, listWorkers)
+	for id, uuids := range byLock {
+		places <- struct{}{}
+		work.Go(func() {
+			defer func() { <-places }()
+			only := l.only
+			only.UUIDs = uuids
+			list, err := ask[*lock.TempKeyList](ctx, s, id, &lock.ListTempKeys{By: callerOf(r), Only: only})
+			var rejected *lock.Error
+			if errors.As(err, &rejected) && rejected.Kind == lock.NotFound {
+				return
+			}
+			if err != nil {
+				cancel(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for i, k := range list.TempKeys {
+				views[k.UUID] = &lock.TempKeyList{ID: list.ID, UUID: list.UUID, TempKeys: list.TempKeys[i : i+1]}
+			}
+		})
+	}
+	work.Wait()
+	return views, context.Cause(ctx)
+}

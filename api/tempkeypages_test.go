@@ -1,0 +1,178 @@
+package api_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// page reads one page of a list: the UUIDs and the next cursor.
+func (s *server) page(path string, who option) (uuids []string, next string) {
+	s.t.Helper()
+	a := s.call("GET", path, "", who)
+	require.Equal(s.t, http.StatusOK, a.status, a.body)
+	v := a.json()
+	for _, k := range v["tempKeys"].([]any) {
+		uuids = append(uuids, k.(map[string]any)["uuid"].(string))
+	}
+	next, _ = v["nextCursor"].(string)
+	return uuids, next
+}
+
+// pages reads a list to its end.
+func (s *server) pages(path string, who option) (uuids []string, pages int) {
+	s.t.Helper()
+	for next := ""; ; {
+		at := path
+		if next != "" {
+			at += "&cursor=" + url.QueryEscape(next)
+		}
+		var page []string
+		page, next = s.page(at, who)
+		uuids, pages = append(uuids, page...), pages+1
+		if next == "" {
+			return uuids, pages
+		}
+	}
+}
+
+func TestTempKeyPages(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel := s.orgKey("hotel-9")
+	s.withLock(hotel)
+	create := func(n int, more string) {
+		body := fmt.Sprintf(`{"tempKeyUuid":"%s",%s%s}`, uuidNamed(n), aWindow, more)
+		require.Equal(t, http.StatusOK, s.call("POST", "/locks/42/create-temp-key", body, as(hotel)).status)
+	}
+	var all []string
+	for i := range 20 {
+		n := 100 - i // the order is that of creation, and not of UUIDs
+		if i%4 == 0 {
+			s.clock.Advance(time.Second)
+		}
+		create(n, map[bool]string{true: "", false: `,"maxUses":1`}[i%3 == 0])
+		all = append(all, uuidNamed(n))
+	}
+	whole, next := s.page("/locks/42/temp-keys", as(hotel))
+	require.Equal(t, all, whole)
+	require.Empty(t, next, "without a limit the answer is that of the reference")
+	require.NotContains(t, s.call("GET", "/locks/42/temp-keys", "", as(hotel)).body, "nextCursor")
+
+	paged, pages := s.pages("/locks/42/temp-keys?limit=7", as(hotel))
+	require.ElementsMatch(t, all, paged)
+	require.Equal(t, 3, pages)
+	one, pages := s.pages("/locks/42/temp-keys?limit=1", as(hotel))
+	require.Equal(t, paged, one, "the order does not depend on the pages")
+	require.Equal(t, 20, pages)
+
+	// What was there all the time comes once, while others come and go between the pages, the last one of a page too.
+	first, cursor := s.page("/locks/42/temp-keys?limit=7", as(hotel))
+	for _, gone := range []string{first[0], first[6], paged[8]} {
+		s.call("POST", "/locks/42/delete-temp-key", `{"tempKeyUuid":"`+gone+`"}`, as(hotel))
+	}
+	s.clock.Advance(time.Second)
+	create(5, "")
+	rest, _ := s.pages("/locks/42/temp-keys?limit=50&cursor="+cursor, as(hotel))
+	want := slices.Concat(slices.DeleteFunc(slices.Clone(paged[7:]), func(u string) bool { return u == paged[8] }), []string{uuidNamed(5)})
+	require.Equal(t, want, rest)
+
+	require.Equal(t, http.StatusSeeOther, s.call("POST", "/temp-keys/"+uuidNamed(98)+"/open", "").status)
+	used, _ := s.pages("/locks/42/temp-keys?status=used-up", as(hotel))
+	require.Equal(t, []string{uuidNamed(98)}, used)
+	none, _ := s.pages("/locks/42/temp-keys?status=expired", as(hotel))
+	require.Empty(t, none)
+	none, _ = s.pages("/locks/42/temp-keys?accessMode=user-whitelist&limit=5", as(hotel))
+	require.Empty(t, none)
+	none, _ = s.pages("/locks/42/temp-keys?createdBy=somebody", as(hotel))
+	require.Empty(t, none)
+	some, _ := s.pages("/locks/42/temp-keys?createdBy=hotel-9&status=valid&limit=4", as(hotel))
+	require.Len(t, some, 17)
+}
+
+func TestTempKeysOfACreator(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel, hostel := s.orgKey("hotel-9"), s.orgKey("hostel-2")
+	s.withLocks(hotel, 5)
+	s.withLock(hostel)
+	var items []string
+	for i := range 23 {
+		items = append(items, bulkKey(1+i%5, `,"tempKeyUuid":"`+uuidNamed(500-i)+`"`))
+	}
+	require.Equal(t, true, s.call("POST", "/bulk/create-temp-keys", `{"items":[`+strings.Join(items, ",")+`]}`, as(hotel)).json()["success"])
+	s.withKey(hostel, "")
+
+	all, pages := s.pages("/locks/temp-keys?limit=10", as(hotel))
+	require.Len(t, all, 23)
+	require.Equal(t, 3, pages)
+	require.True(t, slices.IsSorted(all))
+	whole, next := s.page("/locks/temp-keys", as(hotel))
+	require.Equal(t, all, whole)
+	require.Empty(t, next)
+	of3, _ := s.pages("/locks/temp-keys?limit=2&lockId=3", as(hotel))
+	require.Len(t, of3, 5)
+	bySuper, _ := s.pages("/locks/temp-keys?createdBy=hotel-9&limit=7", as(superKey))
+	require.Equal(t, all, bySuper)
+
+	// Another organisation sees nothing of them, not even by name; and a lock that is handed on takes its keys along.
+	foreign, _ := s.pages("/locks/temp-keys?createdBy=hotel-9", as(hostel))
+	require.Empty(t, foreign)
+	s.super("POST", "/locks/3/SetOrganization", `{"orgId":"hostel-2"}`)
+	mine, _ := s.pages("/locks/temp-keys?limit=10", as(hotel))
+	require.Len(t, mine, 18)
+	theirs, _ := s.pages("/locks/temp-keys?createdBy=hotel-9", as(hostel))
+	require.Equal(t, of3, theirs)
+	nobody, _ := s.pages("/locks/temp-keys?limit=1", bearer(token(t, "eve")))
+	require.Empty(t, nobody)
+}
+
+func TestHostileCursors(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.withLock(superKey)
+	s.withKey(superKey, "")
+	s.super("POST", "/locks/42/create-temp-key", `{`+aWindow+`}`)
+	_, cursor := s.page("/locks/42/temp-keys?limit=1", as(superKey))
+	require.NotEmpty(t, cursor)
+	data, err := base64.RawURLEncoding.DecodeString(cursor)
+	require.NoError(t, err)
+	late := slices.Clone(data)
+	copy(late[8:], "\x7f\xff\xff\xff\xff\xff\xff\xff")
+	for _, path := range []string{"/locks/42/temp-keys?limit=1&cursor=", "/locks/temp-keys?cursor="} {
+		for _, c := range []string{
+			"x", "....", cursor[1:], cursor + "A", cursor + "=", cursor[:len(cursor)-1], strings.Repeat("A", len(cursor)), strings.Repeat("A", 5000),
+			base64.RawURLEncoding.EncodeToString(late), base64.StdEncoding.EncodeToString(append(data, 0xff)), "%00", "%F0%28", "null", "../../x",
+		} {
+			v := s.super("GET", path+c, "").requireError(http.StatusBadRequest, "cursor-invalid")
+			require.Equal(t, "cursor", v["field"])
+		}
+	}
+	// A cursor is of one list.
+	s.super("GET", "/locks/42/temp-keys?limit=1&status=valid&cursor="+cursor, "").requireError(http.StatusBadRequest, "cursor-invalid")
+	s.super("GET", "/locks/43/temp-keys?limit=1&cursor="+cursor, "").requireError(http.StatusBadRequest, "cursor-invalid")
+	s.super("GET", "/locks/temp-keys?limit=1&cursor="+cursor, "").requireError(http.StatusBadRequest, "cursor-invalid")
+	rest, next := s.page("/locks/42/temp-keys?limit=2&cursor="+cursor, as(superKey))
+	require.Len(t, rest, 1, "the size of a page may change")
+	require.Empty(t, next)
+
+	for _, c := range []struct{ query, reason, field string }{
+		{"limit=0", "limit-invalid", "limit"}, {"limit=501", "limit-invalid", "limit"}, {"limit=x", "limit-invalid", "limit"}, {"limit=-1", "limit-invalid", "limit"},
+		{"status=good", "status-invalid", "status"}, {"accessMode=private", "access-mode-invalid", "accessMode"},
+		{"createdBy=" + strings.Repeat("x", 801), "created-by-invalid", "createdBy"}, {"createdBy=%ff", "created-by-invalid", "createdBy"},
+		{"limit=1&limit=2", "parameter-invalid", "limit"},
+	} {
+		for _, path := range []string{"/locks/42/temp-keys?", "/locks/temp-keys?"} {
+			v := s.super("GET", path+c.query, "").requireError(http.StatusBadRequest, c.reason)
+			require.Equal(t, c.field, v["field"], c.query)
+		}
+	}
+	s.super("GET", "/locks/temp-keys?lockId=x", "").requireError(http.StatusBadRequest, "lock-id-invalid")
+}
