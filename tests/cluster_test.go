@@ -29,8 +29,6 @@ type cluster struct {
 	front *balancer
 	etcd  *etcd
 	store *pgtest.Server
-
-	lastLock int64 // that provisionAt made
 }
 
 // node is one of them. Every link on which there can be a fault goes through a proxy of this process.

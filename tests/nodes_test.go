@@ -10,46 +10,23 @@ import (
 	"github.com/latchkey/latchkey/sim"
 )
 
-// placed is a lock with the node that its grain runs on.
-type placed struct {
-	sim.Credential
-	home *node
-}
-
-// provisionAt creates a lock whose grain runs on a node.
-func (c *cluster) provisionAt(t *testing.T, home *node) placed {
+// lockOf creates some locks and gives one whose grain runs on a node.
+func (c *cluster) lockOf(t *testing.T, home *node) sim.Credential {
 	t.Helper()
-	const most = 100 // locks of other nodes that come first; with three nodes one of three is wanted
-	for range most {
-		before := c.activations(t)
-		c.lastLock++
-		locks, err := sim.Provision(t.Context(), sim.ProvisionOptions{
-			Server: home.url, SuperKey: c.superKey, Count: 1, FirstID: c.lastLock, Client: c.web,
-		})
-		require.NoError(t, err)
-		after := c.activations(t)
-		for i, n := range c.nodes {
-			if n == home && after[i] > before[i] {
-				return placed{Credential: locks[0].Credential, home: home}
-			}
+	const locks = 24 // of which some are any node's, as good as certainly
+	creds := c.provision(t, locks)
+	ids := make([]lock.ID, locks)
+	for i := range creds {
+		ids[i] = lock.ID(creds[i].LockID)
+	}
+	homes := c.homes(t, ids)
+	for _, cred := range creds {
+		if homes[lock.ID(cred.LockID)] == home {
+			return cred
 		}
 	}
 	require.Fail(t, "no lock is placed on "+home.name)
-	return placed{}
-}
-
-// activations is how many grains run on each node.
-func (c *cluster) activations(t *testing.T) (all []float64) {
-	t.Helper()
-	for _, n := range c.nodes {
-		var running float64
-		require.Eventually(t, func() (ok bool) {
-			running, ok = n.metric(t.Context(), "latchkey_actors_activations")
-			return ok
-		}, patience, pollEvery)
-		all = append(all, running)
-	}
-	return all
+	return sim.Credential{}
 }
 
 // connectsTo lets a device connect to one node.
@@ -62,8 +39,8 @@ func TestOpenAcrossThreeNodes(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	session, caller, home := c.nodes[0], c.nodes[1], c.nodes[2]
-	l := c.provisionAt(t, home)
-	d := c.device(t, l.Credential, connectsTo(session))
+	l := c.lockOf(t, home)
+	d := c.device(t, l, connectsTo(session))
 	connect(t, d)
 	const opens = 20
 	key := caller.newKey(t, l.LockID, opens)
@@ -81,13 +58,13 @@ func TestOpenAcrossThreeNodes(t *testing.T) {
 func TestNewestSocketWinsAcrossNodes(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
-	l := c.provisionAt(t, c.nodes[2])
+	l := c.lockOf(t, c.nodes[2])
 	key := c.newKey(t, l.LockID, 0)
 	var old *sim.Device
 	var oldStats *sim.Stats
 	for i := range 2 * clusterNodes {
 		stats := new(sim.Stats)
-		d := c.device(t, l.Credential, connectsTo(c.nodes[i%clusterNodes]), func(o *sim.DeviceOptions) { o.Stats, o.Recorder = stats, sim.NewRecorder(nil) })
+		d := c.device(t, l, connectsTo(c.nodes[i%clusterNodes]), func(o *sim.DeviceOptions) { o.Stats, o.Recorder = stats, sim.NewRecorder(nil) })
 		connect(t, d)
 		if old != nil {
 			require.Eventually(t, func() bool { return oldStats.Counts().Replaced == 1 }, patience, pollEvery, "the older socket is closed with 4409")

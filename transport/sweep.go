@@ -15,7 +15,6 @@ const (
 	shortestSweep = 10 * time.Millisecond // for tests with fast heartbeats
 	closers       = 64                    // sessions that a drain closes at once
 	drainPoll     = 20 * time.Millisecond
-	answerGrace   = 2 * time.Second // for devices that are moving their motors when a drain begins
 )
 
 // sweep is the one goroutine that watches over time for all sessions: missed heartbeats, and reminders of grains.
@@ -48,18 +47,16 @@ func (s *session) look(now time.Duration) {
 }
 
 // Drain refuses new devices, asks the connected ones to come back, each after its own pause of at most spread, and
-// waits until they are gone. One that owes an answer gets a moment to give it: whoever stands at the door would wait for its
-// return otherwise.
+// waits until they are gone.
 func (h *Hub) Drain(ctx context.Context, spread time.Duration) error {
 	h.draining.Store(true)
-	graceEnds := time.Now().Add(answerGrace)
 	ticker := time.NewTicker(drainPoll)
 	defer ticker.Stop()
 	for {
 		var g errgroup.Group
 		g.SetLimit(closers)
 		h.each(func(s *session) {
-			if ctx.Err() != nil || s.owesAnswers() && time.Now().Before(graceEnds) {
+			if ctx.Err() != nil {
 				return
 			}
 			g.Go(func() error {
@@ -77,12 +74,6 @@ func (h *Hub) Drain(ctx context.Context, spread time.Duration) error {
 		case <-ticker.C:
 		}
 	}
-}
-
-func (s *session) owesAnswers() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.calls)+len(s.commands) > 0
 }
 
 // Close resets what is still connected and waits for every goroutine of the hub. It may be called again.

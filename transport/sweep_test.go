@@ -43,34 +43,6 @@ func TestDrainSendsDevicesAwayWithAPause(t *testing.T) {
 	require.NotEmpty(t, header.Get("Retry-After"))
 }
 
-func TestDrainWaitsForAnswersForAMoment(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, transport.Options{})
-	c, _ := b.connect()
-	b.hub.Send(lockID, sendOpen(b.session(), "c1", 5*time.Second))
-	id, _ := c.readOpen()
-	drained := make(chan error, 1)
-	go func() { drained <- b.hub.Drain(t.Context(), time.Minute) }()
-	require.Eventually(t, func() bool { // until it has begun
-		status, _, _ := b.request("/devices/"+string(device)+"/connect", upgrade(nil))
-		return status == http.StatusServiceUnavailable
-	}, patient, time.Millisecond)
-	c.write(`[3,"` + id + `",{"commandId":"c1","outcome":"opened"}]`)
-	require.True(t, awaitTold[*lock.AnswerOpen](t, b.grains).Opened)
-	c.closed(wire.CloseDraining)
-	require.NoError(t, <-drained)
-
-	b = newBench(t, transport.Options{})
-	c, _ = b.connect()
-	b.hub.Send(lockID, sendOpen(b.session(), "c1", 5*time.Second))
-	c.readOpen() // and does not answer
-	began := time.Now()
-	go func() { drained <- b.hub.Drain(t.Context(), time.Minute) }()
-	c.closed(wire.CloseDraining)
-	require.NoError(t, <-drained)
-	require.GreaterOrEqual(t, time.Since(began), 2*time.Second)
-}
-
 func TestDrainGivesUpInTime(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, transport.Options{CloseTimeout: patient})
