@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey/latchkey/client"
 )
 
 const provisionParallel = 16 // locks at a time
@@ -65,7 +67,10 @@ func Provision(ctx context.Context, o ProvisionOptions) ([]Provisioned, error) {
 		return nil, err
 	}
 	locks := make([]Provisioned, o.Count)
-	a := &apiClient{base: o.Server, key: o.SuperKey, http: o.Client}
+	api, err := client.New(client.Options{Server: o.Server, APIKey: o.SuperKey, HTTP: o.Client})
+	if err != nil {
+		return nil, fmt.Errorf("sim: %w", err)
+	}
 	g, inGroup := errgroup.WithContext(ctx)
 	g.SetLimit(provisionParallel)
 	for i := range locks {
@@ -74,7 +79,7 @@ func Provision(ctx context.Context, o ProvisionOptions) ([]Provisioned, error) {
 				return inGroup.Err()
 			}
 			id := o.FirstID + int64(i)
-			if err := a.provision(inGroup, id, &o, &locks[i]); err != nil {
+			if err := provision(inGroup, api, id, &o, &locks[i]); err != nil {
 				return fmt.Errorf("sim: provision lock %d: %w", id, err)
 			}
 			return nil
@@ -86,33 +91,32 @@ func Provision(ctx context.Context, o ProvisionOptions) ([]Provisioned, error) {
 	return locks, nil
 }
 
-func (a *apiClient) provision(ctx context.Context, id int64, o *ProvisionOptions, lock *Provisioned) error {
+// provision makes one lock. All its calls may be repeated.
+func provision(ctx context.Context, api *client.ClientWithResponses, id int64, o *ProvisionOptions, lock *Provisioned) error {
 	lock.LockID, lock.LockUUID = id, LockUUID(id)
-	path := fmt.Sprintf("/locks/%d/", id)
-	err := a.call(ctx, http.MethodPost, path+"CreateLock", map[string]any{"index": id, "uuid": lock.LockUUID, "vendorName": "simulated"}, nil)
-	var ae *apiError
-	if errors.As(err, &ae) && ae.Status == http.StatusConflict {
-		err = a.mustBeOurs(ctx, path, lock.LockUUID)
+	device, vendor := uuid.MustParse(lock.LockUUID), "simulated"
+	_, err := api.CreateLockWithResponse(ctx, id, client.CreateLockRequest{Index: id, Uuid: device, VendorName: &vendor})
+	if client.Refused(err, http.StatusConflict) {
+		err = mustBeOurs(ctx, api, id, lock.LockUUID)
 	}
 	if err != nil {
 		return err
 	}
-	body := map[string]any{}
+	var rotation client.RotateDeviceSecretRequest
 	if o.Grace > 0 {
-		body["graceSeconds"] = int64(o.Grace.Seconds())
+		seconds := int64(o.Grace.Seconds())
+		rotation.GraceSeconds = &seconds
 	}
-	var rotated struct {
-		Secret string `json:"secret"`
-	}
-	if err := a.call(ctx, http.MethodPost, path+"RotateDeviceSecret", body, &rotated); err != nil {
+	rotated, err := api.RotateDeviceSecretWithResponse(ctx, id, rotation)
+	if err != nil {
 		return err
 	}
-	if rotated.Secret == "" {
+	if rotated.JSON200 == nil || rotated.JSON200.Secret == "" {
 		return errors.New("RotateDeviceSecret gave no secret")
 	}
-	lock.Secret = rotated.Secret
+	lock.Secret = rotated.JSON200.Secret
 	if o.OrgID != "" {
-		if err := a.call(ctx, http.MethodPost, path+"SetOrganization", map[string]any{"orgId": o.OrgID}, nil); err != nil {
+		if _, err := api.SetOrganizationWithResponse(ctx, id, client.SetOrganizationRequest{OrgId: o.OrgID}); err != nil {
 			return err
 		}
 	}
@@ -121,33 +125,35 @@ func (a *apiClient) provision(ctx context.Context, id int64, o *ProvisionOptions
 	}
 	lock.TempKeyUUID = uuid.NewString()
 	lock.Link = o.Server + "/temp-keys/" + lock.TempKeyUUID
-	return a.call(ctx, http.MethodPost, path+"create-temp-key", o.TempKey.body(lock.TempKeyUUID), nil)
+	_, err = api.CreateTempKeyWithResponse(ctx, id, o.TempKey.request(lock.TempKeyUUID))
+	return err
 }
 
-func (a *apiClient) mustBeOurs(ctx context.Context, path, want string) error {
-	var info struct {
-		UUID string `json:"uuid"`
-	}
-	if err := a.call(ctx, http.MethodGet, path+"basic-info", nil, &info); err != nil {
+func mustBeOurs(ctx context.Context, api *client.ClientWithResponses, id int64, want string) error {
+	info, err := api.GetBasicInfoWithResponse(ctx, id)
+	if err != nil {
 		return err
 	}
-	if info.UUID != want {
-		return fmt.Errorf("the lock exists with the UUID %s, which is no simulated lock's; choose other lock IDs", info.UUID)
+	if info.JSON200 == nil {
+		return errors.New("basic-info told nothing of the lock")
+	}
+	if info.JSON200.Uuid != want {
+		return fmt.Errorf("the lock exists with the UUID %s, which is no simulated lock's; choose other lock IDs", info.JSON200.Uuid)
 	}
 	return nil
 }
 
-func (t *TempKeyOptions) body(id string) map[string]any {
+func (t *TempKeyOptions) request(id string) client.CreateTempKeyRequest {
 	validity := t.Validity
 	orDefault(&validity, 24*time.Hour)
-	now := time.Now().UTC().Truncate(time.Millisecond)
-	body := map[string]any{
-		"tempKeyUuid": id, "accessMode": "public", "validFrom": now, "validUntil": now.Add(validity), "description": "made by latchkey sim",
+	now, description, key := time.Now().UTC().Truncate(time.Millisecond), "made by latchkey sim", uuid.MustParse(id)
+	r := client.CreateTempKeyRequest{
+		TempKeyUuid: &key, AccessMode: client.Public, ValidFrom: now, ValidUntil: now.Add(validity), Description: &description,
 	}
 	if t.MaxUses > 0 {
-		body["maxUses"] = t.MaxUses
+		r.MaxUses = &t.MaxUses
 	}
-	return body
+	return r
 }
 
 var lockNamespace = uuid.MustParse("5b1d7d0e-6c54-4f0f-9a43-6d1f5a2f8e21")

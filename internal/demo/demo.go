@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey/latchkey/client"
 	"github.com/latchkey/latchkey/sim"
 )
 
@@ -74,8 +75,11 @@ func run(ctx context.Context, o Options) (err error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = o.TLS.Clone() // the transport adds HTTP/2 to it, which WebSockets cannot speak
 	defer transport.CloseIdleConnections()
-	p := platform{server: o.Server, superKey: o.SuperKey, http: &http.Client{Transport: transport}}
-	if err := setUp(ctx, p, o.Dir, list); err != nil {
+	api, err := client.New(client.Options{Server: o.Server, APIKey: o.SuperKey, HTTP: &http.Client{Transport: transport}})
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	if err := setUp(ctx, platform{api}, o.Dir, list); err != nil {
 		return err
 	}
 

@@ -1,97 +1,74 @@
 package demo
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey/latchkey/client"
 )
 
-// maxAnswer bounds what is read of an answer.
-const maxAnswer = 1 << 20
-
 // platform calls the API as a property platform does.
-type platform struct {
-	server   string
-	superKey string
-	http     *http.Client
-}
+type platform struct{ api *client.ClientWithResponses }
 
 func (p platform) createLock(ctx context.Context, d *door) error {
-	return p.call(ctx, d, http.MethodPost, "CreateLock",
-		map[string]any{"index": d.LockID, "uuid": d.LockUUID, "serialNumber": d.Name, "vendorName": "Simulated"}, nil)
+	device, err := uuid.Parse(d.LockUUID)
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	vendor := "Simulated"
+	_, err = p.api.CreateLockWithResponse(ctx, d.LockID, client.CreateLockRequest{
+		Index: d.LockID, Uuid: device, SerialNumber: &d.Name, VendorName: &vendor,
+	})
+	return inDemo(err)
 }
 
 func (p platform) rotateSecret(ctx context.Context, d *door) (secret string, err error) {
-	var answer struct {
-		Secret string `json:"secret"`
+	atOnce := int64(0)
+	answer, err := p.api.RotateDeviceSecretWithResponse(ctx, d.LockID, client.RotateDeviceSecretRequest{GraceSeconds: &atOnce})
+	if err != nil {
+		return "", inDemo(err)
 	}
-	err = p.call(ctx, d, http.MethodPost, "RotateDeviceSecret", map[string]any{"graceSeconds": 0}, &answer)
-	return answer.Secret, err
+	if answer.JSON200 == nil {
+		return "", errors.New("demo: RotateDeviceSecret gave no secret")
+	}
+	return answer.JSON200.Secret, nil
 }
 
 func (p platform) createKey(ctx context.Context, d *door) error {
-	return p.call(ctx, d, http.MethodPost, "create-temp-key", map[string]any{
-		"tempKeyUuid": d.TempKey, "accessMode": "public", "maxUses": keyMaxUses, "description": "Demo guest",
-		"validFrom": d.ValidFrom.Format(time.RFC3339), "validUntil": d.ValidUntil.Format(time.RFC3339),
-	}, nil)
+	key, err := uuid.Parse(d.TempKey)
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	uses, description := int64(keyMaxUses), "Demo guest"
+	_, err = p.api.CreateTempKeyWithResponse(ctx, d.LockID, client.CreateTempKeyRequest{
+		TempKeyUuid: &key, AccessMode: client.Public, MaxUses: &uses, Description: &description, ValidFrom: d.ValidFrom, ValidUntil: d.ValidUntil,
+	})
+	return inDemo(err)
 }
 
 // keyStatus tells what the door's key is worth, and "" when the server has not got it.
 func (p platform) keyStatus(ctx context.Context, d *door) (string, error) {
-	var answer struct {
-		TempKeys []struct{ UUID, Status string } `json:"tempKeys"`
+	answer, err := p.api.ListTempKeysWithResponse(ctx, d.LockID)
+	if err != nil {
+		return "", inDemo(err)
 	}
-	if err := p.call(ctx, d, http.MethodGet, "temp-keys", nil, &answer); err != nil {
-		return "", err
+	if answer.JSON200 == nil {
+		return "", errors.New("demo: the list of temporary keys did not come")
 	}
-	for _, k := range answer.TempKeys {
-		if k.UUID == d.TempKey {
-			return k.Status, nil
+	for _, k := range answer.JSON200.TempKeys {
+		if k.Uuid == d.TempKey {
+			return string(k.Status), nil
 		}
 	}
 	return "", nil
 }
 
-// call does one operation on a door's lock.
-func (p platform) call(ctx context.Context, d *door, method, operation string, body, answer any) error {
-	url := fmt.Sprintf("%s/locks/%d/%s", p.server, d.LockID, operation)
-	var content io.Reader
-	if body != nil {
-		encoded, err := json.Marshal(body)
-		if err != nil {
-			return fmt.Errorf("demo: %w", err)
-		}
-		content = bytes.NewReader(encoded)
-	}
-	request, err := http.NewRequestWithContext(ctx, method, url, content)
-	if err != nil {
-		return fmt.Errorf("demo: %w", err)
-	}
-	request.Header.Set("X-API-Key", p.superKey)
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	response, err := p.http.Do(request)
-	if err != nil {
-		return fmt.Errorf("demo: %w", err)
-	}
-	defer response.Body.Close()
-	got, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("demo: %s: %w", url, err)
-	}
-	if response.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("demo: %s %s: %s: %s", method, url, response.Status, got)
-	}
-	if answer == nil {
+func inDemo(err error) error {
+	if err == nil {
 		return nil
 	}
-	if err := json.Unmarshal(got, answer); err != nil {
-		return fmt.Errorf("demo: %s: %w", url, err)
-	}
-	return nil
+	return fmt.Errorf("demo: %w", err)
 }
