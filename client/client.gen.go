@@ -351,24 +351,24 @@ func (e ScheduleRuleDays) Valid() bool {
 	}
 }
 
-// Defines values for TempKeyStatus.
+// Defines values for Status.
 const (
-	TempKeyStatusExpired     TempKeyStatus = "expired"
-	TempKeyStatusNotYetValid TempKeyStatus = "not-yet-valid"
-	TempKeyStatusUsedUp      TempKeyStatus = "used-up"
-	TempKeyStatusValid       TempKeyStatus = "valid"
+	StatusExpired     Status = "expired"
+	StatusNotYetValid Status = "not-yet-valid"
+	StatusUsedUp      Status = "used-up"
+	StatusValid       Status = "valid"
 )
 
-// Valid indicates whether the value is a known member of the TempKeyStatus enum.
-func (e TempKeyStatus) Valid() bool {
+// Valid indicates whether the value is a known member of the Status enum.
+func (e Status) Valid() bool {
 	switch e {
-	case TempKeyStatusExpired:
+	case StatusExpired:
 		return true
-	case TempKeyStatusNotYetValid:
+	case StatusNotYetValid:
 		return true
-	case TempKeyStatusUsedUp:
+	case StatusUsedUp:
 		return true
-	case TempKeyStatusValid:
+	case StatusValid:
 		return true
 	default:
 		return false
@@ -1525,17 +1525,17 @@ type TempKey struct {
 	// clock the hours move with it.
 	//
 	// Outside its hours a key reads `not-yet-valid`, and `expired` when no hours come any more.
-	Schedule   *Schedule     `json:"schedule,omitempty"`
-	Status     TempKeyStatus `json:"status"`
-	Url        string        `json:"url"`
-	UsedCount  int64         `json:"usedCount"`
-	Uuid       string        `json:"uuid"`
-	ValidFrom  time.Time     `json:"validFrom"`
-	ValidUntil time.Time     `json:"validUntil"`
+	Schedule   *Schedule `json:"schedule,omitempty"`
+	Status     Status    `json:"status"`
+	Url        string    `json:"url"`
+	UsedCount  int64     `json:"usedCount"`
+	Uuid       string    `json:"uuid"`
+	ValidFrom  time.Time `json:"validFrom"`
+	ValidUntil time.Time `json:"validUntil"`
 }
 
-// TempKeyStatus defines model for TempKey.Status.
-type TempKeyStatus string
+// Status defines model for TempKey.status.
+type Status string
 
 // TempKeyCreatedData defines model for TempKeyCreatedData.
 type TempKeyCreatedData struct {
@@ -1563,8 +1563,13 @@ type TempKeyDeletedData struct {
 
 // TempKeyList defines model for TempKeyList.
 type TempKeyList struct {
-	TempKeys []TempKey `json:"tempKeys"`
+	// NextCursor For the next page; it is there as long as there may be one.
+	NextCursor *string   `json:"nextCursor,omitempty"`
+	TempKeys   []TempKey `json:"tempKeys"`
 }
+
+// TempKeyPageSize defines model for TempKeyPageSize.
+type TempKeyPageSize = int
 
 // TempKeyResult What became of one key of a bulk call.
 type TempKeyResult struct {
@@ -1582,7 +1587,9 @@ type TempKeyResult struct {
 	Reason *string `json:"reason,omitempty"`
 
 	// Status The HTTP status that a call for this key alone would have had; 504 is an outcome that is not known.
-	Status      int     `json:"status"`
+	Status int `json:"status"`
+
+	// TempKeyUuid Of a key that is as it should be.
 	TempKeyUuid *string `json:"tempKeyUuid,omitempty"`
 
 	// Url The guest's link.
@@ -1779,6 +1786,18 @@ type LockId = LockNumber
 // OrgId defines model for OrgId.
 type OrgId = string
 
+// TempKeyAccessMode defines model for TempKeyAccessMode.
+type TempKeyAccessMode = string
+
+// TempKeyCursor defines model for TempKeyCursor.
+type TempKeyCursor = string
+
+// TempKeyLimit defines model for TempKeyLimit.
+type TempKeyLimit = TempKeyPageSize
+
+// TempKeyStatus defines model for TempKeyStatus.
+type TempKeyStatus = string
+
 // TempKeyUuid defines model for TempKeyUuid.
 type TempKeyUuid = string
 
@@ -1827,6 +1846,27 @@ type OpenCollectiveDoorParams struct {
 	IdempotencyKey *RequestId `json:"Idempotency-Key,omitempty"`
 }
 
+// ListTempKeysOfCreatorParams defines parameters for ListTempKeysOfCreator.
+type ListTempKeysOfCreatorParams struct {
+	// CreatedBy The user or organisation; without it, the caller.
+	CreatedBy *string `form:"createdBy,omitempty" json:"createdBy,omitempty"`
+
+	// LockId Only keys of this lock.
+	LockId *LockNumber `form:"lockId,omitempty" json:"lockId,omitempty"`
+
+	// Status Only keys that have this status at this moment: valid, expired, used-up or not-yet-valid.
+	Status *TempKeyStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// AccessMode Only keys of this access mode: public or user-whitelist.
+	AccessMode *TempKeyAccessMode `form:"accessMode,omitempty" json:"accessMode,omitempty"`
+
+	// Limit The most that a page may have.
+	Limit *TempKeyLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before, for a call with the same filters.
+	Cursor *TempKeyCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// Page Counted from 1, which is also the default.
@@ -1837,6 +1877,24 @@ type ListEventsParams struct {
 type ExportLockEventsParams struct {
 	// Cursor The `cursor` of the last line that is known. Without it the export begins at the beginning.
 	Cursor *ExportCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListTempKeysParams defines parameters for ListTempKeys.
+type ListTempKeysParams struct {
+	// Status Only keys that have this status at this moment: valid, expired, used-up or not-yet-valid.
+	Status *TempKeyStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// AccessMode Only keys of this access mode: public or user-whitelist.
+	AccessMode *TempKeyAccessMode `form:"accessMode,omitempty" json:"accessMode,omitempty"`
+
+	// CreatedBy Only keys that this user or organisation created.
+	CreatedBy *string `form:"createdBy,omitempty" json:"createdBy,omitempty"`
+
+	// Limit The most that a page may have.
+	Limit *TempKeyLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before, for a call with the same filters.
+	Cursor *TempKeyCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListOrganizationsParams defines parameters for ListOrganizations.
@@ -2174,6 +2232,14 @@ type ClientInterface interface {
 	// Corresponds with POST /collective-temp-keys/{uuid}/doors/{doorId}/open (the `OpenCollectiveDoor` operationId).
 	OpenCollectiveDoorWithFormdataBody(ctx context.Context, uuid TempKeyUuid, doorId DoorId, params *OpenCollectiveDoorParams, body OpenCollectiveDoorFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListTempKeysOfCreator List the temporary keys that somebody created, over all locks
+	//
+	// The keys that an organisation's API keys or a user created, of all the locks that the caller may see, in the order of their UUIDs, 100
+	// on a page unless `limit` says otherwise. A page may be shorter, or even empty: `nextCursor` is there as long as there may be more.
+	//
+	// Corresponds with GET /locks/temp-keys (the `ListTempKeysOfCreator` operationId).
+	ListTempKeysOfCreator(ctx context.Context, params *ListTempKeysOfCreatorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// AddKeyWithBody Add a permanent key
 	//
 	// A device that keeps keys in a table of its own is told first, and the key is added when the device has said that it has it: `onDevice` is `yes`.
@@ -2275,6 +2341,7 @@ type ClientInterface interface {
 	//
 	// Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 	// again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+	// IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2285,6 +2352,7 @@ type ClientInterface interface {
 	//
 	// Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 	// again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+	// IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2544,10 +2612,11 @@ type ClientInterface interface {
 
 	// ListTempKeys List the lock's temporary keys
 	//
-	// All of them, oldest first, each with its status at this moment.
+	// Oldest first, each with its status at this moment; all of them, unless there is a `limit`. A key keeps its place, so that pages neither
+	// repeat nor leave out a key that was there from the first page to the last, whatever comes and goes meanwhile.
 	//
 	// Corresponds with GET /locks/{id}/temp-keys (the `ListTempKeys` operationId).
-	ListTempKeys(ctx context.Context, id LockId, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListTempKeys(ctx context.Context, id LockId, params *ListTempKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateTempKeyWithBody Change a temporary key
 	//
@@ -3050,6 +3119,24 @@ func (c *Client) OpenCollectiveDoorWithFormdataBody(ctx context.Context, uuid Te
 	return c.Client.Do(req)
 }
 
+// ListTempKeysOfCreator List the temporary keys that somebody created, over all locks
+//
+// The keys that an organisation's API keys or a user created, of all the locks that the caller may see, in the order of their UUIDs, 100
+// on a page unless `limit` says otherwise. A page may be shorter, or even empty: `nextCursor` is there as long as there may be more.
+//
+// Corresponds with GET /locks/temp-keys (the `ListTempKeysOfCreator` operationId).
+func (c *Client) ListTempKeysOfCreator(ctx context.Context, params *ListTempKeysOfCreatorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTempKeysOfCreatorRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // AddKeyWithBody Add a permanent key
 //
 // A device that keeps keys in a table of its own is told first, and the key is added when the device has said that it has it: `onDevice` is `yes`.
@@ -3241,6 +3328,7 @@ func (c *Client) ChangeLockUuid(ctx context.Context, id LockId, body ChangeLockU
 //
 // Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 // again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+// IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3261,6 +3349,7 @@ func (c *Client) CreateLockWithBody(ctx context.Context, id LockId, contentType 
 //
 // Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 // again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+// IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3800,11 +3889,12 @@ func (c *Client) ListResidents(ctx context.Context, id LockId, reqEditors ...Req
 
 // ListTempKeys List the lock's temporary keys
 //
-// All of them, oldest first, each with its status at this moment.
+// Oldest first, each with its status at this moment; all of them, unless there is a `limit`. A key keeps its place, so that pages neither
+// repeat nor leave out a key that was there from the first page to the last, whatever comes and goes meanwhile.
 //
 // Corresponds with GET /locks/{id}/temp-keys (the `ListTempKeys` operationId).
-func (c *Client) ListTempKeys(ctx context.Context, id LockId, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListTempKeysRequest(c.Server, id)
+func (c *Client) ListTempKeys(ctx context.Context, id LockId, params *ListTempKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTempKeysRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4733,6 +4823,120 @@ func NewOpenCollectiveDoorRequestWithBody(server string, uuid TempKeyUuid, doorI
 			req.Header.Set("Idempotency-Key", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewListTempKeysOfCreatorRequest constructs an http.Request for the ListTempKeysOfCreator method
+func NewListTempKeysOfCreatorRequest(server string, params *ListTempKeysOfCreatorParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/locks/temp-keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.CreatedBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "createdBy", *params.CreatedBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LockId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "lockId", *params.LockId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AccessMode != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "accessMode", *params.AccessMode, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -5756,7 +5960,7 @@ func NewListResidentsRequest(server string, id LockId) (*http.Request, error) {
 }
 
 // NewListTempKeysRequest constructs an http.Request for the ListTempKeys method
-func NewListTempKeysRequest(server string, id LockId) (*http.Request, error) {
+func NewListTempKeysRequest(server string, id LockId, params *ListTempKeysParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5779,6 +5983,81 @@ func NewListTempKeysRequest(server string, id LockId) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AccessMode != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "accessMode", *params.AccessMode, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "createdBy", *params.CreatedBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -6927,6 +7206,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /collective-temp-keys/{uuid}/doors/{doorId}/open (the `OpenCollectiveDoor` operationId).
 	OpenCollectiveDoorWithFormdataBodyWithResponse(ctx context.Context, uuid TempKeyUuid, doorId DoorId, params *OpenCollectiveDoorParams, body OpenCollectiveDoorFormdataRequestBody, reqEditors ...RequestEditorFn) (*OpenCollectiveDoorResponse, error)
 
+	// ListTempKeysOfCreatorWithResponse List the temporary keys that somebody created, over all locks
+	//
+	// The keys that an organisation's API keys or a user created, of all the locks that the caller may see, in the order of their UUIDs, 100
+	// on a page unless `limit` says otherwise. A page may be shorter, or even empty: `nextCursor` is there as long as there may be more.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /locks/temp-keys (the `ListTempKeysOfCreator` operationId).
+	ListTempKeysOfCreatorWithResponse(ctx context.Context, params *ListTempKeysOfCreatorParams, reqEditors ...RequestEditorFn) (*ListTempKeysOfCreatorResponse, error)
+
 	// AddKeyWithBodyWithResponse Add a permanent key
 	//
 	// A device that keeps keys in a table of its own is told first, and the key is added when the device has said that it has it: `onDevice` is `yes`.
@@ -7030,6 +7319,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 	// again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+	// IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7040,6 +7330,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 	// again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+	// IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7309,12 +7600,13 @@ type ClientWithResponsesInterface interface {
 
 	// ListTempKeysWithResponse List the lock's temporary keys
 	//
-	// All of them, oldest first, each with its status at this moment.
+	// Oldest first, each with its status at this moment; all of them, unless there is a `limit`. A key keeps its place, so that pages neither
+	// repeat nor leave out a key that was there from the first page to the last, whatever comes and goes meanwhile.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /locks/{id}/temp-keys (the `ListTempKeys` operationId).
-	ListTempKeysWithResponse(ctx context.Context, id LockId, reqEditors ...RequestEditorFn) (*ListTempKeysResponse, error)
+	ListTempKeysWithResponse(ctx context.Context, id LockId, params *ListTempKeysParams, reqEditors ...RequestEditorFn) (*ListTempKeysResponse, error)
 
 	// UpdateTempKeyWithBodyWithResponse Change a temporary key
 	//
@@ -8091,6 +8383,82 @@ func (r OpenCollectiveDoorResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r OpenCollectiveDoorResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListTempKeysOfCreatorResponse401Headers the declared response headers of an HTTP 401 response for ListTempKeysOfCreator
+type ListTempKeysOfCreatorResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+type ListTempKeysOfCreatorResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TempKeyList
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Invalid
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthentic
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Failed
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListTempKeysOfCreatorResponse401Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTempKeysOfCreatorResponse) GetJSON200() *TempKeyList {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListTempKeysOfCreatorResponse) GetJSON400() *Invalid {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListTempKeysOfCreatorResponse) GetJSON401() *Unauthentic {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListTempKeysOfCreatorResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListTempKeysOfCreatorResponse) GetJSONDefault() *Failed {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTempKeysOfCreatorResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTempKeysOfCreatorResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTempKeysOfCreatorResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTempKeysOfCreatorResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11722,6 +12090,22 @@ func (c *ClientWithResponses) OpenCollectiveDoorWithFormdataBodyWithResponse(ctx
 	return ParseOpenCollectiveDoorResponse(rsp)
 }
 
+// ListTempKeysOfCreatorWithResponse List the temporary keys that somebody created, over all locks
+//
+// The keys that an organisation's API keys or a user created, of all the locks that the caller may see, in the order of their UUIDs, 100
+// on a page unless `limit` says otherwise. A page may be shorter, or even empty: `nextCursor` is there as long as there may be more.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /locks/temp-keys (the `ListTempKeysOfCreator` operationId).
+func (c *ClientWithResponses) ListTempKeysOfCreatorWithResponse(ctx context.Context, params *ListTempKeysOfCreatorParams, reqEditors ...RequestEditorFn) (*ListTempKeysOfCreatorResponse, error) {
+	rsp, err := c.ListTempKeysOfCreator(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTempKeysOfCreatorResponse(rsp)
+}
+
 // AddKeyWithBodyWithResponse Add a permanent key
 //
 // A device that keeps keys in a table of its own is told first, and the key is added when the device has said that it has it: `onDevice` is `yes`.
@@ -11879,6 +12263,7 @@ func (c *ClientWithResponses) ChangeLockUuidWithResponse(ctx context.Context, id
 //
 // Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 // again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+// IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11895,6 +12280,7 @@ func (c *ClientWithResponses) CreateLockWithBodyWithResponse(ctx context.Context
 //
 // Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 // again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+// IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12332,13 +12718,14 @@ func (c *ClientWithResponses) ListResidentsWithResponse(ctx context.Context, id 
 
 // ListTempKeysWithResponse List the lock's temporary keys
 //
-// All of them, oldest first, each with its status at this moment.
+// Oldest first, each with its status at this moment; all of them, unless there is a `limit`. A key keeps its place, so that pages neither
+// repeat nor leave out a key that was there from the first page to the last, whatever comes and goes meanwhile.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /locks/{id}/temp-keys (the `ListTempKeys` operationId).
-func (c *ClientWithResponses) ListTempKeysWithResponse(ctx context.Context, id LockId, reqEditors ...RequestEditorFn) (*ListTempKeysResponse, error) {
-	rsp, err := c.ListTempKeys(ctx, id, reqEditors...)
+func (c *ClientWithResponses) ListTempKeysWithResponse(ctx context.Context, id LockId, params *ListTempKeysParams, reqEditors ...RequestEditorFn) (*ListTempKeysResponse, error) {
+	rsp, err := c.ListTempKeys(ctx, id, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -13301,6 +13688,85 @@ func ParseOpenCollectiveDoorResponse(rsp *http.Response) (*OpenCollectiveDoorRes
 		response.Headers303 = &headers
 	case rsp.StatusCode == 401:
 		var headers OpenCollectiveDoorResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListTempKeysOfCreatorResponse parses an HTTP response from a ListTempKeysOfCreatorWithResponse call
+func ParseListTempKeysOfCreatorResponse(rsp *http.Response) (*ListTempKeysOfCreatorResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTempKeysOfCreatorResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TempKeyList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthentic
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Failed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	case rsp.StatusCode == 400:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 401:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 403:
+	// Content-type (text/html) unsupported
+
+	case true:
+		// Content-type (text/html) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListTempKeysOfCreatorResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
