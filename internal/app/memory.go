@@ -18,17 +18,24 @@ const (
 	// defaultGOGC lets the heap grow to five times what is alive before it is collected: a server of many idle locks
 	// collects seldom. The limit below makes that safe.
 	defaultGOGC = 400
+	// crowdGOGC is for the time in which many connections come, and crowd is how many goroutines more than a second ago tell
+	// of that. What a connection needs for good would lie scattered among what its handshake has thrown away, and keep that
+	// memory from the machine for ever; with an early collection the next connection fills the gaps.
+	crowdGOGC = 50
+	crowd     = 600
 	// memoryShare of what the process may use is the soft limit of the Go runtime; the rest is for what the runtime
 	// does not count, above all the page cache of the journal.
 	memoryShare = 0.75
 )
 
 const (
-	// A server is at rest while it allocates less than this a second. Then what is over half of what is alive, and worth
-	// the trouble, is given back to the machine: the heap that a burst of work has left would stay for ever otherwise.
+	lookEvery = time.Second
+	// A server is at rest while it allocates less than this a second, for so many looks. Then what is a quarter over what is
+	// alive, and worth the trouble, is given back to the machine: the heap that a burst of work has left would stay for ever
+	// otherwise.
 	restBytes    = 4 << 20
-	restEvery    = 5 * time.Second
-	worthTrouble = 16 << 20
+	restLooks    = 5
+	worthTrouble = 8 << 20
 )
 
 // TuneMemory sets the garbage collector for a server, until ctx ends. GOGC and GOMEMLIMIT win when they are set.
@@ -40,15 +47,16 @@ func TuneMemory(ctx context.Context) {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(defaultGOGC)
-		go giveBack(ctx)
+		go keepMemoryLow(ctx)
 	}
 }
 
-// giveBack looks now and then whether the server rests on memory that it does not need.
-func giveBack(ctx context.Context) {
-	tick := time.NewTicker(restEvery)
+// keepMemoryLow looks every now and then whether the server is in a crowd, or rests on memory that it does not need.
+func keepMemoryLow(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	before := readHeap()
+	before, given := readHeap(), heap{}
+	percent, rested := defaultGOGC, 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -56,35 +64,56 @@ func giveBack(ctx context.Context) {
 		case <-tick.C:
 		}
 		now := readHeap()
-		if now.spare(before) {
+		if want := now.percent(before); want != percent {
+			percent = want
+			debug.SetGCPercent(percent)
+		}
+		if rested++; !now.rests(before) {
+			rested = 0
+		}
+		if rested >= restLooks && now.spare(given) {
 			debug.FreeOSMemory()
 			now = readHeap()
+			given, rested = now, 0
 		}
 		before = now
 	}
 }
 
-// heap is what the Go runtime says of its heap, in bytes.
+// heap is what the Go runtime says of its heap, in bytes, and of the goroutines.
 type heap struct {
-	allocated uint64 // since the start
-	held      uint64 // memory of the machine's
-	live      uint64 // at the last collection
+	allocated  uint64 // since the start
+	held       uint64 // memory of the machine's
+	live       uint64 // at the last collection
+	goroutines uint64
 }
 
 func readHeap() heap {
 	samples := []metrics.Sample{
-		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"},
+		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/sched/goroutines:goroutines"},
 		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
 	}
 	metrics.Read(samples)
 	value := func(i int) uint64 { return samples[i].Value.Uint64() }
-	return heap{allocated: value(0), live: value(1), held: value(2) + value(3) + value(4)}
+	return heap{allocated: value(0), live: value(1), goroutines: value(2), held: value(3) + value(4) + value(5)}
 }
 
-// spare tells whether the server has rested since before, and holds much more than it needs.
-func (h heap) spare(before heap) bool {
-	rests := h.allocated-before.allocated < restBytes*uint64(restEvery/time.Second)
-	return rests && h.held > h.live+max(h.live/2, worthTrouble)
+// percent is what GOGC should be.
+func (h heap) percent(before heap) int {
+	if h.goroutines >= before.goroutines+crowd {
+		return crowdGOGC
+	}
+	return defaultGOGC
+}
+
+// rests tells whether the server has done next to nothing since before.
+func (h heap) rests(before heap) bool { return h.allocated-before.allocated < restBytes }
+
+// spare tells whether the server holds much more than it needs, and something has changed since that was given back last:
+// a collection cannot move what lies scattered.
+func (h heap) spare(given heap) bool {
+	much := h.held > h.live+max(h.live/4, worthTrouble)
+	return much && (h.held > given.held+worthTrouble || h.live+worthTrouble < given.live)
 }
 
 // availableMemory is the least of the machine's memory and the limits of the process's control groups, in bytes;

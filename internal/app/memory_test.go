@@ -45,18 +45,32 @@ func TestAvailableMemory(t *testing.T) {
 func TestSpareMemory(t *testing.T) {
 	t.Parallel()
 	const mb = 1 << 20
-	before := heap{allocated: 100 * mb}
 	for name, c := range map[string]struct {
-		now  heap
-		want bool
+		now, given heap
+		want       bool
 	}{
-		"rests on what a burst has left": {heap{allocated: 101 * mb, live: 50 * mb, held: 250 * mb}, true},
-		"works":                          {heap{allocated: 200 * mb, live: 50 * mb, held: 250 * mb}, false},
-		"holds what it needs":            {heap{allocated: 101 * mb, live: 50 * mb, held: 70 * mb}, false},
-		"is small":                       {heap{allocated: 101 * mb, live: 4 * mb, held: 15 * mb}, false},
+		"rests on what a burst has left": {heap{live: 50 * mb, held: 250 * mb}, heap{}, true},
+		"holds what it needs":            {heap{live: 50 * mb, held: 60 * mb}, heap{}, false},
+		"is small":                       {heap{live: 4 * mb, held: 11 * mb}, heap{}, false},
+		"cannot give more":               {heap{live: 50 * mb, held: 80 * mb}, heap{live: 50 * mb, held: 80 * mb}, false},
+		"has grown since":                {heap{live: 50 * mb, held: 99 * mb}, heap{live: 50 * mb, held: 80 * mb}, true},
+		"needs less since":               {heap{live: 30 * mb, held: 80 * mb}, heap{live: 50 * mb, held: 80 * mb}, true},
+		"has grown by what it needs":     {heap{live: 90 * mb, held: 99 * mb}, heap{live: 50 * mb, held: 80 * mb}, false},
+		"has grown by next to nothing":   {heap{live: 50 * mb, held: 81 * mb}, heap{live: 50 * mb, held: 80 * mb}, false},
 	} {
-		require.Equal(t, c.want, c.now.spare(before), name)
+		require.Equal(t, c.want, c.now.spare(c.given), name)
 	}
+	require.True(t, heap{allocated: 101 * mb}.rests(heap{allocated: 100 * mb}))
+	require.False(t, heap{allocated: 105 * mb}.rests(heap{allocated: 100 * mb}))
 	require.NotZero(t, readHeap().allocated)
 	require.NotZero(t, readHeap().held)
+	require.NotZero(t, readHeap().goroutines)
+}
+
+func TestHeapIsTightInACrowd(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, defaultGOGC, heap{goroutines: 10_000}.percent(heap{goroutines: 10_000}))
+	require.Equal(t, defaultGOGC, heap{goroutines: 10_512}.percent(heap{goroutines: 10_000}), "256 callers, with two goroutines each")
+	require.Equal(t, crowdGOGC, heap{goroutines: 11_000}.percent(heap{goroutines: 10_000}))
+	require.Equal(t, defaultGOGC, heap{goroutines: 10}.percent(heap{goroutines: 10_000}), "when they leave")
 }
