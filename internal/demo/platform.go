@@ -51,7 +51,7 @@ func (p platform) createKey(ctx context.Context, d *door) error {
 
 // keyStatus tells what the door's key is worth, and "" when the server has not got it.
 func (p platform) keyStatus(ctx context.Context, d *door) (string, error) {
-	answer, err := p.api.ListTempKeysWithResponse(ctx, d.LockID)
+	answer, err := p.api.ListTempKeysWithResponse(ctx, d.LockID, nil)
 	if err != nil {
 		return "", inDemo(err)
 	}
