@@ -120,7 +120,7 @@ func (s *server) ExportOrganizationEvents(w http.ResponseWriter, r *http.Request
 		for n, e := range page.Events {
 			p.lines[n] = ExportedEvent{Cursor: cursorOf(positionCursor, e.Position), Position: e.Position, EventRecord: EventRecord{
 				AggregateType: e.AggregateType, AggregateId: e.AggregateID, Version: int64(e.Version), Type: e.Type,
-				Timestamp: lock.Instant(e.At), OrgId: string(e.OrgID), Event: e.Data, By: e.By, Via: e.Via, From: e.From,
+				Timestamp: lock.Instant(e.At), OrgId: string(e.OrgID), Event: e.Data, By: e.By, ByType: e.ByType, Via: e.Via, From: e.From,
 			}}
 		}
 		return p, nil

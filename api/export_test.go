@@ -90,24 +90,31 @@ func TestEventsSayWhoAndFromWhere(t *testing.T) {
 		require.Len(t, exported, len(listed))
 		return listed
 	}
-	origin := func(list []any, i int) [3]any {
-		e := list[i].(map[string]any)
-		return [3]any{e["by"], e["via"], e["from"]}
+	// origin is that of the last event of a type.
+	origin := func(list []any, typ string) (o [4]any) {
+		t.Helper()
+		found := false
+		for _, item := range list {
+			if e := item.(map[string]any); e["type"] == typ {
+				o, found = [4]any{e["by"], e["byType"], e["via"], e["from"]}, true
+			}
+		}
+		require.True(t, found, typ)
+		return o
 	}
 	seen := events(as(hotel))
-	require.Equal(t, [3]any{"hotel-9", hotel[:9], "127.0.0.1"}, origin(seen, 0), "LockCreated with a key")
-	require.Equal(t, [3]any{"hotel-9", hotel[:9], "127.0.0.1"}, origin(seen, 3), "the door of a collective key")
-	require.Equal(t, [3]any{"olga", nil, "127.0.0.1"}, origin(seen, 4), "TempKeyUpdated with a token")
-	require.Equal(t, [3]any{"super", nil, "127.0.0.1"}, origin(seen, 5), "OwnerSet with the super key")
-	require.Equal(t, [3]any{"guest", nil, nil}, origin(seen, 6), "of a guest no address is kept")
-	require.Equal(t, [3]any{nil, nil, nil}, origin(seen, 8), "the device did it by itself")
+	require.Equal(t, [4]any{"hotel-9", "organization", hotel[:9], "127.0.0.1"}, origin(seen, "LockCreated"))
+	require.Equal(t, [4]any{"olga", "user", nil, "127.0.0.1"}, origin(seen, "TempKeyUpdated"))
+	require.Equal(t, [4]any{"super", "super", nil, "127.0.0.1"}, origin(seen, "OwnerSet"))
+	require.Equal(t, [4]any{"guest", "guest", nil, nil}, origin(seen, "LockOpenRequested"), "of a guest no address is kept")
+	require.Equal(t, [4]any{nil, nil, nil, nil}, origin(seen, "LockOpened"), "the device did it by itself")
 	for _, who := range []option{as(hotel), as(superKey)} {
 		all, err := json.Marshal(events(who))
 		require.NoError(t, err)
 		require.NotContains(t, string(all), hotel[9:])
 	}
 	// The owner is told who, and not from where.
-	require.Equal(t, [3]any{"hotel-9", nil, nil}, origin(events(bearer(token(t, "otto"))), 0))
+	require.Equal(t, [4]any{"hotel-9", "organization", nil, nil}, origin(events(bearer(token(t, "otto"))), "LockCreated"))
 
 	// The next organisation gets the lock with its events, and none of the addresses.
 	s.call("POST", "/locks/42/SetOrganization", `{"orgId":"hostel-2"}`, as(hotel))

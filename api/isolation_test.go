@@ -34,9 +34,15 @@ var (
 		"UpdateTempKey": `{"tempKeyUuid":"` + keyUUID + `","maxUses":9}`,
 		"DeleteTempKey": `{"tempKeyUuid":"` + keyUUID + `"}`,
 
+		"AddKey":         `{"keyUuid":"card-7"}`,
+		"RemoveResident": `{"email":"kim@example.org"}`,
+
 		"CreateTempKeys": `{"items":[{"lockId":42,"tempKey":{"accessMode":"public","validFrom":"2026-05-01T10:00:00Z","validUntil":"2026-05-02T10:00:00Z"}}]}`,
 		"UpdateTempKeys": `{"items":[{"lockId":42,"changes":{"tempKeyUuid":"` + keyUUID + `","maxUses":9}}]}`,
 	}
+
+	// later says what an owner gets of which more is needed than the right to it.
+	later = map[string]int{"WriteKey": http.StatusBadGateway} // the device of these tests has no table of keys
 
 	// foreigners says what another organisation's key gets where that is not a 404, and why.
 	foreigners = map[string][]int{
@@ -100,7 +106,7 @@ func (s *server) operations() []request {
 }
 
 // queries are what operations need in theirs.
-var queries = map[string]string{"FindUser": "?email=nobody@example.org"}
+var queries = map[string]string{"FindUser": "?email=kim@example.org"}
 
 // example is a body that the operation takes.
 func (o *request) example(t testing.TB) string {
@@ -119,7 +125,8 @@ func (o *request) example(t testing.TB) string {
 	return string(data)
 }
 
-// newEstate is a server with lock 42 of hotel-9, its public key, a collective key, and the user olga as its owner.
+// newEstate is a server with lock 42 of hotel-9, its public key, a collective key, a card, a job, the resident Kim, and the user
+// olga as its owner.
 func newEstate(t *testing.T) (*server, string) {
 	t.Helper()
 	s := newServer(t)
@@ -130,6 +137,15 @@ func newEstate(t *testing.T) (*server, string) {
 	a := s.call("POST", "/temp-keys", `{"validFrom":"2026-05-01T10:00:00Z","validUntil":"2026-05-02T10:00:00Z","doors":[{"lockId":"42"}]}`, as(hotel))
 	require.Equal(t, http.StatusCreated, a.status, a.body)
 	s.made = map[string]string{"keyId": id, "uuid": a.json()["uuid"].(string)}
+	for operation, body := range map[string]string{
+		"AddKey": `{"keyUuid":"04A1B2C3D4E5F6"}`, "AddResident": `{"name":"Kim","email":"kim@example.org"}`, "BulkAddKeys": `{"keys":[{"keyUuid":"card-9"}]}`,
+	} {
+		a := s.call("POST", "/locks/42/"+operation, body, as(hotel))
+		require.Equal(t, http.StatusOK, a.status, a.body)
+		if instance, ok := a.json()["instanceId"].(string); ok {
+			s.made["instanceId"] = instance
+		}
+	}
 	return s, hotel
 }
 
@@ -156,6 +172,10 @@ func TestWhoMayGetsThrough(t *testing.T) {
 					require.Less(t, a.status, http.StatusBadRequest, a.body)
 				case o.scope != "public":
 					a := s.call(o.method, o.path, o.body, as(hotel))
+					if status, ok := later[o.id]; ok {
+						require.Equal(t, status, a.status, a.body)
+						return
+					}
 					require.Less(t, a.status, http.StatusBadRequest, "%s\nIf its example is not about the things of hotel-9, give it a body in bodies.", a.body)
 				}
 			}

@@ -232,6 +232,9 @@ type EventRecord struct {
 	// By Who did it: a user, else an organisation, else `super` or `guest`; absent where a device or the time did.
 	By string `json:"by,omitempty"`
 
+	// ByType What `by` names. Events from before the server told it have none.
+	ByType string `json:"byType,omitempty"`
+
 	// Event The data of the event, as in the answers to commands.
 	Event any `json:"event"`
 

@@ -106,7 +106,8 @@ func eventRecord(c lock.Caller, id lock.ID, e Event) EventRecord {
 	record := EventRecord{AggregateType: "lock", AggregateId: id.String(), Version: int64(e.Version), Type: typ, Event: data}
 	if stamped, ok := e.Event.(interface{ EventStamp() lock.Stamp }); ok {
 		stamp := stamped.EventStamp()
-		record.Timestamp, record.OrgId, record.By = lock.Instant(stamp.At), string(stamp.OrgID), stamp.By
+		record.Timestamp, record.OrgId = lock.Instant(stamp.At), string(stamp.OrgID)
+		record.By, record.ByType = stamp.By, stamp.ByType()
 		if c.Super {
 			record.Via, record.From = stamp.Via, stamp.From
 		} else {

@@ -34,6 +34,7 @@ type Event struct {
 	At            time.Time
 	OrgID         lock.OrgID
 	By            string // who did it
+	ByType        string // what By names: user, organization, super or guest
 	Via           string // the first characters of the API key that was shown
 	From          string // the address that the call came from
 	Data          map[string]any
@@ -105,7 +106,7 @@ func eventOf(r *journal.Record, reader lock.OrgID) (e Event, concerns []lock.Org
 		e.AggregateType, e.AggregateID = "lock", id
 		if stamped, ok := event.(interface{ EventStamp() lock.Stamp }); ok {
 			s := stamped.EventStamp()
-			e.At, e.OrgID, e.By = s.At, s.OrgID, s.By
+			e.At, e.OrgID, e.By, e.ByType = s.At, s.OrgID, s.By, s.ByType()
 			e.Via, e.From = lock.OriginOf(event, reader)
 		}
 		e.Type, e.Data = lock.PublicEvent(number, event)
@@ -122,7 +123,7 @@ func eventOf(r *journal.Record, reader lock.OrgID) (e Event, concerns []lock.Org
 		}
 		s := tenant.StampOf(event)
 		e.AggregateType, e.AggregateID = "organization", id
-		e.At, e.OrgID, e.By, e.Via, e.From = s.At, s.OrgID, s.By, s.Via, s.From
+		e.At, e.OrgID, e.By, e.ByType, e.Via, e.From = s.At, s.OrgID, s.By, s.ByType(), s.Via, s.From
 		e.Type, e.Data = tenant.PublicEvent(event)
 		return e, []lock.OrgID{s.OrgID}, nil
 	}

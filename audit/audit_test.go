@@ -86,11 +86,12 @@ func TestALogHasWhatIsTheOrganisationsAndNothingElse(t *testing.T) {
 	require.Equal(t, []string{"ApiKeyCreated", "LockCreated", "OrganizationSet", "ApiKeyRevoked"},
 		[]string{hotel[0].Type, hotel[1].Type, hotel[2].Type, hotel[3].Type})
 	require.Equal(t, audit.Event{
-		AggregateType: "lock", AggregateID: "1", Version: 1, Position: 2, Type: "LockCreated", At: noon, OrgID: "hotel", By: "ann",
+		AggregateType: "lock", AggregateID: "1", Version: 1, Position: 2, Type: "LockCreated", At: noon, OrgID: "hotel", By: "ann", ByType: "organization",
 		Via: "lk_abcdef", From: "203.0.113.7", Data: hotel[1].Data,
 	}, hotel[1])
 	require.Equal(t, "organization", hotel[3].AggregateType)
 	require.Equal(t, "super", hotel[3].By)
+	require.Equal(t, "super", hotel[3].ByType)
 	require.Equal(t, "203.0.113.8", hotel[3].From)
 	require.Equal(t, map[string]any{"keyId": key.ID, "orgId": lock.OrgID("hotel"), "timestamp": "2026-05-01T12:00:00.000Z"}, hotel[3].Data)
 

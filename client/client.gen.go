@@ -237,6 +237,30 @@ func (e EventRecordAggregateType) Valid() bool {
 	}
 }
 
+// Defines values for EventRecordByType.
+const (
+	EventRecordByTypeGuest        EventRecordByType = "guest"
+	EventRecordByTypeOrganization EventRecordByType = "organization"
+	EventRecordByTypeSuper        EventRecordByType = "super"
+	EventRecordByTypeUser         EventRecordByType = "user"
+)
+
+// Valid indicates whether the value is a known member of the EventRecordByType enum.
+func (e EventRecordByType) Valid() bool {
+	switch e {
+	case EventRecordByTypeGuest:
+		return true
+	case EventRecordByTypeOrganization:
+		return true
+	case EventRecordByTypeSuper:
+		return true
+	case EventRecordByTypeUser:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OnDevice.
 const (
 	Maybe OnDevice = "maybe"
@@ -910,6 +934,9 @@ type EventRecord struct {
 	// By Who did it: a user, else an organisation, else `super` or `guest`; absent where a device or the time did.
 	By *string `json:"by,omitempty"`
 
+	// ByType What `by` names. Events from before the server told it have none.
+	ByType *EventRecordByType `json:"byType,omitempty"`
+
 	// Event The data of the event, as in the answers to commands.
 	Event map[string]interface{} `json:"event"`
 
@@ -928,6 +955,9 @@ type EventRecord struct {
 
 // EventRecordAggregateType `organization` is in the export of an organisation only.
 type EventRecordAggregateType string
+
+// EventRecordByType What `by` names. Events from before the server told it have none.
+type EventRecordByType string
 
 // FindOrCreateUserRequest defines model for FindOrCreateUserRequest.
 type FindOrCreateUserRequest struct {

@@ -24,8 +24,10 @@ func (s *State) createLock(c *CreateLock, now time.Time) (Decision, error) {
 		}
 		return Decision{}, reject(Conflict, "lock-exists", "A lock with this ID exists already, and it is not as this request describes it. Choose another ID, or change the lock.")
 	}
+	stamp := s.stampBy(c.By, now)
+	stamp.LockUUID, stamp.OrgID = uuid, c.By.OrgID
 	return s.done(&LockCreated{
-		Stamp:  Stamp{At: millis(now), LockUUID: uuid, OrgID: c.By.OrgID, By: c.By.Name(), Via: c.By.Key, From: c.By.Addr},
+		Stamp:  stamp,
 		LockID: c.ID, Index: c.Index, SerialNumber: c.SerialNumber, VendorName: c.VendorName,
 		OwnerID: c.OwnerID, Keys: unknownToDevices(c.Keys),
 	})

@@ -64,6 +64,7 @@ func (s *Stamp) appendStamp(dst []byte) ([]byte, error) {
 	dst = appendField(dst, `,"lockUuid":`, s.LockUUID)
 	dst = appendOptional(dst, `,"orgId":`, s.OrgID)
 	dst = appendOptional(dst, `,"by":`, s.By)
+	dst = appendTrue(dst, `,"byUser":true`, s.ByUser)
 	dst = appendOptional(dst, `,"via":`, s.Via)
 	return appendOptional(dst, `,"from":`, s.From), err
 }

@@ -17,7 +17,7 @@ func TestEventsSayWhoAndFromWhere(t *testing.T) {
 	s := new(State)
 	d, err := Decide(s, &CreateLock{By: by, ID: 5, UUID: deviceUUID("u1"), Index: 1}, noon)
 	require.NoError(t, err)
-	stamp := Stamp{At: noon, LockUUID: deviceUUID("u1"), OrgID: "acme", By: "ann", Via: "lk_abcdef", From: "203.0.113.7"}
+	stamp := Stamp{At: noon, LockUUID: deviceUUID("u1"), OrgID: "acme", By: "ann", ByUser: true, Via: "lk_abcdef", From: "203.0.113.7"}
 	require.Equal(t, stamp, d.Events[0].(*LockCreated).Stamp)
 	Evolve(s, d.Events[0])
 	d, err = Decide(s, &CreateTempKey{By: by, UUID: name(1), AccessMode: Public, ValidFrom: noon, ValidUntil: noon.Add(time.Hour)}, noon)
@@ -29,9 +29,33 @@ func TestEventsSayWhoAndFromWhere(t *testing.T) {
 	require.Equal(t, Stamp{At: noon, LockUUID: deviceUUID("u1"), OrgID: "acme", By: "guest"}, d.Events[0].(*TempKeyUsed).Stamp)
 }
 
+// A user may be called like an organisation, or like the operator. Nobody must be taken for another.
+func TestNamesDoNotMixUp(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		by   Caller
+		want string
+	}{
+		{Caller{Super: true}, "super"},
+		{Caller{}, "guest"},
+		{Caller{OrgID: "acme", Key: "lk_abcdef"}, "organization"},
+		{Caller{OrgID: "super", Key: "lk_abcdef"}, "organization"},
+		{Caller{OrgID: "guest", Key: "lk_abcdef"}, "organization"},
+		{Caller{UserID: "ann"}, "user"},
+		{Caller{UserID: "super"}, "user"},
+		{Caller{UserID: "acme", OrgID: "acme", Key: "lk_abcdef"}, "user"},
+		{Caller{UserID: "guest", Super: true}, "user"},
+	} {
+		stamp := new(State).stampBy(c.by, noon)
+		require.Equal(t, c.want, stamp.ByType(), "%+v", c.by)
+	}
+	old := Stamp{By: "ann"}
+	require.Empty(t, old.ByType(), "an older record does not say")
+}
+
 func TestTheOriginIsForTheOrganisationOnly(t *testing.T) {
 	t.Parallel()
-	stamp := Stamp{OrgID: "acme", Via: "lk_abcdef", From: "203.0.113.7"}
+	stamp := Stamp{OrgID: "acme", ByUser: true, Via: "lk_abcdef", From: "203.0.113.7"}
 	for _, c := range []struct {
 		event Event
 		org   OrgID

@@ -11,7 +11,7 @@ import (
 
 // examples has one of each journaled event, with every field set.
 func examples() []Event {
-	stamp := Stamp{At: noon, LockUUID: deviceUUID("u1"), OrgID: "acme", By: `ann "the <owner>" & co ä` + "\u2028\n\x01", Via: "lk_abcdef", From: "203.0.113.7"}
+	stamp := Stamp{At: noon, LockUUID: deviceUUID("u1"), OrgID: "acme", By: `ann "the <owner>" & co ä` + "\u2028\n\x01", ByUser: true, Via: "lk_abcdef", From: "203.0.113.7"}
 	until, limit := noon.Add(time.Hour), int64(3)
 	key := TempKey{
 		UUID: name(1), AccessMode: UserWhitelist, AllowedUserIDs: []UserID{"ann", "bob"}, ValidFrom: noon, ValidUntil: until,

@@ -24,11 +24,17 @@ func (c Caller) Name() string {
 	case c.OrgID != "":
 		return string(c.OrgID)
 	case c.Super:
-		return "super"
+		return nameOfSuper
 	default:
-		return "guest"
+		return nameOfGuest
 	}
 }
+
+// The names of callers that have none.
+const (
+	nameOfSuper = "super"
+	nameOfGuest = "guest"
+)
 
 // The commands of platforms. By must hold credentials that were checked.
 type (

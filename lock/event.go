@@ -13,8 +13,9 @@ type Stamp struct {
 	LockUUID UUID      `json:"lockUuid"`
 	OrgID    OrgID     `json:"orgId,omitempty"`
 	By       string    `json:"by,omitempty"`
-	Via      string    `json:"via,omitempty"`  // the first characters of the API key that was shown
-	From     string    `json:"from,omitempty"` // the address that the call came from
+	ByUser   bool      `json:"byUser,omitempty"` // By is a user, and no organisation or the like of the same name
+	Via      string    `json:"via,omitempty"`    // the first characters of the API key that was shown
+	From     string    `json:"from,omitempty"`   // the address that the call came from
 }
 
 // EventStamp gives the stamp of an event.
@@ -239,6 +240,20 @@ type (
 		Session Session
 	}
 )
+
+// ByType tells what By names: a user, an organization, super or guest. It is empty where nobody did it, and where an older
+// record does not say.
+func (s *Stamp) ByType() string {
+	switch {
+	case s.ByUser:
+		return "user"
+	case s.Via != "":
+		return "organization"
+	case s.By == nameOfSuper, s.By == nameOfGuest:
+		return s.By
+	}
+	return ""
+}
 
 // OriginOf gives where an event came from, to those who may know it: the organisation whose the lock was at that moment. What
 // hands a lock over bears the name of the next one, which is told nothing of the addresses of the one before.

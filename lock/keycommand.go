@@ -23,16 +23,17 @@ type KeyCommand struct {
 
 // origin is who wanted something, and from where, for the events that tell of its end.
 type origin struct {
-	By   string `json:"by,omitempty"`
-	Via  string `json:"via,omitempty"`
-	From string `json:"from,omitempty"`
+	By     string `json:"by,omitempty"`
+	ByUser bool   `json:"byUser,omitempty"`
+	Via    string `json:"via,omitempty"`
+	From   string `json:"from,omitempty"`
 }
 
-func originOf(s Stamp) origin { return origin{By: s.By, Via: s.Via, From: s.From} }
+func originOf(s Stamp) origin { return origin{By: s.By, ByUser: s.ByUser, Via: s.Via, From: s.From} }
 
 func (s *State) stampOf(o origin, now time.Time) Stamp {
 	stamp := s.stamp("", now)
-	stamp.By, stamp.Via, stamp.From = o.By, o.Via, o.From
+	stamp.By, stamp.ByUser, stamp.Via, stamp.From = o.By, o.ByUser, o.Via, o.From
 	return stamp
 }
 
@@ -239,7 +240,7 @@ func (s *State) keyResult(cmd *KeyCommand) *KeyResult {
 		Version: cmd.Version, CommandID: cmd.ID, Action: cmd.Action, Key: cmd.Key, Outcome: cmd.Outcome, Reason: cmd.Reason,
 		Message: cmd.Message, Deadline: cmd.Deadline,
 	}
-	stamp := Stamp{At: cmd.At, LockUUID: s.UUID, OrgID: s.OrgID, By: cmd.By, Via: cmd.Via, From: cmd.From}
+	stamp := Stamp{At: cmd.At, LockUUID: s.UUID, OrgID: s.OrgID, By: cmd.By, ByUser: cmd.ByUser, Via: cmd.Via, From: cmd.From}
 	switch {
 	case cmd.Action == ActionWriteKey:
 		r.Event = &KeyWriteRequested{Stamp: stamp, KeyOrder: KeyOrder{CommandID: cmd.ID, Key: cmd.Key, Deadline: cmd.Deadline, Session: cmd.Session}}

@@ -161,7 +161,7 @@ func (s *State) stamp(by string, now time.Time) Stamp {
 // stampBy is the stamp of what a caller wanted, with all that the audit asks for: who, when, and from where.
 func (s *State) stampBy(by Caller, now time.Time) Stamp {
 	stamp := s.stamp("", now)
-	stamp.By, stamp.Via, stamp.From = by.Name(), by.Key, by.Addr
+	stamp.By, stamp.ByUser, stamp.Via, stamp.From = by.Name(), by.UserID != "", by.Key, by.Addr
 	return stamp
 }
 

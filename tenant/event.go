@@ -20,11 +20,18 @@ type Stamp struct {
 	At    time.Time  `json:"at"`
 	OrgID lock.OrgID `json:"orgId"`
 	By    string     `json:"by,omitempty"`
-	Via   string     `json:"via,omitempty"`  // the first characters of the API key that was shown
-	From  string     `json:"from,omitempty"` // the address that the call came from
+	User  bool       `json:"byUser,omitempty"` // By is a user
+	Via   string     `json:"via,omitempty"`    // the first characters of the API key that was shown
+	From  string     `json:"from,omitempty"`   // the address that the call came from
 }
 
 func (s *Stamp) stamp() *Stamp { return s }
+
+// ByType tells what By names, as that of a lock's event does.
+func (s *Stamp) ByType() string {
+	as := lock.Stamp{By: s.By, ByUser: s.User, Via: s.Via}
+	return as.ByType()
+}
 
 // StampOf gives the stamp of an event.
 func StampOf(e Event) Stamp { return *e.stamp() }

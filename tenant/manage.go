@@ -246,7 +246,7 @@ func (e *KeyCreated) mint() (secret string) {
 }
 
 func stampOf(by lock.Caller, org lock.OrgID, at time.Time) Stamp {
-	return Stamp{At: at, OrgID: org, By: by.Name(), Via: by.Key, From: by.Addr}
+	return Stamp{At: at, OrgID: org, By: by.Name(), User: by.UserID != "", Via: by.Key, From: by.Addr}
 }
 
 func (k *Keys) stampNow() time.Time { return millis(k.now()) }

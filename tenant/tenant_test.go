@@ -210,12 +210,15 @@ func TestOptionsAreChecked(t *testing.T) {
 	t.Parallel()
 	_, err := tenant.New(tenant.Options{})
 	require.Error(t, err)
-	_, err = tenant.New(tenant.Options{Journal: memory.New(), CacheSize: -1})
+	j := memory.New()
+	t.Cleanup(func() { _ = j.Close() })
+	_, err = tenant.New(tenant.Options{Journal: j, CacheSize: -1})
 	require.Error(t, err)
 }
 
 func FuzzAuthenticate(f *testing.F) {
 	j := memory.New()
+	f.Cleanup(func() { _ = j.Close() })
 	keys, err := tenant.New(tenant.Options{Journal: j})
 	require.NoError(f, err)
 	f.Add("lk_0123456789012345678901234567890123456789012345678")
