@@ -124,7 +124,11 @@ func (s *State) setOrganization(c *SetOrganization, now time.Time) (Decision, er
 	}
 	e := &OrganizationSet{Stamp: s.stampBy(c.By, now), NewOrgID: c.OrgID, OldOrgID: s.OrgID}
 	e.OrgID = c.OrgID
-	return s.done(e)
+	var d Decision
+	s.endJobs(&d, "organization-changed", s.stampBy(c.By, now)) // the next organisation gets no keys of this one
+	d.Events = append(d.Events, e)
+	d.Reply = &Done{Version: s.Version + count(d.Events), Event: e}
+	return d, nil
 }
 
 func (s *State) addResident(c *AddResident, now time.Time) (Decision, error) {

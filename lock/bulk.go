@@ -190,6 +190,15 @@ func (s *State) bulkStep(d *Decision, now time.Time) {
 	}
 }
 
+// endJobs ends all jobs that have not ended.
+func (s *State) endJobs(d *Decision, reason string, stamp Stamp) {
+	for _, j := range s.keys().Jobs {
+		if !j.Ended {
+			d.Events = append(d.Events, &BulkAddEnded{Stamp: stamp, Job: j.ID, Reason: reason})
+		}
+	}
+}
+
 func (s *State) startJob(e *BulkAddStarted) {
 	w := s.keyWork()
 	w.Jobs = append(w.Jobs, &bulkJob{ID: e.Job, origin: originOf(e.Stamp), At: e.At, LastAt: e.At, Keys: slices.Clone(e.Keys)})
@@ -222,7 +231,6 @@ func (s *State) jobFailed(e *KeyChangeFailed) {
 	if e.Job == "" || j == nil {
 		return
 	}
-	j.LastAt = e.At
 	passing := e.Outcome == Expired || slices.Contains([]string{"stale-session", "stale-epoch", "boot-mismatch", "device-busy"}, e.Reason)
 	if !passing || j.Tries >= maxBulkTries {
 		s.settle(e.Job, bulkResult{Status: BulkFailed, Reason: e.Reason}, e.At)
@@ -246,9 +254,6 @@ func (s *State) endJob(e *BulkAddEnded) {
 	if ended > bulkJobsKept {
 		i := slices.IndexFunc(jobs, func(o *bulkJob) bool { return o.Ended })
 		s.KeyWork.Jobs = slices.Delete(jobs, i, i+1)
-	}
-	if next := s.activeJob(); next != nil {
-		next.LastAt = e.At
 	}
 }
 

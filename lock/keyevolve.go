@@ -33,6 +33,10 @@ func (s *State) evolveKeys(e Event) bool {
 	default:
 		return false
 	}
+	if j := s.activeJob(); j != nil {
+		// What it may have waited for may have come.
+		j.LastAt = e.(interface{ EventStamp() Stamp }).EventStamp().At
+	}
 	return true
 }
 
@@ -73,13 +77,14 @@ func (s *State) endKey(id CommandID, uuid string, at time.Time) {
 	if cmd == nil {
 		return
 	}
+	started := cmd.Version
 	cmd.Version, cmd.At = s.Version, at
 	if cmd.Action != ActionRemoveKey {
 		cmd.Key.OnDevice = OnDevice
 	}
 	s.forgetKey(cmd, Confirmed, "", "")
 	for _, old := range slices.Clone(s.KeyWork.Commands) {
-		if old.Key.UUID == uuid && old.Outcome == Unknown {
+		if old.Key.UUID == uuid && old.Version < started {
 			s.forgetKey(old, Unknown, "superseded", "A later change of the same key came before its answer.")
 		}
 	}

@@ -220,9 +220,11 @@ func (s *State) tick(now time.Time) (Decision, error) {
 	}
 	if s.KeyWork != nil {
 		missed = s.keyTimeOuts(&d, now) || missed
-		if !missed {
-			s.bulkStep(&d, now)
+		rest := *s
+		if missed {
+			rest.Device = Device{} // it counts as away
 		}
+		rest.bulkStep(&d, now)
 	}
 	if missed {
 		// From now on the device counts as away: the next open waits for it to come back instead of going the same way.

@@ -16,6 +16,8 @@ type device struct {
 	lost    bool // its journal, once: what it does not find there it cannot deny
 	seen    map[CommandID]CommandStatus
 	behind  time.Duration // its clock
+	keeps   bool          // keys
+	table   []string      // of them; it survives everything
 }
 
 // socket is one WebSocket: frames to the device, and what its session tells the lock.
@@ -38,7 +40,7 @@ func (w *world) connect(t *rapid.T) {
 }
 
 func (d *device) hello() Device {
-	return Device{Session: d.socket.session, BootID: string(rune('a' + d.boot)), Deadline: true, Journal: d.journal}
+	return Device{Session: d.socket.session, BootID: string(rune('a' + d.boot)), Deadline: true, Journal: d.journal, Keys: d.keeps}
 }
 
 // some draws a socket for which want holds.
@@ -105,6 +107,10 @@ func (w *world) effect(t *rapid.T) {
 		}
 		switch e := e.(type) {
 		case *SendOpen:
+			if !w.now.After(e.NotAfter) {
+				s.down = append(s.down, e)
+			}
+		case *SendKey:
 			if !w.now.After(e.NotAfter) {
 				s.down = append(s.down, e)
 			}
@@ -185,6 +191,11 @@ func (d *device) read(t *rapid.T, s *socket, fate string) {
 		s.up = append(s.up, &AnswerStatus{Session: s.session, Statuses: statuses})
 	case *SendOpen:
 		if answer := d.open(t, s, e, fate); answer != nil {
+			answer.Session, answer.CommandID = s.session, e.CommandID
+			s.up = append(s.up, answer)
+		}
+	case *SendKey:
+		if answer := d.key(t, s, e, fate); answer != nil {
 			answer.Session, answer.CommandID = s.session, e.CommandID
 			s.up = append(s.up, answer)
 		}

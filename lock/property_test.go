@@ -54,6 +54,10 @@ func walk(t *rapid.T) {
 		"open on the go": w.openOnTheGo,
 		"open as owner":  w.openAsOwner,
 		"repeat":         w.repeat,
+		"card":           w.changeCard,
+		"card on the go": w.cardOnTheGo,
+		"cards":          w.bulkCards,
+		"another device": w.replace,
 		"connect":        w.connect,
 		"reconnect":      w.reconnect,
 		"keep":           w.keep,
@@ -73,7 +77,8 @@ func walk(t *rapid.T) {
 }
 
 // check is what must hold after every step.
-func (w *world) check(*rapid.T) {
+func (w *world) check(t *rapid.T) {
+	w.checkTable(t)
 	kept := w.acks[:0]
 	for _, a := range w.acks {
 		if !w.safe(a) {

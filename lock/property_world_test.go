@@ -76,6 +76,7 @@ func newWorld(t *rapid.T) *world {
 		live: map[TempKeyID]*key{}, requests: map[RequestID]*asked{}, commands: map[CommandID]*command{},
 	}
 	w.device = device{boot: 1, seen: map[CommandID]CommandStatus{}, w: w, journal: rapid.IntRange(0, 4).Draw(t, "caps") > 0}
+	w.device.keeps = rapid.IntRange(0, 3).Draw(t, "keeps keys") > 0
 	if rapid.Bool().Draw(t, "slow clock") {
 		w.device.behind = 200 * time.Millisecond
 	}
