@@ -68,12 +68,8 @@ func (c *cluster) awaitOneHome(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		running := 0.0
-		for _, n := range c.nodes {
-			here, ok := n.metric(t.Context(), "latchkey_actors_activations")
-			if !ok {
-				return false
-			}
-			running += here
+		for _, n := range c.activations(t) {
+			running += n
 		}
 		return running <= loadLocks+probesOfNode*(clusterNodes-1)
 	}, patience, 10*time.Millisecond, "a lock stays on two nodes")

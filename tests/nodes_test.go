@@ -29,6 +29,20 @@ func (c *cluster) lockOf(t *testing.T, home *node) sim.Credential {
 	return sim.Credential{}
 }
 
+// activations is how many grains run on each node.
+func (c *cluster) activations(t *testing.T) (all []float64) {
+	t.Helper()
+	for _, n := range c.nodes {
+		var running float64
+		require.Eventually(t, func() (ok bool) {
+			running, ok = n.metric(t.Context(), "latchkey_actors_activations")
+			return ok
+		}, patience, pollEvery)
+		all = append(all, running)
+	}
+	return all
+}
+
 // connectsTo lets a device connect to one node.
 func connectsTo(n *node) func(*sim.DeviceOptions) {
 	return func(o *sim.DeviceOptions) { o.Servers = []string{n.url} }
