@@ -21,6 +21,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/latchkey/latchkey/cluster/embedded"
+	"github.com/latchkey/latchkey/internal/workers"
 )
 
 // A Node is this process's part in the cluster.
@@ -90,7 +91,7 @@ func (n *Node) startSystem(context.Context) error {
 	}
 	n.lookup.view.Store(newView(nil))
 	boxes := &mailboxes{
-		system: n.system, logger: n.logger, metrics: n.metrics, workers: newWorkers(n.ctx.Done()),
+		system: n.system, logger: n.logger, metrics: n.metrics, workers: workers.New((*mailbox).run, n.ctx.Done()),
 		limit: n.options.MailboxSize, stopped: n.lookup.stopped,
 	}
 	n.lookup.mailbox = boxes.produce

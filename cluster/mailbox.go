@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/latchkey/latchkey/cluster/clusterpb"
+	"github.com/latchkey/latchkey/internal/workers"
 )
 
 // Busy and Retry answer a request that was not executed. A grain that finds its memory stale answers Retry and stops itself.
@@ -21,7 +22,7 @@ type mailboxes struct {
 	system  *actor.ActorSystem
 	logger  *slog.Logger
 	metrics *metrics
-	workers *workers
+	workers *workers.Pool[*mailbox]
 	limit   int                  // requests that wait for one grain
 	stopped func(pid *actor.PID) // the grain is gone and its name is free
 }
@@ -94,7 +95,7 @@ func (m *mailbox) PostSystemMessage(msg any) {
 func (m *mailbox) schedule() {
 	if !m.scheduled {
 		m.scheduled = true
-		m.shared.workers.run(m)
+		m.shared.workers.Run(m)
 	}
 }
 

@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	"lock/zone":             {},
 	"transport/wire":        {},
 	"journal":               {"internal/planted"},
-	"cluster":               {"internal/planted"},
+	"cluster":               {"internal/planted", "internal/workers"},
 	"tenant":                {"journal", "lock"},
 	"collective":            {"journal", "lock"},
 	"directory":             {"journal", "lock"},
