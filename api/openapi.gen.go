@@ -894,6 +894,9 @@ type ServerInterface interface {
 	// OpenCollectiveDoor Open one of several doors
 	// (POST /collective-temp-keys/{uuid}/doors/{doorId}/open)
 	OpenCollectiveDoor(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, doorId DoorId, params OpenCollectiveDoorParams)
+	// GetDocs This document as a page
+	// (GET /docs)
+	GetDocs(w http.ResponseWriter, r *http.Request)
 	// ListTempKeysOfCreator List the temporary keys that somebody created, over all locks
 	// (GET /locks/temp-keys)
 	ListTempKeysOfCreator(w http.ResponseWriter, r *http.Request, params ListTempKeysOfCreatorParams)
@@ -1068,6 +1071,12 @@ func (_ Unimplemented) ShowCollectiveConfirmation(w http.ResponseWriter, r *http
 // OpenCollectiveDoor Open one of several doors
 // (POST /collective-temp-keys/{uuid}/doors/{doorId}/open)
 func (_ Unimplemented) OpenCollectiveDoor(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid, doorId DoorId, params OpenCollectiveDoorParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetDocs This document as a page
+// (GET /docs)
+func (_ Unimplemented) GetDocs(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1550,6 +1559,20 @@ func (siw *ServerInterfaceWrapper) OpenCollectiveDoor(w http.ResponseWriter, r *
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.OpenCollectiveDoor(w, r, uuid, doorId, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetDocs operation middleware
+func (siw *ServerInterfaceWrapper) GetDocs(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetDocs(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3136,6 +3159,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/collective-temp-keys/{uuid}/doors/{doorId}/open", wrapper.OpenCollectiveDoor)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/docs", wrapper.GetDocs)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/locks/{id}/AddKey", wrapper.AddKey)

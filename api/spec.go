@@ -39,6 +39,7 @@ type rule struct {
 // spec is the document as it is served, and what it says about callers.
 type spec struct {
 	json  []byte
+	docs  []byte // the page
 	rules map[operation]rule
 }
 
@@ -84,6 +85,9 @@ func loadSpec() (*spec, error) {
 			}
 			s.rules[operation{method, path}] = rule{securityOf(entry.Security), entry.Scope}
 		}
+	}
+	if s.docs, err = docsOf(data); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

@@ -2262,6 +2262,13 @@ type ClientInterface interface {
 	// Corresponds with POST /collective-temp-keys/{uuid}/doors/{doorId}/open (the `OpenCollectiveDoor` operationId).
 	OpenCollectiveDoorWithFormdataBody(ctx context.Context, uuid TempKeyUuid, doorId DoorId, params *OpenCollectiveDoorParams, body OpenCollectiveDoorFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetDocs This document as a page
+	//
+	// For people. It needs no other host.
+	//
+	// Corresponds with GET /docs (the `GetDocs` operationId).
+	GetDocs(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTempKeysOfCreator List the temporary keys that somebody created, over all locks
 	//
 	// The keys that an organisation's API keys or a user created, of all the locks that the caller may see, in the order of their UUIDs, 100
@@ -3139,6 +3146,23 @@ func (c *Client) OpenCollectiveDoor(ctx context.Context, uuid TempKeyUuid, doorI
 // Corresponds with POST /collective-temp-keys/{uuid}/doors/{doorId}/open (the `OpenCollectiveDoor` operationId).
 func (c *Client) OpenCollectiveDoorWithFormdataBody(ctx context.Context, uuid TempKeyUuid, doorId DoorId, params *OpenCollectiveDoorParams, body OpenCollectiveDoorFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewOpenCollectiveDoorRequestWithFormdataBody(c.Server, uuid, doorId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDocs This document as a page
+//
+// For people. It needs no other host.
+//
+// Corresponds with GET /docs (the `GetDocs` operationId).
+func (c *Client) GetDocs(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDocsRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -4853,6 +4877,33 @@ func NewOpenCollectiveDoorRequestWithBody(server string, uuid TempKeyUuid, doorI
 			req.Header.Set("Idempotency-Key", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewGetDocsRequest constructs an http.Request for the GetDocs method
+func NewGetDocsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/docs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -7236,6 +7287,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /collective-temp-keys/{uuid}/doors/{doorId}/open (the `OpenCollectiveDoor` operationId).
 	OpenCollectiveDoorWithFormdataBodyWithResponse(ctx context.Context, uuid TempKeyUuid, doorId DoorId, params *OpenCollectiveDoorParams, body OpenCollectiveDoorFormdataRequestBody, reqEditors ...RequestEditorFn) (*OpenCollectiveDoorResponse, error)
 
+	// GetDocsWithResponse This document as a page
+	//
+	// For people. It needs no other host.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /docs (the `GetDocs` operationId).
+	GetDocsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetDocsResponse, error)
+
 	// ListTempKeysOfCreatorWithResponse List the temporary keys that somebody created, over all locks
 	//
 	// The keys that an organisation's API keys or a user created, of all the locks that the caller may see, in the order of their UUIDs, 100
@@ -8413,6 +8473,40 @@ func (r OpenCollectiveDoorResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r OpenCollectiveDoorResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetDocsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDocsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDocsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDocsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDocsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12120,6 +12214,21 @@ func (c *ClientWithResponses) OpenCollectiveDoorWithFormdataBodyWithResponse(ctx
 	return ParseOpenCollectiveDoorResponse(rsp)
 }
 
+// GetDocsWithResponse This document as a page
+//
+// For people. It needs no other host.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /docs (the `GetDocs` operationId).
+func (c *ClientWithResponses) GetDocsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetDocsResponse, error) {
+	rsp, err := c.GetDocs(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDocsResponse(rsp)
+}
+
 // ListTempKeysOfCreatorWithResponse List the temporary keys that somebody created, over all locks
 //
 // The keys that an organisation's API keys or a user created, of all the locks that the caller may see, in the order of their UUIDs, 100
@@ -13726,6 +13835,22 @@ func ParseOpenCollectiveDoorResponse(rsp *http.Response) (*OpenCollectiveDoorRes
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetDocsResponse parses an HTTP response from a GetDocsWithResponse call
+func ParseGetDocsResponse(rsp *http.Response) (*GetDocsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDocsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
 	}
 
 	return response, nil

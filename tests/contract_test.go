@@ -175,6 +175,7 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 	require.Len(t, known, len(reference.Events), "all events of the reference have happened")
 	require.True(t, ours["LockOpened"])
 	do(200, get, "/openapi.json", nil)
+	do(200, get, "/docs", nil)
 	all, err := documents()
 	require.NoError(t, err)
 	for path, item := range all[0].doc.Paths.Map() {

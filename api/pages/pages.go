@@ -14,20 +14,24 @@ import (
 	"time"
 )
 
-//go:embed *.html style.css
+//go:embed *.html *.css
 var files embed.FS
 
 var (
 	style     = mustRead("style.css")
 	templates = template.Must(template.New("").Funcs(template.FuncMap{
-		"style":    func() template.CSS { return template.CSS(style) },
-		"instant":  instant,
-		"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"duration": duration,
+		"style":     func() template.CSS { return template.CSS(style) },
+		"docsStyle": func() template.CSS { return template.CSS(docsStyle) },
+		"words":     words,
+		"instant":   instant,
+		"machine":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"duration":  duration,
 	}).ParseFS(files, "*.html"))
 
 	// ContentSecurityPolicy lets a page have its own style sheet and its own form, and nothing else.
-	ContentSecurityPolicy = policy()
+	ContentSecurityPolicy = policy(style)
+	// DocsSecurityPolicy is that of the page about the API, which has a style sheet of its own.
+	DocsSecurityPolicy = policy(docsStyle)
 )
 
 func mustRead(name string) string {
@@ -38,7 +42,7 @@ func mustRead(name string) string {
 	return string(data)
 }
 
-func policy() string {
+func policy(style string) string {
 	hash := sha256.Sum256([]byte(style))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) +
 		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
