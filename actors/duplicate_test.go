@@ -15,6 +15,7 @@ import (
 
 	"github.com/latchkey/latchkey/cluster"
 	"github.com/latchkey/latchkey/cluster/clusterpb"
+	"github.com/latchkey/latchkey/internal/dose"
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -83,7 +84,7 @@ func startZombie(t *testing.T, beside *world) *world {
 // Two activations of a lock may not know of each other. The one that writes second finds out, and begins anew.
 func TestTwoActivationsGiveOneUseOnce(t *testing.T) {
 	t.Parallel()
-	const rounds = 40
+	rounds := dose.Of(200, 10_000)
 	a := start(t, inMemory(t), nil)
 	b := startZombie(t, a)
 	id := a.newLock()

@@ -10,14 +10,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/latchkey/latchkey/internal/dose"
 )
 
 const walkers = 2
 
-// TestMain makes 10,000 random walks the default of this package; -rapid.checks asks for another number of each walker.
+// TestMain makes 10,000 random walks the default of this package, and 1,000,000 in `make faults`; -rapid.checks asks for another number of each walker.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	defaults := map[string]string{"rapid.checks": strconv.Itoa(10_000 / walkers), "rapid.steps": "45"}
+	defaults := map[string]string{"rapid.checks": strconv.Itoa(dose.Of(10_000, 1_000_000) / walkers), "rapid.steps": "45"}
 	flag.Visit(func(f *flag.Flag) { delete(defaults, f.Name) })
 	for name, value := range defaults {
 		if err := flag.Set(name, value); err != nil {

@@ -1,11 +1,14 @@
 package tests
 
 import (
+	"cmp"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/latchkey/latchkey/internal/dose"
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/sim"
 )
@@ -14,20 +17,33 @@ import (
 // the device is back and tells.
 func TestHalfOpenSocketNeverOpensLate(t *testing.T) {
 	t.Parallel()
+	for range dose.Of(1, 50) {
+		meetHalfOpenSockets(t)
+	}
+}
+
+// halfOpen is a network that goes silent before an open, and what comes of that.
+type halfOpen struct {
+	name    string
+	heals   time.Duration // after the open
+	deliver bool          // bytes that were on their way arrive although the server has reset the connection
+	meets   lock.Outcome  // what the open has become by then; empty: it may be about to become unknown
+	ends    lock.Outcome
+}
+
+// meetHalfOpenSockets has ten locks meet such networks, two of a kind.
+func meetHalfOpenSockets(t *testing.T) {
+	t.Helper()
 	s := newServer(t)
-	nets := []struct {
-		name    string
-		heals   time.Duration // after the open
-		deliver bool          // bytes that were on their way arrive although the server has reset the connection
-		meets   lock.Outcome  // what the open has become by then; empty: it may be about to become unknown
-		ends    lock.Outcome
-	}{
+	nets := []halfOpen{
 		{"heals within the deadline", 1500 * time.Millisecond, false, lock.Sent, lock.Opened},
 		{"heals after the deadline", 5500 * time.Millisecond, false, "", lock.Expired},
 		{"heals after the reset", 8 * time.Second, false, lock.Unknown, lock.Expired},
 		{"heals after 20 s", 20 * time.Second, false, lock.Unknown, lock.Expired},
 		{"heals after 20 s and delivers", 20 * time.Second, true, lock.Unknown, lock.Refused},
 	}
+	nets = slices.Repeat(nets, 2)
+	slices.SortStableFunc(nets, func(a, b halfOpen) int { return cmp.Compare(a.heals, b.heals) })
 	creds := s.provision(t, len(nets))
 	proxies, devices, keys := make([]*sim.Proxy, len(nets)), make([]*sim.Device, len(nets)), make([]guestKey, len(nets))
 	for i, n := range nets {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/latchkey/latchkey/internal/dose"
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/sim"
 )
@@ -31,7 +32,7 @@ func TestDeviceRebootsInTheMiddleOfAnOpen(t *testing.T) {
 		{sim.RebootAfterAnswer, false, 1, lock.Opened, 1},
 		{sim.RebootAfterAnswer, true, 1, lock.Opened, 1},
 	}
-	const rounds = 3 // of each case
+	rounds := dose.Of(3, 63) // of each case
 	creds := s.provision(t, len(cases)*rounds)
 	devices, keys, sessions := make([]*sim.Device, len(creds)), make([]guestKey, len(creds)), make([]string, len(creds))
 	for i, c := range creds {

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/latchkey/latchkey/internal/dose"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/journal/journaltest"
 	"github.com/latchkey/latchkey/journal/postgres/pgtest"
@@ -110,13 +111,13 @@ func counted(t *testing.T, g prometheus.Gatherer, name string) (sum float64) {
 
 func TestEveryLostCommitIsResolved(t *testing.T) {
 	t.Parallel()
-	const lost = 51
+	lost := uint64(dose.Of(51, 1000))
 	database, server := pgtest.Database(t), pgtest.Shared(t)
 	p := newProxy(t, server.Addr())
 	j, registry := openURL(t, server.TCP(p.Addr().String(), database))
 
 	l := startLoad(t, j, 8, time.Minute)
-	for i := range uint64(lost) {
+	for i := range lost {
 		id := fmt.Sprintf("cut-%d.", i)
 		p.arm(id, cut(i)%cuts)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -213,7 +214,11 @@ func TestPostgreSQLStartsAgainUnderLoad(t *testing.T) {
 		before := l.sum()
 		require.Eventually(t, func() bool { return l.sum() > before+100 }, 20*time.Second, time.Millisecond)
 	}
-	for _, end := range []func() error{server.Kill, server.Stop, server.Kill} {
+	for i := range dose.Of(3, 50) {
+		end := server.Kill
+		if i%2 == 1 {
+			end = server.Stop
+		}
 		progress()
 		require.NoError(t, end())
 		require.Eventually(t, func() bool { return j.Healthy(t.Context()) != nil }, 5*time.Second, 10*time.Millisecond)

@@ -10,17 +10,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/latchkey/latchkey/internal/dose"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/journal/journaltest"
 	"github.com/latchkey/latchkey/journal/sqlite"
 )
 
-const kills = 20
-
 func TestKill9InMidWrite(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal.db")
 	var acknowledged []string
+	kills := dose.Of(20, 500)
 	for range kills {
 		c := start(t, "write", path)
 		for enough := 20 + rand.IntN(400); enough > 0 && c.lines.Scan(); enough-- {
@@ -84,35 +84,43 @@ func TestDiskFailures(t *testing.T) {
 	for _, fault := range []string{"failed sync", "failed write", "full disk", "file size limit"} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
-			path := filepath.Join(t.TempDir(), "journal.db")
-			c := start(t, fault, path)
-			acknowledged := uint64(0)
-			unknown := false
-			for c.lines.Scan() {
-				switch line := c.lines.Text(); line {
-				case fmt.Sprintf("acknowledged stream@%d", acknowledged):
-					acknowledged++
-				case "unknown true":
-					unknown = true
-				case "unknown false":
-				default:
-					t.Errorf("the child said %q", line)
-				}
+			for range dose.Of(1, 50) {
+				failDisk(t, fault)
 			}
-			require.NoError(t, c.Wait())
-			require.GreaterOrEqual(t, acknowledged, uint64(100))
-
-			j := open(t, path)
-			records := uint64(len(journaltest.Whole(t, j)))
-			if records != acknowledged {
-				require.True(t, unknown, "only an append whose outcome is unknown may be there as well")
-				require.Equal(t, acknowledged+1, records)
-			}
-			_, err := journal.Do(t.Context(), j, happened("stream", records, 1))
-			require.NoError(t, err)
-			require.NoError(t, j.Close())
 		})
 	}
+}
+
+// failDisk has a process meet a fault of its disk in mid-write, and opens the journal that it leaves.
+func failDisk(t *testing.T, fault string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "journal.db")
+	c := start(t, fault, path)
+	acknowledged := uint64(0)
+	unknown := false
+	for c.lines.Scan() {
+		switch line := c.lines.Text(); line {
+		case fmt.Sprintf("acknowledged stream@%d", acknowledged):
+			acknowledged++
+		case "unknown true":
+			unknown = true
+		case "unknown false":
+		default:
+			t.Errorf("the child said %q", line)
+		}
+	}
+	require.NoError(t, c.Wait())
+	require.GreaterOrEqual(t, acknowledged, uint64(100))
+
+	j := open(t, path)
+	records := uint64(len(journaltest.Whole(t, j)))
+	if records != acknowledged {
+		require.True(t, unknown, "only an append whose outcome is unknown may be there as well")
+		require.Equal(t, acknowledged+1, records)
+	}
+	_, err := journal.Do(t.Context(), j, happened("stream", records, 1))
+	require.NoError(t, err)
+	require.NoError(t, j.Close())
 }
 
 func TestOneProcessHoldsAJournal(t *testing.T) {
