@@ -27,8 +27,8 @@ const (
 	maskBit        = 0x80
 	maxControlSize = 125
 
-	// inlineSize is what a session reads into as long as frames are small: a heartbeat and the answer to an open fit.
-	inlineSize = 192
+	// smallSize is what a session reads into as long as frames are small: a heartbeat and the answer to an open fit.
+	smallSize = 192
 	// keptSize bounds the buffers that go back into the pool.
 	keptSize = 4 << 10
 )
@@ -46,6 +46,11 @@ type buffer struct{ b []byte }
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
+// small is what most frames are read into.
+type small [smallSize]byte
+
+var smalls = sync.Pool{New: func() any { return new(small) }}
+
 func getBuffer() *buffer { return buffers.Get().(*buffer) }
 
 func putBuffer(b *buffer) {
@@ -56,8 +61,8 @@ func putBuffer(b *buffer) {
 	buffers.Put(b)
 }
 
-// frameReader reads the WebSocket frames of a client. It is ours, and not gorilla's, because it holds 192 bytes for an
-// idle socket instead of a connection object with a buffered reader, counts every frame (also the empty parts of a
+// frameReader reads the WebSocket frames of a client. It is ours, and not gorilla's, because it holds nothing for an
+// idle socket, where that is a connection object with a buffered reader, counts every frame (also the empty parts of a
 // message that never ends), and leaves the close code to the session. The handshake is gorilla's.
 type frameReader struct {
 	conn       io.Reader
@@ -65,18 +70,35 @@ type frameReader struct {
 	parts      bool    // big holds parts of a message that is not at its end
 	start, end int     // what is read and not used of small
 	failed     error   // instead of more bytes
-	small      [inlineSize]byte
+	small      *small  // nil while nothing is said
 }
 
 // await waits until there is something to read, and reads it. Nothing of what was read before may be left.
 func (r *frameReader) await(raw syscall.RawConn) {
 	err := raw.Read(func(fd uintptr) (done bool) {
+		r.hold()
 		r.start = 0
-		r.end, done, r.failed = readNow(fd, r.small[:])
+		if r.end, done, r.failed = readNow(fd, r.small[:]); !done {
+			r.letGo()
+		}
 		return done
 	})
 	if err != nil {
 		r.failed = err
+	}
+}
+
+// hold takes a buffer for what comes, letGo gives it back.
+func (r *frameReader) hold() {
+	if r.small == nil {
+		r.small = smalls.Get().(*small)
+	}
+}
+
+func (r *frameReader) letGo() {
+	if r.small != nil {
+		smalls.Put(r.small)
+		r.small, r.start, r.end = nil, 0, 0
 	}
 }
 
@@ -105,7 +127,7 @@ func (r *frameReader) next() (op byte, payload []byte, err error) {
 		unmask(payload, h.mask)
 		return h.op, payload, err
 	}
-	if h.fin && !r.parts && h.size <= inlineSize {
+	if h.fin && !r.parts && h.size <= smallSize {
 		payload, err = r.take(h.size)
 		unmask(payload, h.mask)
 		return opText, payload, err
@@ -191,7 +213,7 @@ func (r *frameReader) check(h *frameHeader, size uint64) error {
 	return nil
 }
 
-// fill reads until n bytes, at most inlineSize, are in small.
+// fill reads until n bytes, at most smallSize, are in small.
 func (r *frameReader) fill(n int) error {
 	if r.end-r.start >= n {
 		return nil
@@ -199,6 +221,7 @@ func (r *frameReader) fill(n int) error {
 	if r.failed != nil {
 		return r.failed
 	}
+	r.hold()
 	if r.start+n > len(r.small) || r.start == r.end {
 		r.end = copy(r.small[:], r.small[r.start:r.end])
 		r.start = 0
@@ -237,6 +260,7 @@ func (r *frameReader) grow(h frameHeader) error {
 
 // free gives back what a broken read left.
 func (r *frameReader) free() {
+	r.letGo()
 	if r.big != nil {
 		putBuffer(r.big)
 		r.big, r.parts = nil, false
