@@ -136,7 +136,8 @@ func TestEtcdRefuses(t *testing.T) {
 	}{
 		"no user":        {func(s *setup) { s.EtcdUser, s.EtcdPassword = "", "" }, "permission denied"},
 		"wrong password": {func(s *setup) { s.EtcdPassword = "battery" }, "invalid user ID or password"},
-		"no certificate": {func(s *setup) { s.EtcdTLS = cluster.TLSFiles{CA: shown.CA} }, "certificate required"},
+		// A client hears of it after it has begun to write, and sometimes no more than that nobody listens.
+		"no certificate": {func(s *setup) { s.EtcdTLS = cluster.TLSFiles{CA: shown.CA} }, "certificate required|broken pipe|connection reset"},
 		"another CA":     {func(s *setup) { s.EtcdTLS.CA = client(foreign).CA }, "signed by unknown authority"},
 		"no TLS":         {func(s *setup) { s.EtcdTLS, s.Etcd = cluster.TLSFiles{}, "http"+s.Etcd[len("https"):] }, "error reading server preface"},
 	} {
@@ -145,7 +146,7 @@ func TestEtcdRefuses(t *testing.T) {
 			s := good
 			c.change(&s)
 			said := refused(t, s)
-			require.Contains(t, said, c.says)
+			require.Regexp(t, c.says, said)
 			require.Contains(t, said, endpoint[len("https://"):], "which etcd it is")
 			require.NotContains(t, said, etcdPassword)
 		})
