@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,9 +12,10 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/latchkey/latchkey/client"
 )
 
 // adminCommand is the operator's part of the API, for people. It asks a server that runs, and never the journal behind its
@@ -40,114 +38,83 @@ func (c *adminCommand) AfterApply(k *kong.Context) error {
 	return nil
 }
 
-const (
-	adminTimeout   = 30 * time.Second // of one call; a server answers within its own 10 seconds
-	maxAdminAnswer = 8 << 20
-)
-
-// admin calls a server with the super key.
+// admin calls a server with the super key, and prints.
 type admin struct {
-	server   string
-	superKey string
-	http     *http.Client
-	json     bool
-	out      io.Writer
+	api  *client.ClientWithResponses
+	json bool
+	out  io.Writer
 }
 
 func (c *adminCommand) connect(out io.Writer) (*admin, error) {
+	key, err := c.superKey()
+	if err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(c.Server)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("--server: %q is no http:// or https:// URL", c.Server)
+	if err != nil {
+		return nil, fmt.Errorf("--server: %w", err)
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && !c.Insecure && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return nil, errors.New("--server: the super key would travel in plain HTTP: take an https:// URL, or give --insecure")
 	}
+	web, err := c.web()
+	if err != nil {
+		return nil, fmt.Errorf("--ca-file: %w", err)
+	}
+	api, err := client.New(client.Options{Server: c.Server, APIKey: key, HTTP: web})
+	if err != nil {
+		return nil, fmt.Errorf("--server: %w", err)
+	}
+	return &admin{api: api, json: c.JSON, out: out}, nil
+}
+
+func (c *adminCommand) superKey() (string, error) {
 	key := os.Getenv(superKeyVariable)
 	if c.SuperKeyFile != "" {
 		content, err := os.ReadFile(c.SuperKeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("--super-key-file: %w", err)
+			return "", fmt.Errorf("--super-key-file: %w", err)
 		}
 		key = string(content)
 	}
 	if key = strings.TrimSpace(key); key == "" {
-		return nil, fmt.Errorf("the super key is missing: name its file with --super-key-file, or put it into $%s", superKeyVariable)
+		return "", fmt.Errorf("the super key is missing: name its file with --super-key-file, or put it into $%s", superKeyVariable)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if c.CAFile != "" {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			return nil, fmt.Errorf("--ca-file: %w", err)
-		}
-		content, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("--ca-file: %w", err)
-		}
-		if !pool.AppendCertsFromPEM(content) {
-			return nil, fmt.Errorf("--ca-file: %s has no certificate", c.CAFile)
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	}
-	return &admin{
-		server: strings.TrimRight(c.Server, "/"), superKey: key, json: c.JSON, out: out,
-		http: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse // the super key goes nowhere else
-		}},
-	}, nil
+	return key, nil
 }
 
-// send sends a request. An answer that is not a success is an error in the server's words.
-func (a *admin) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
-	var content io.Reader
-	if body != nil {
-		encoded, err := json.Marshal(body)
-		if err != nil {
-			return nil, err
-		}
-		content = bytes.NewReader(encoded)
+// web trusts the certificates of --ca-file too.
+func (c *adminCommand) web() (*http.Client, error) {
+	if c.CAFile == "" {
+		return http.DefaultClient, nil
 	}
-	r, err := http.NewRequestWithContext(ctx, method, a.server+path, content)
+	content, err := os.ReadFile(c.CAFile)
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("X-API-Key", a.superKey)
-	r.Header.Set("Accept", "application/json, application/x-ndjson")
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, err
 	}
-	response, err := a.http.Do(r)
-	if err != nil || response.StatusCode < http.StatusMultipleChoices {
-		return response, err
+	if !pool.AppendCertsFromPEM(content) {
+		return nil, fmt.Errorf("%s has no certificate", c.CAFile)
 	}
-	defer response.Body.Close()
-	var problem struct{ Message, Reason, RequestID string }
-	if json.NewDecoder(io.LimitReader(response.Body, maxAdminAnswer)).Decode(&problem) != nil || problem.Message == "" {
-		return nil, fmt.Errorf("%s answered %s: is it a Latchkey server?", a.server, response.Status)
-	}
-	return nil, fmt.Errorf("%s (%s, request %s)", problem.Message, problem.Reason, problem.RequestID)
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	return &http.Client{Transport: transport}, nil
 }
 
-// call does one operation, and prints the answer as it is if that was asked for; done tells so.
-func (a *admin) call(ctx context.Context, method, path string, body, answer any) (done bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-	defer cancel()
-	response, err := a.send(ctx, method, path, body)
-	if err != nil {
-		return false, err
+// tell prints an answer: as it is if that was asked for, and otherwise in the words of print. An answer that could not be
+// read is not from a server of ours.
+func tell[T any](a *admin, body []byte, answer *T, print func(*T) error) error {
+	switch {
+	case answer == nil:
+		return errors.New("the server gave an answer that cannot be read: is it a Latchkey server?")
+	case a.json:
+		_, err := a.out.Write(body)
+		return err
 	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxAdminAnswer))
-	if err != nil {
-		return false, err
-	}
-	if a.json {
-		_, err = a.out.Write(content)
-		return true, err
-	}
-	if err := json.Unmarshal(content, answer); err != nil {
-		return false, fmt.Errorf("%s answered what cannot be read: %w", a.server, err)
-	}
-	return false, nil
+	return print(answer)
 }
 
 // say prints for a person.
@@ -171,4 +138,21 @@ func or(value, otherwise string) string {
 		return otherwise
 	}
 	return value
+}
+
+// told is what a server told, if it did.
+func told[T any](value *T) (v T) {
+	if value != nil {
+		v = *value
+	}
+	return v
+}
+
+// wanted is what a server is told, if there is something to tell.
+func wanted[T comparable](value T) *T {
+	var zero T
+	if value == zero {
+		return nil
+	}
+	return &value
 }

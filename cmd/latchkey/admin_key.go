@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"net/http"
-	"net/url"
 	"strings"
 	"time"
+
+	"github.com/latchkey/latchkey/client"
 )
 
 type adminKey struct {
@@ -17,23 +15,22 @@ type adminKey struct {
 	Revoke adminKeyRevoke `cmd:"" help:"End an API key, on every server within a second."`
 }
 
-// apiKey is what the server tells of one.
-type apiKey struct {
-	KeyID, OrgID, Prefix, Name, Status, CreatedAt, ExpiresAt string
-	Scopes                                                   []string
-	Key                                                      string // when it is made
-}
-
-func keysOf(org string) string { return "/organizations/" + url.PathEscape(org) + "/api-keys" }
-
 // show prints a key that was just made.
-func (a *admin) show(k *apiKey) error {
-	return a.say("The API key of %s, which is shown only now:\n\n  %s\n\nID %s, good to %s, until %s.",
-		k.OrgID, k.Key, k.KeyID, strings.Join(k.Scopes, ", "), or(k.ExpiresAt, "it is revoked"))
+func (a *admin) show(k *client.CreateApiKeyResult) error {
+	until := "it is revoked"
+	if k.ExpiresAt != nil {
+		until = k.ExpiresAt.Format(time.RFC3339)
+	}
+	return a.say("The API key of %s, which is shown only now:\n\n  %s\n\nID %s, good to %s, until %s.", k.OrgId, k.Key, k.KeyId, list(k.Scopes, ", "), until)
 }
 
-// line prints a value as one line of JSON.
-func (a *admin) line(v any) error { return json.NewEncoder(a.out).Encode(v) }
+func list(scopes []client.ApiKeyScope, separator string) string {
+	words := make([]string, len(scopes))
+	for i, s := range scopes {
+		words[i] = string(s)
+	}
+	return strings.Join(words, separator)
+}
 
 type adminKeyCreate struct {
 	Org     string        `arg:"" help:"ID of the organisation."`
@@ -48,18 +45,23 @@ func (c *adminKeyCreate) Run(ctx context.Context, out terminal, flags *adminComm
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"name": c.Name}
+	want := client.CreateApiKeyRequest{Name: wanted(c.Name)}
 	if len(c.Scopes) > 0 {
-		body["scopes"] = c.Scopes
+		scopes := make([]client.ApiKeyScope, len(c.Scopes))
+		for i, s := range c.Scopes {
+			scopes[i] = client.ApiKeyScope(s)
+		}
+		want.Scopes = &scopes
 	}
 	if c.Expires != 0 {
-		body["expiresAt"] = time.Now().Add(c.Expires).UTC().Format(time.RFC3339)
+		at := time.Now().Add(c.Expires)
+		want.ExpiresAt = &at
 	}
-	var k apiKey
-	if done, err := a.call(ctx, http.MethodPost, keysOf(c.Org), body, &k); done || err != nil {
+	answer, err := a.api.CreateApiKeyWithResponse(ctx, c.Org, want)
+	if err != nil {
 		return err
 	}
-	return a.show(&k)
+	return tell(a, answer.Body, answer.JSON201, a.show)
 }
 
 type adminKeyList struct {
@@ -72,15 +74,21 @@ func (c *adminKeyList) Run(ctx context.Context, out terminal, flags *adminComman
 	if err != nil {
 		return err
 	}
-	var list struct{ APIKeys []apiKey }
-	if done, err := a.call(ctx, http.MethodGet, keysOf(c.Org), nil, &list); done || err != nil {
+	answer, err := a.api.ListApiKeysWithResponse(ctx, c.Org)
+	if err != nil {
 		return err
 	}
-	rows := [][]string{{"ID", "BEGINS WITH", "NAME", "SCOPES", "STATUS", "CREATED", "EXPIRES"}}
-	for _, k := range list.APIKeys {
-		rows = append(rows, []string{k.KeyID, k.Prefix, or(k.Name, "-"), strings.Join(k.Scopes, ","), k.Status, k.CreatedAt, or(k.ExpiresAt, "-")})
-	}
-	return a.table(rows)
+	return tell(a, answer.Body, answer.JSON200, func(all *client.ApiKeyList) error {
+		rows := [][]string{{"ID", "BEGINS WITH", "NAME", "SCOPES", "STATUS", "CREATED", "EXPIRES"}}
+		for _, k := range all.ApiKeys {
+			expires := "-"
+			if k.ExpiresAt != nil {
+				expires = k.ExpiresAt.Format(time.RFC3339)
+			}
+			rows = append(rows, []string{k.KeyId, k.Prefix, or(k.Name, "-"), list(k.Scopes, ","), string(k.Status), k.CreatedAt.Format(time.RFC3339), expires})
+		}
+		return a.table(rows)
+	})
 }
 
 type adminKeyRotate struct {
@@ -95,15 +103,17 @@ func (c *adminKeyRotate) Run(ctx context.Context, out terminal, flags *adminComm
 	if err != nil {
 		return err
 	}
-	var k apiKey
-	path := fmt.Sprintf("%s/%s/rotate", keysOf(c.Org), url.PathEscape(c.Key))
-	if done, err := a.call(ctx, http.MethodPost, path, map[string]any{"graceSeconds": int64(c.Grace.Seconds())}, &k); done || err != nil {
+	grace := int64(c.Grace.Seconds())
+	answer, err := a.api.RotateApiKeyWithResponse(ctx, c.Org, c.Key, client.RotateApiKeyRequest{GraceSeconds: &grace})
+	if err != nil {
 		return err
 	}
-	if err := a.show(&k); err != nil {
-		return err
-	}
-	return a.say("The key before is good for another %s.", c.Grace)
+	return tell(a, answer.Body, answer.JSON201, func(k *client.CreateApiKeyResult) error {
+		if err := a.show(k); err != nil {
+			return err
+		}
+		return a.say("The key before is good for another %s.", c.Grace)
+	})
 }
 
 type adminKeyRevoke struct {
@@ -117,10 +127,11 @@ func (c *adminKeyRevoke) Run(ctx context.Context, out terminal, flags *adminComm
 	if err != nil {
 		return err
 	}
-	var k apiKey
-	path := fmt.Sprintf("%s/%s/revoke", keysOf(c.Org), url.PathEscape(c.Key))
-	if done, err := a.call(ctx, http.MethodPost, path, nil, &k); done || err != nil {
+	answer, err := a.api.RevokeApiKeyWithResponse(ctx, c.Org, c.Key)
+	if err != nil {
 		return err
 	}
-	return a.say("The key %s (%s...) is revoked: a second from now no server takes it.", k.KeyID, k.Prefix)
+	return tell(a, answer.Body, answer.JSON200, func(k *client.ApiKeyResult) error {
+		return a.say("The key %s (%s...) is revoked: a second from now no server takes it.", k.KeyId, k.Prefix)
+	})
 }

@@ -1,18 +1,15 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey/latchkey/client"
 )
 
 type adminLock struct {
@@ -28,15 +25,13 @@ type lockID struct {
 	ID int64 `arg:"" help:"Number of the lock."`
 }
 
-func (l lockID) path(operation string) string { return fmt.Sprintf("/locks/%d/%s", l.ID, operation) }
-
 type adminLockCreate struct {
 	lockID
-	UUID   string `name:"uuid" placeholder:"UUID" help:"UUID of the device (a new one)."`
-	Index  int64  `default:"1" placeholder:"N" help:"The platform's own numbering of its devices (${default})."`
-	Serial string `placeholder:"TEXT" help:"Serial number."`
-	Vendor string `placeholder:"TEXT" help:"Maker of the device."`
-	Org    string `placeholder:"ORG" help:"Organisation that it is handed to."`
+	UUID   uuid.UUID `name:"uuid" placeholder:"UUID" help:"UUID of the device (a new one)."`
+	Index  int64     `default:"1" placeholder:"N" help:"The platform's own numbering of its devices (${default})."`
+	Serial string    `placeholder:"TEXT" help:"Serial number."`
+	Vendor string    `placeholder:"TEXT" help:"Maker of the device."`
+	Org    string    `placeholder:"ORG" help:"Organisation that it is handed to."`
 }
 
 // Run creates the lock and hands it to its organisation.
@@ -45,21 +40,27 @@ func (c *adminLockCreate) Run(ctx context.Context, out terminal, flags *adminCom
 	if err != nil {
 		return err
 	}
-	id := or(c.UUID, uuid.NewString())
-	body := map[string]any{"index": c.Index, "uuid": id, "serialNumber": c.Serial, "vendorName": c.Vendor}
-	done, err := a.call(ctx, http.MethodPost, c.path("CreateLock"), body, new(struct{}))
+	if c.UUID == uuid.Nil {
+		c.UUID = uuid.New()
+	}
+	answer, err := a.api.CreateLockWithResponse(ctx, c.ID, client.CreateLockRequest{
+		Index: c.Index, Uuid: c.UUID, SerialNumber: wanted(c.Serial), VendorName: wanted(c.Vendor),
+	})
 	if err != nil {
 		return err
 	}
 	if c.Org != "" {
-		if _, err := a.call(ctx, http.MethodPost, c.path("SetOrganization"), map[string]any{"orgId": c.Org}, new(struct{})); err != nil {
+		if _, err := a.api.SetOrganizationWithResponse(ctx, c.ID, client.SetOrganizationRequest{OrgId: c.Org}); err != nil {
 			return fmt.Errorf("the lock was created, but not handed over: %w", err)
 		}
 	}
-	if done {
-		return nil
+	made := answer.JSON201
+	if made == nil {
+		made = answer.JSON200
 	}
-	return a.say("Lock %d is there, for the device %s. Give that its secret: latchkey admin lock secret %d", c.ID, id, c.ID)
+	return tell(a, answer.Body, made, func(*client.CreateLockResult) error {
+		return a.say("Lock %d is there, for the device %s. Give that its secret: latchkey admin lock secret %d", c.ID, c.UUID, c.ID)
+	})
 }
 
 type adminLockShow struct{ lockID }
@@ -70,26 +71,21 @@ func (c *adminLockShow) Run(ctx context.Context, out terminal, flags *adminComma
 	if err != nil {
 		return err
 	}
-	var l struct {
-		UUID, SerialNumber, VendorName, OwnerID, OrgID, CreatedAt, Timestamp string
-		Version                                                              int64
-		Device                                                               struct {
-			Online               bool
-			Firmware, Bolt, Door string
-			Battery              int
-		}
-	}
-	if done, err := a.call(ctx, http.MethodGet, c.path("details"), nil, &l); done || err != nil {
+	answer, err := a.api.GetDetailsWithResponse(ctx, c.ID)
+	if err != nil {
 		return err
 	}
-	device := "offline"
-	if l.Device.Online {
-		device = fmt.Sprintf("online, firmware %s, bolt %s, door %s, battery %d %%", or(l.Device.Firmware, "?"), or(l.Device.Bolt, "?"), or(l.Device.Door, "?"), l.Device.Battery)
-	}
-	return a.table([][]string{
-		{"device", l.UUID}, {"", device}, {"serial number", or(l.SerialNumber, "-")}, {"vendor", or(l.VendorName, "-")},
-		{"organisation", or(l.OrgID, "-")}, {"owner", or(l.OwnerID, "-")}, {"created", l.CreatedAt},
-		{"changed", fmt.Sprintf("%s, version %d", l.Timestamp, l.Version)},
+	return tell(a, answer.Body, answer.JSON200, func(l *client.Details) error {
+		device := "offline"
+		if d := l.Device; d.Online {
+			device = fmt.Sprintf("online, firmware %s, bolt %s, door %s, battery %d %%",
+				or(told(d.Firmware), "?"), or(told(d.Bolt), "?"), or(told(d.Door), "?"), told(d.Battery))
+		}
+		return a.table([][]string{
+			{"device", l.Uuid}, {"", device}, {"serial number", or(told(l.SerialNumber), "-")}, {"vendor", or(told(l.VendorName), "-")},
+			{"organisation", or(l.OrgId, "-")}, {"owner", or(told(l.OwnerId), "-")}, {"created", l.CreatedAt.Format(time.RFC3339)},
+			{"changed", fmt.Sprintf("%s, version %d", l.Timestamp.Format(time.RFC3339), l.Version)},
+		})
 	})
 }
 
@@ -104,10 +100,11 @@ func (c *adminLockHandOver) Run(ctx context.Context, out terminal, flags *adminC
 	if err != nil {
 		return err
 	}
-	if done, err := a.call(ctx, http.MethodPost, c.path("SetOrganization"), map[string]any{"orgId": c.Org}, new(struct{})); done || err != nil {
+	answer, err := a.api.SetOrganizationWithResponse(ctx, c.ID, client.SetOrganizationRequest{OrgId: c.Org})
+	if err != nil {
 		return err
 	}
-	return a.say("Lock %d is %s's.", c.ID, c.Org)
+	return tell(a, answer.Body, answer.JSON200, func(*client.SetOrganizationResult) error { return a.say("Lock %d is %s's.", c.ID, c.Org) })
 }
 
 type adminLockSecret struct {
@@ -121,12 +118,14 @@ func (c *adminLockSecret) Run(ctx context.Context, out terminal, flags *adminCom
 	if err != nil {
 		return err
 	}
-	var answer struct{ Secret string }
-	body := map[string]any{"graceSeconds": int64(c.Grace.Seconds())}
-	if done, err := a.call(ctx, http.MethodPost, c.path("RotateDeviceSecret"), body, &answer); done || err != nil {
+	grace := int64(c.Grace.Seconds())
+	answer, err := a.api.RotateDeviceSecretWithResponse(ctx, c.ID, client.RotateDeviceSecretRequest{GraceSeconds: &grace})
+	if err != nil {
 		return err
 	}
-	return a.say("The secret of lock %d's device, which is shown only now:\n\n  %s\n", c.ID, answer.Secret)
+	return tell(a, answer.Body, answer.JSON200, func(r *client.RotateDeviceSecretResult) error {
+		return a.say("The secret of lock %d's device, which is shown only now:\n\n  %s\n", c.ID, r.Secret)
+	})
 }
 
 type adminLockOpen struct {
@@ -140,15 +139,14 @@ func (c *adminLockOpen) Run(ctx context.Context, out terminal, flags *adminComma
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"requestId": uuid.NewString()}
-	if c.Reason != "" {
-		body["reason"] = c.Reason
-	}
-	var answer struct{ Outcome, Message string }
-	if done, err := a.call(ctx, http.MethodPost, c.path("OpenLock"), body, &answer); done || err != nil {
+	request := uuid.NewString()
+	answer, err := a.api.OpenLockWithResponse(ctx, c.ID, client.OpenLockRequest{RequestId: &request, Reason: wanted(c.Reason)})
+	if err != nil {
 		return err
 	}
-	return a.say("Lock %d: %s", c.ID, strings.TrimSpace(answer.Outcome+". "+answer.Message))
+	return tell(a, answer.Body, answer.JSON200, func(r *client.OpenLockResult) error {
+		return a.say("Lock %d: %s", c.ID, strings.TrimSpace(string(r.Outcome)+". "+told(r.Message)))
+	})
 }
 
 type adminLockEvents struct {
@@ -162,54 +160,7 @@ func (c *adminLockEvents) Run(ctx context.Context, out terminal, flags *adminCom
 	if err != nil {
 		return err
 	}
-	return a.export(ctx, c.path("events/export"), c.Cursor)
-}
-
-// maxExportedLine bounds one event: the largest record of the journal fits.
-const maxExportedLine = 9 << 20
-
-// export prints the lines of an export, in as many answers as the server needs.
-func (a *admin) export(ctx context.Context, path, cursor string) error {
-	for {
-		complete, err := a.exportPart(ctx, path, &cursor)
-		if err != nil {
-			return fmt.Errorf("%w\nWhat was printed is whole; go on with --cursor %s", err, or(cursor, "''"))
-		}
-		if complete {
-			return nil
-		}
-	}
-}
-
-func (a *admin) exportPart(ctx context.Context, path string, cursor *string) (complete bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-	defer cancel()
-	response, err := a.send(ctx, http.MethodGet, path+"?cursor="+url.QueryEscape(*cursor), nil)
-	if err != nil {
-		return false, err
-	}
-	defer response.Body.Close()
-	lines := bufio.NewScanner(response.Body)
-	lines.Buffer(nil, maxExportedLine)
-	for lines.Scan() {
-		var line struct {
-			Cursor   string
-			Complete *bool
-		}
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			return false, fmt.Errorf("the server sent a line that cannot be read: %w", err)
-		}
-		if line.Complete != nil {
-			*cursor = line.Cursor
-			return *line.Complete, nil
-		}
-		if _, err := a.out.Write(append(bytes.Clone(lines.Bytes()), '\n')); err != nil {
-			return false, err
-		}
-		*cursor = line.Cursor
-	}
-	if err := lines.Err(); err != nil {
-		return false, err
-	}
-	return false, errors.New("the answer was cut off")
+	return a.export(c.Cursor, func(cursor string) (*http.Response, error) {
+		return a.api.ExportLockEvents(ctx, c.ID, &client.ExportLockEventsParams{Cursor: &cursor})
+	})
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"net/http"
-	"net/url"
+	"time"
+
+	"github.com/latchkey/latchkey/client"
 )
 
 type adminOrg struct {
@@ -11,9 +13,6 @@ type adminOrg struct {
 	List   adminOrgList   `cmd:"" help:"List the organisations."`
 	Events adminOrgEvents `cmd:"" help:"Print what happened to an organisation's locks and keys, as lines of JSON."`
 }
-
-// organization is what the server tells of one.
-type organization struct{ OrgID, Name, CreatedAt string }
 
 type adminOrgCreate struct {
 	Org  string `arg:"" help:"ID of the organisation."`
@@ -26,11 +25,17 @@ func (c *adminOrgCreate) Run(ctx context.Context, out terminal, flags *adminComm
 	if err != nil {
 		return err
 	}
-	var o organization
-	if done, err := a.call(ctx, http.MethodPost, "/organizations", map[string]any{"orgId": c.Org, "name": c.Name}, &o); done || err != nil {
+	answer, err := a.api.RegisterOrganizationWithResponse(ctx, client.RegisterOrganizationRequest{OrgId: c.Org, Name: wanted(c.Name)})
+	if err != nil {
 		return err
 	}
-	return a.say("%s is registered. It has no API key until you make one: latchkey admin key create %s", o.OrgID, o.OrgID)
+	made := answer.JSON201
+	if made == nil {
+		made = answer.JSON200
+	}
+	return tell(a, answer.Body, made, func(o *client.OrganizationResult) error {
+		return a.say("%s is registered. An API key for it: latchkey admin key create %s", o.OrgId, o.OrgId)
+	})
 }
 
 type adminOrgList struct{}
@@ -43,31 +48,26 @@ func (c *adminOrgList) Run(ctx context.Context, out terminal, flags *adminComman
 	}
 	rows := [][]string{{"ID", "NAME", "SINCE"}}
 	for cursor := ""; ; {
-		var page struct {
-			Organizations []organization
-			NextCursor    string
-		}
-		quiet := *a
-		quiet.json = false
-		if _, err := quiet.call(ctx, http.MethodGet, "/organizations?cursor="+url.QueryEscape(cursor), nil, &page); err != nil {
+		answer, err := a.api.ListOrganizationsWithResponse(ctx, &client.ListOrganizationsParams{Cursor: &cursor})
+		if err != nil {
 			return err
 		}
-		for _, o := range page.Organizations {
-			if a.json {
-				if err := a.line(map[string]any{"orgId": o.OrgID, "name": o.Name, "createdAt": o.CreatedAt}); err != nil {
-					return err
-				}
+		if err := tell(a, answer.Body, answer.JSON200, func(page *client.OrganizationList) error {
+			for _, o := range page.Organizations {
+				rows = append(rows, []string{o.OrgId, or(o.Name, "-"), o.CreatedAt.Format(time.RFC3339)})
 			}
-			rows = append(rows, []string{o.OrgID, or(o.Name, "-"), o.CreatedAt})
-		}
-		if cursor = page.NextCursor; cursor != "" {
-			continue
-		}
-		if a.json {
 			return nil
+		}); err != nil {
+			return err
 		}
-		return a.table(rows)
+		if cursor = told(answer.JSON200.NextCursor); cursor == "" {
+			break
+		}
 	}
+	if a.json {
+		return nil
+	}
+	return a.table(rows)
 }
 
 type adminOrgEvents struct {
@@ -81,5 +81,7 @@ func (c *adminOrgEvents) Run(ctx context.Context, out terminal, flags *adminComm
 	if err != nil {
 		return err
 	}
-	return a.export(ctx, "/organizations/"+url.PathEscape(c.Org)+"/events", c.Cursor)
+	return a.export(c.Cursor, func(cursor string) (*http.Response, error) {
+		return a.api.ExportOrganizationEvents(ctx, c.Org, &client.ExportOrganizationEventsParams{Cursor: &cursor})
+	})
 }

@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 	"internal/verify":       {"collective", "journal", "lock", "tenant"},
 	"internal/workers":      {},
 	"bench":                 {"internal/app", "internal/config", "lock", "sim", "transport/wire"},
-	"cmd":                   {"bench", "internal/app", "internal/config", "internal/demo", "internal/verify", "sim"},
+	"cmd":                   {"bench", "client", "internal/app", "internal/config", "internal/demo", "internal/verify", "sim"},
 	"tests":                 {},
 }
 
