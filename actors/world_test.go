@@ -97,8 +97,9 @@ type world struct {
 	metrics *prometheus.Registry
 }
 
-// start brings a node up on a journal. Options are the defaults but for what change changes.
-func start(t testing.TB, j journal.Journal, change func(*Options)) *world {
+// start brings a node up on a journal. Options are the defaults but for what change changes. The locks are the node's
+// before it joins, as after a restart.
+func start(t testing.TB, j journal.Journal, change func(*Options), locks ...lock.ID) *world {
 	t.Helper()
 	w := &world{t: t, journal: j, doors: newDoors(), metrics: newRegistry()}
 	o := Options{Journal: j, Registerer: w.metrics}
@@ -109,6 +110,9 @@ func start(t testing.TB, j journal.Journal, change func(*Options)) *world {
 	w.Locks, err = New(o)
 	require.NoError(t, err)
 	w.doors.locks = w.Locks
+	for _, id := range locks {
+		w.own(id)
+	}
 	w.Join(theNode(t), self, w.doors)
 	t.Cleanup(w.stop)
 	return w
@@ -271,6 +275,7 @@ type doors struct {
 	mu       sync.Mutex
 	last     uint64
 	sessions map[uint64]door
+	keys     func(*lock.SendKey) *lock.AnswerKey // what all devices say to a change of a key; nil: nothing
 	effects  []lock.Effect
 	arrived  chan struct{} // gets something for each effect, and drops it when nobody looks
 }
@@ -295,11 +300,16 @@ func (d *doors) add(id lock.ID, a answer) lock.Session {
 func (d *doors) Send(_ lock.ID, e lock.Effect) {
 	d.mu.Lock()
 	d.effects = append(d.effects, e)
-	door := d.sessions[e.To().ID]
+	door, keys := d.sessions[e.To().ID], d.keys
 	d.mu.Unlock()
 	select {
 	case d.arrived <- struct{}{}:
 	default:
+	}
+	if key, ok := e.(*lock.SendKey); ok && keys != nil {
+		if a := keys(key); a != nil {
+			d.locks.Tell(door.id, a)
+		}
 	}
 	if open, ok := e.(*lock.SendOpen); ok && door.answer != nil {
 		if a := door.answer(open); a != nil {

@@ -71,22 +71,14 @@ func TestCertificatesOfDevices(t *testing.T) {
 		}
 		return c
 	}
-	for _, c := range []struct {
+	type attempt struct {
 		name   string
 		cert   *x509.Certificate
 		by     *authority
 		header http.Header
 		status int // 0: the TLS layer refuses
-	}{
-		{"common name", named(string(device)), ours, nil, http.StatusSwitchingProtocols},
-		{"URI", named("front door", "urn:uuid:"+string(device)), ours, nil, http.StatusSwitchingProtocols},
-		{"URI in upper case", named("", "URN:UUID:6F2C1F0E-8B7A-4D4E-9A55-0C1D2E3F4A5B"), ours, nil, http.StatusSwitchingProtocols},
-		{"another device", named(string(other)), ours, nil, http.StatusUnauthorized},
-		{"no UUID in it", named("front door", "urn:isbn:1", "spiffe://x/y"), ours, nil, http.StatusUnauthorized},
-		{"no UUID in it, but a secret", named("front door"), ours, credentials(device, secret), http.StatusSwitchingProtocols},
-		{"foreign authority", named(string(device)), foreign, nil, 0},
-		{"none", nil, nil, nil, http.StatusUnauthorized},
-	} {
+	}
+	connect := func(c attempt) {
 		config := server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 		config.NextProtos = nil
 		if c.cert != nil {
@@ -101,7 +93,7 @@ func TestCertificatesOfDevices(t *testing.T) {
 		if c.status == 0 {
 			require.Error(t, err, c.name)
 			require.Nil(t, resp, c.name)
-			continue
+			return
 		}
 		require.NotNil(t, resp, "%s: %v", c.name, err)
 		require.NoError(t, resp.Body.Close())
@@ -113,4 +105,18 @@ func TestCertificatesOfDevices(t *testing.T) {
 			require.NoError(t, ws.Close())
 		}
 	}
+	for _, c := range []attempt{
+		{"common name", named(string(device)), ours, nil, http.StatusSwitchingProtocols},
+		{"URI", named("front door", "urn:uuid:"+string(device)), ours, nil, http.StatusSwitchingProtocols},
+		{"URI in upper case", named("", "URN:UUID:6F2C1F0E-8B7A-4D4E-9A55-0C1D2E3F4A5B"), ours, nil, http.StatusSwitchingProtocols},
+		{"another device", named(string(other)), ours, nil, http.StatusUnauthorized},
+		{"no UUID in it", named("front door", "urn:isbn:1", "spiffe://x/y"), ours, nil, http.StatusUnauthorized},
+		{"no UUID in it, but a secret", named("front door"), ours, credentials(device, secret), http.StatusSwitchingProtocols},
+		{"foreign authority", named(string(device)), foreign, nil, 0},
+		{"none", nil, nil, nil, http.StatusUnauthorized},
+	} {
+		connect(c)
+	}
+	b.withdraw() // the lock has got another device
+	connect(attempt{"of a device that was replaced", named(string(device)), ours, nil, http.StatusUnauthorized})
 }

@@ -59,6 +59,12 @@ func (d *door) do(c lock.Command) lock.Decision {
 		switch e := e.(type) {
 		case *lock.LockCreated:
 			a.Index = append(a.Index, journal.IndexChange{Op: journal.Claim, Kind: "device", Key: string(e.LockUUID)})
+		case *lock.LockUuidChanged:
+			a.Index = append(a.Index, journal.IndexChange{Op: journal.Claim, Kind: "device", Key: string(e.NewUUID)})
+		case *lock.BulkAddStarted:
+			a.Index = append(a.Index, journal.IndexChange{Op: journal.Put, Kind: "job", Key: "running", Ref: string(e.Job)})
+		case *lock.BulkAddEnded:
+			a.Index = append(a.Index, journal.IndexChange{Op: journal.Remove, Kind: "job", Key: "running", Ref: string(e.Job)})
 		case *lock.TempKeyCreated:
 			a.Index = append(a.Index,
 				journal.IndexChange{Op: journal.Claim, Kind: "temp-key", Key: string(e.Key.UUID)},
