@@ -64,9 +64,7 @@ func (l *Locks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply,
 		defer cancel()
 		deadline, _ = ctx.Deadline()
 	}
-	select {
-	case <-l.shell.joined:
-	case <-ctx.Done():
+	if !l.shell.hasJoined(ctx) {
 		return nil, unavailable()
 	}
 	req := &Request{ID: requestID(c), Deadline: deadline, Command: c}
@@ -94,6 +92,21 @@ func (l *Locks) Tell(id lock.ID, c lock.Command) {
 	case <-l.shell.joined:
 		l.shell.mail.tell(id, c)
 	case <-l.shell.ctx.Done():
+	}
+}
+
+// hasJoined waits until the node has joined the cluster; it reports false when ctx is done before.
+func (s *shell) hasJoined(ctx context.Context) bool {
+	select {
+	case <-s.joined:
+		return true
+	default: // only now: a context may make its timer when it is asked for Done
+	}
+	select {
+	case <-s.joined:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

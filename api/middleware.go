@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,53 +10,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-
-	"github.com/latchkey/latchkey/lock"
 )
-
-// trace is what is known of a request while it is served. It is the request's context too, and stands between the handlers
-// and the answer, so that a request is copied once and what surrounds it is one allocation.
-type trace struct {
-	context.Context // ends with the request's time, or when the caller leaves
-	answer          answer
-	route           *chi.Context
-	requestID       string
-	caller          lock.Caller
-}
-
-type traceKey struct{}
-
-// Value finds the trace and, for the router, where it got to.
-func (t *trace) Value(key any) any {
-	switch key {
-	case traceKey{}:
-		return t
-	case chi.RouteCtxKey:
-		return t.route
-	}
-	return t.Context.Value(key)
-}
-
-// answer remembers the status of the answer.
-type answer struct {
-	http.ResponseWriter
-	status int
-}
-
-// WriteHeader sends the status. As in net/http the first one counts.
-func (a *answer) WriteHeader(status int) {
-	if a.status == 0 {
-		a.status = status
-	}
-	a.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap lets an http.ResponseController reach the connection.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-func traceOf(r *http.Request) *trace { return r.Context().Value(traceKey{}).(*trace) }
-
-func callerOf(r *http.Request) lock.Caller { return traceOf(r).caller }
 
 // routeOf is the template of the route, so that neither logs nor metrics have a value for each lock.
 func routeOf(r *http.Request) string {
@@ -81,9 +34,11 @@ var routeContexts = sync.Pool{New: func() any { return chi.NewRouteContext() }}
 // answer has, counts, and answers for panics.
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(r.Context(), s.RequestTimeout)
-	defer cancel()
-	t := &trace{Context: ctx, answer: answer{ResponseWriter: w}, route: routeContexts.Get().(*chi.Context), requestID: r.Header.Get("X-Request-Id")}
+	t := &trace{
+		client: r.Context(), deadline: start.Add(s.RequestTimeout), answer: answer{ResponseWriter: w},
+		route: routeContexts.Get().(*chi.Context), requestID: r.Header.Get("X-Request-Id"),
+	}
+	defer t.end()
 	if !visible(t.requestID, maxRequestIDLength) {
 		t.requestID = newName()
 	}

@@ -69,31 +69,37 @@ func (r *replies) request(ctx context.Context, to *actor.PID, msg any, timeout t
 	sender := &actor.PID{Address: r.system.ProcessRegistry.Address, Id: shard.name, RequestId: id}
 	r.system.Root.Send(to, &actor.MessageEnvelope{Message: msg, Sender: sender})
 
-	var expired <-chan time.Time
-	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > timeout {
-		c.timer.Reset(timeout)
-		expired = c.timer.C
-	}
+	done := c.until(ctx, timeout)
 	var answer any
 	var err error
 	select {
 	case answer = <-c.answer:
-	case <-ctx.Done():
+	case <-done:
 		err = fmt.Errorf("%w: %w", ErrTimeout, context.Cause(ctx))
-	case <-expired:
-		err = ErrTimeout
+	case <-c.timer.C:
+		err = fmt.Errorf("%w: %w", ErrTimeout, context.DeadlineExceeded)
 	}
 	if err != nil && shard.take(id) == nil {
 		answer, err = <-c.answer, nil // it came in this moment
 	}
-	if expired != nil {
-		c.timer.Stop()
-	}
+	c.timer.Stop()
 	r.calls.Put(c)
 	if _, gone := answer.(lost); gone {
 		return nil, ErrLost
 	}
 	return answer, err
+}
+
+// until sets the call's timer for the end of the wait, and returns what ends it before.
+func (c *call) until(ctx context.Context, timeout time.Duration) (done <-chan struct{}) {
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline))
+	}
+	c.timer.Reset(timeout)
+	if client, ok := ctx.(interface{ Gone() <-chan struct{} }); ok {
+		return client.Gone() // a context that would have to make a timer of its own for Done
+	}
+	return ctx.Done()
 }
 
 // open gives a call a number that no other open call has.
