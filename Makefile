@@ -4,6 +4,7 @@ GO       ?= go
 BIN      := bin/latchkey
 PACKAGES := ./...
 FUZZTIME ?= 30s
+FAULTS   ?= 1
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -X main.version=$(VERSION)
 
@@ -32,6 +33,11 @@ build: ## build bin/latchkey, one static binary
 test: tools ## go vet and all tests with the race detector; installs what is missing, then takes some minutes
 	$(GO) vet $(PACKAGES)
 	$(GO) test -race -timeout 12m $(PACKAGES)
+
+.PHONY: faults
+faults: tools ## the faults of make test in large doses, for hours; FAULTS=0.1 makes them a tenth, FUZZTIME bounds each fuzz target
+	LATCHKEY_FAULTS=$(FAULTS) $(GO) test -tags faults -timeout 0 -count 1 -p 1 -v ./tests ./cluster ./actors ./journal/... ./transport ./lock
+	@scripts/fuzz $(FUZZTIME)
 
 .PHONY: planted
 planted: tools ## let the tests meet bugs that are planted on purpose; they must find every one

@@ -41,11 +41,11 @@ func (k guestKey) confirmation(request string) string {
 	return k.page() + "/confirmation?offline=false&request=" + url.QueryEscape(request)
 }
 
-// createKey creates a public key of a lock, valid from now for a day; with maxUses 0 there is no limit.
+// createKey creates a public key of a lock, valid for a day, whoever's clock is wrong; with maxUses 0 there is no limit.
 func (s *server) createKey(ctx context.Context, id, maxUses int64) (guestKey, *answer, error) {
 	key := guestKey{lock.ID(id), lock.TempKeyID(uuid.NewString())}
 	now := time.Now().UTC()
-	terms := map[string]any{"tempKeyUuid": key.uuid, "accessMode": "public", "validFrom": now, "validUntil": now.Add(24 * time.Hour)}
+	terms := map[string]any{"tempKeyUuid": key.uuid, "accessMode": "public", "validFrom": now.Add(-time.Hour), "validUntil": now.Add(24 * time.Hour)}
 	if maxUses > 0 {
 		terms["maxUses"] = maxUses
 	}

@@ -119,9 +119,11 @@ var lockModel = (&porcupine.NondeterministicModel{
 func (e *evidence) linearizable(s *story) (operations int) {
 	by := locksOf(e.acts)
 	for _, r := range s.returns {
-		by[r.lock] = append(by[r.lock], act{
-			kind: returnUse, lock: r.lock, key: r.key, status: http.StatusOK, called: r.at.Add(-returnSlack), answered: r.at.Add(returnSlack),
-		})
+		from, to := r.at.Add(-returnSlack), r.at.Add(returnSlack)
+		if e.clocksDiffer {
+			from, to = e.epoch, time.Now()
+		}
+		by[r.lock] = append(by[r.lock], act{kind: returnUse, lock: r.lock, key: r.key, status: http.StatusOK, called: from, answered: to})
 	}
 	for _, id := range slices.Sorted(maps.Keys(by)) {
 		history, err := e.history(by[id])

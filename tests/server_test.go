@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -31,6 +33,9 @@ type server struct {
 	dir, url, ops string
 	superKey      string
 	args          []string
+	program       string   // in place of the one that all run
+	env           []string // besides the environment
+	clocksDiffer  bool     // from node to node
 	web           *http.Client
 	ledger        *ledger
 	motors        *sim.Recorder
@@ -72,7 +77,9 @@ func (s *server) beside(t *testing.T, args ...string) *server {
 // start starts the program, again after a kill.
 func (s *server) start(t *testing.T) {
 	t.Helper()
-	s.process = launch(t, s.args...)
+	cmd := exec.Command(cmp.Or(s.program, binary), s.args...)
+	cmd.Env = append(os.Environ(), s.env...)
+	s.process = run(t, cmd)
 	p := s.process
 	t.Cleanup(func() {
 		for _, bad := range []string{"DATA RACE", "panic", "goroutine 1 ["} {
@@ -103,7 +110,9 @@ func (s *server) conclude(t *testing.T) []journal.Record {
 }
 
 func (s *server) evidence(records []journal.Record) *evidence {
-	return &evidence{epoch: s.ledger.epoch, acts: s.ledger.all(), moves: s.motors.Movements(), records: records}
+	return &evidence{
+		epoch: s.ledger.epoch, acts: s.ledger.all(), moves: s.motors.Movements(), records: records, clocksDiffer: s.clocksDiffer,
+	}
 }
 
 // records reads the journal of a server that has ended, in whatever way.
