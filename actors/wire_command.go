@@ -102,6 +102,10 @@ func putCommand(x *pb.Request, c lock.Command) error {
 		x.Command = &pb.Request_ReportEvents{ReportEvents: &pb.ReportEvents{
 			Session: sessionToPB(c.Session), CallId: c.CallID, After: c.After, Items: each(c.Items, deviceEventToPB),
 		}}
+	case *lock.Once:
+		inner := new(pb.Request)
+		x.Command = &pb.Request_Once{Once: &pb.Once{By: callerToPB(c.By), Key: c.Key, Hash: c.Hash, Request: inner}}
+		return putCommand(inner, c.Command)
 	case *lock.Tick:
 		x.Command = &pb.Request_Tick{Tick: &pb.Tick{}}
 	default:
@@ -232,6 +236,15 @@ func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 	case *pb.Request_ReportEvents:
 		m := c.ReportEvents
 		return &lock.ReportEvents{Session: sessionOf(m.GetSession()), CallID: m.GetCallId(), After: m.GetAfter(), Items: each(m.GetItems(), deviceEventOf)}, nil
+	case *pb.Request_Once:
+		m := c.Once
+		once := &lock.Once{By: callerOf(m.GetBy()), Key: m.GetKey(), Hash: m.GetHash()}
+		if _, nested := m.GetRequest().GetCommand().(*pb.Request_Once); nested || m.GetRequest() == nil {
+			return once, nil // which the kernel does not take
+		}
+		var err error
+		once.Command, err = commandOf(m.GetRequest(), at)
+		return once, err
 	case *pb.Request_Tick:
 		return &lock.Tick{}, nil
 	default:

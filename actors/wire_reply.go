@@ -14,7 +14,7 @@ func putReply(x *pb.Response, r lock.Reply) error {
 	switch r := r.(type) {
 	case *lock.Done:
 		e, err := eventToPB(r.Event)
-		x.Answer = &pb.Response_Done{Done: &pb.Done{Version: r.Version, Event: e}}
+		x.Answer = &pb.Response_Done{Done: &pb.Done{Version: r.Version, Event: e, Replayed: r.Replayed, EventVersion: r.EventVersion}}
 		return err
 	case *lock.OpenResult:
 		open, err := openToPB(r)
@@ -76,7 +76,7 @@ func replyOf(x *pb.Response) (lock.Reply, error) {
 	switch a := x.GetAnswer().(type) {
 	case *pb.Response_Done:
 		e, err := eventOf(a.Done.GetEvent())
-		return &lock.Done{Version: a.Done.GetVersion(), Event: e}, err
+		return &lock.Done{Version: a.Done.GetVersion(), Event: e, Replayed: a.Done.GetReplayed(), EventVersion: a.Done.GetEventVersion()}, err
 	case *pb.Response_OpenResult:
 		return openOf(a.OpenResult)
 	case *pb.Response_Info:

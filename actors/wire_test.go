@@ -26,7 +26,7 @@ var (
 	commands = byName(
 		new(lock.CreateLock), new(lock.SetOwner), new(lock.SetOrganization), new(lock.AddKey), new(lock.RemoveKey),
 		new(lock.AddResident), new(lock.RemoveResident), new(lock.RotateDeviceSecret), new(lock.CreateTempKey),
-		new(lock.UpdateTempKey), new(lock.DeleteTempKey), new(lock.CreateTempKeys), new(lock.UpdateTempKeys), new(lock.OpenLock), new(lock.OpenWithTempKey), new(lock.GetLock),
+		new(lock.UpdateTempKey), new(lock.DeleteTempKey), new(lock.CreateTempKeys), new(lock.UpdateTempKeys), new(lock.Once), new(lock.OpenLock), new(lock.OpenWithTempKey), new(lock.GetLock),
 		new(lock.GetTempKey), new(lock.ListTempKeys), new(lock.AuthenticateDevice), new(lock.ConnectDevice), new(lock.KeepDevice),
 		new(lock.DisconnectDevice), new(lock.WriteKey), new(lock.BulkAddKeys), new(lock.GetBulkAddKeys),
 		new(lock.ChangeLockUUID), new(lock.SetConfig), new(lock.UseTempKey), new(lock.AnswerKey), new(lock.AnswerConfig),
@@ -234,6 +234,10 @@ func (f *filler) value(t *rapid.T, typ reflect.Type) reflect.Value {
 
 func (f *filler) fill(t *rapid.T, v reflect.Value, name string) {
 	switch v.Type() {
+	case reflect.TypeFor[lock.Command]():
+		typ := commands[rapid.SampledFrom([]string{"SetOwner", "CreateTempKey", "DeleteTempKey", "CreateTempKeys"}).Draw(t, name)]
+		v.Set(f.value(t, typ).Addr())
+		return
 	case reflect.TypeFor[time.Time]():
 		ms := rapid.Int64Range(0, 4e12).Draw(t, name)
 		v.Set(reflect.ValueOf(time.UnixMilli(ms).UTC()))

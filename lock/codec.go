@@ -84,6 +84,7 @@ var errNull = errors.New("null in a list")
 
 var eventTypes = map[string]func() Event{
 	"LockCreated":         func() Event { return new(LockCreated) },
+	"RequestRemembered":   func() Event { return new(RequestRemembered) },
 	"OwnerSet":            func() Event { return new(OwnerSet) },
 	"OrganizationSet":     func() Event { return new(OrganizationSet) },
 	"KeyAdded":            func() Event { return new(KeyAdded) },

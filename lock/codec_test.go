@@ -29,6 +29,7 @@ func examples() []Event {
 	return []Event{
 		&LockCreated{Stamp: stamp, LockID: 5, Index: 1, SerialNumber: "sn", VendorName: "v", OwnerID: "ann", Keys: []Key{{UUID: "card", IndexNumber: &limit, UserID: "ann"}, {UUID: "fob"}}},
 		&OwnerSet{Stamp: stamp, UserID: "bob"},
+		&RequestRemembered{Stamp: stamp, Key: "key", Of: "org:acme", Hash: hash("b"), Version: 3, Event: 2},
 		&OrganizationSet{Stamp: stamp, NewOrgID: "umbrella", OldOrgID: "acme"},
 		&KeyAdded{Stamp: stamp, Key: Key{UUID: "card", IndexNumber: &limit, UserID: "ann", OnDevice: OnDevice}, CommandID: "c2", Job: "j1"},
 		&KeyRemoved{Stamp: stamp, Key: Key{UUID: "card", IndexNumber: &limit}, CommandID: "c3"},

@@ -12,6 +12,7 @@ const (
 	Conflict                    // it contradicts what is already there: 409
 	Offline                     // the device has no session: 502
 	Busy                        // a bounded queue or list is full; come back later: 503
+	Mismatch                    // its name was used for another request: 422
 )
 
 // Error is a rejection. Nothing was changed.

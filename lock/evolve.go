@@ -39,6 +39,8 @@ func Evolve(s *State, e Event) {
 		s.Reported.Config, s.Device.Reported.Config = e.Number, e.Number
 	case *DeviceSecretRotated:
 		s.evolveSecret(e)
+	case *RequestRemembered:
+		s.Once.add(&remembered{Key: e.Key, Of: e.Of, Hash: e.Hash, At: e.At, Version: e.Version, Event: e.Event})
 	case *TempKeyCreated:
 		k := e.Key
 		s.TempKeys.add(&k)

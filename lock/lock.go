@@ -39,6 +39,9 @@ const (
 
 // Decide says what a command leads to. It does not change the state. An error is a rejection, of type *Error.
 func Decide(s *State, c Command, now time.Time) (Decision, error) {
+	if once, ok := c.(*Once); ok {
+		return s.once(once, now)
+	}
 	if create, ok := c.(*CreateLock); ok {
 		return s.createLock(create, now)
 	}

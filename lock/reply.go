@@ -10,6 +10,10 @@ type (
 	Done struct {
 		Version uint64
 		Event   Event
+		// Replayed tells that the request was carried out before. Its event is then the record of EventVersion, for whoever wants it;
+		// 0: there is none.
+		Replayed     bool
+		EventVersion uint64
 	}
 	// OpenResult is what is known of one request to open.
 	OpenResult struct {

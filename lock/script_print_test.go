@@ -128,7 +128,7 @@ func describeEffect(e Effect) string {
 }
 
 var kinds = map[Kind]string{
-	Invalid: "invalid", Unauthentic: "unauthentic", Forbidden: "forbidden", NotFound: "not found", Conflict: "conflict", Offline: "offline", Busy: "busy",
+	Invalid: "invalid", Unauthentic: "unauthentic", Forbidden: "forbidden", NotFound: "not found", Conflict: "conflict", Offline: "offline", Busy: "busy", Mismatch: "mismatch",
 }
 
 func describeError(err error) string {

@@ -24,6 +24,8 @@ type State struct {
 	Commands []*DeviceCommand `json:"commands,omitempty"` // on their way or unresolved, oldest first
 	Requests requestLog       `json:"requests"`           // the answers that a repeated request ID gets
 
+	Once onceLog `json:"once"` // the requests with a name that were carried out
+
 	KeyWork *keyWork `json:"keyWork,omitempty"` // what the device is told of permanent keys; nil: nothing
 	Config  Config   `json:"config,omitzero"`
 

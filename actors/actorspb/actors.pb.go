@@ -67,6 +67,7 @@ type Request struct {
 	//	*Request_AnswerConfig
 	//	*Request_CreateTempKeys
 	//	*Request_UpdateTempKeys
+	//	*Request_Once
 	Command       isRequest_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -438,6 +439,15 @@ func (x *Request) GetUpdateTempKeys() *UpdateTempKeys {
 	return nil
 }
 
+func (x *Request) GetOnce() *Once {
+	if x != nil {
+		if x, ok := x.Command.(*Request_Once); ok {
+			return x.Once
+		}
+	}
+	return nil
+}
+
 type isRequest_Command interface {
 	isRequest_Command()
 }
@@ -582,6 +592,10 @@ type Request_UpdateTempKeys struct {
 	UpdateTempKeys *UpdateTempKeys `protobuf:"bytes,69,opt,name=update_temp_keys,json=updateTempKeys,proto3,oneof"`
 }
 
+type Request_Once struct {
+	Once *Once `protobuf:"bytes,70,opt,name=once,proto3,oneof"`
+}
+
 func (*Request_CreateLock) isRequest_Command() {}
 
 func (*Request_SetOwner) isRequest_Command() {}
@@ -651,6 +665,8 @@ func (*Request_AnswerConfig) isRequest_Command() {}
 func (*Request_CreateTempKeys) isRequest_Command() {}
 
 func (*Request_UpdateTempKeys) isRequest_Command() {}
+
+func (*Request_Once) isRequest_Command() {}
 
 // Effect is what a lock's grain wants done to a session of its device on another node. Its origin numbers what it sends, so
 // that an effect that comes twice, or after a later one, is known: it must not be carried out, and above all no proof be drawn
@@ -3489,6 +3505,74 @@ func (x *TempKeyDone) GetError() *Error {
 	return nil
 }
 
+type Once struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Key           string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	Hash          []byte                 `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
+	Request       *Request               `protobuf:"bytes,4,opt,name=request,proto3" json:"request,omitempty"` // its command alone
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Once) Reset() {
+	*x = Once{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Once) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Once) ProtoMessage() {}
+
+func (x *Once) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Once.ProtoReflect.Descriptor instead.
+func (*Once) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *Once) GetBy() *Caller {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *Once) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Once) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *Once) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
 type Changes struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
 	ValidFrom          *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
@@ -3506,7 +3590,7 @@ type Changes struct {
 
 func (x *Changes) Reset() {
 	*x = Changes{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3518,7 +3602,7 @@ func (x *Changes) String() string {
 func (*Changes) ProtoMessage() {}
 
 func (x *Changes) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3531,7 +3615,7 @@ func (x *Changes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changes.ProtoReflect.Descriptor instead.
 func (*Changes) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Changes) GetValidFrom() *timestamppb.Timestamp {
@@ -3606,7 +3690,7 @@ type ScheduleChange struct {
 
 func (x *ScheduleChange) Reset() {
 	*x = ScheduleChange{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3618,7 +3702,7 @@ func (x *ScheduleChange) String() string {
 func (*ScheduleChange) ProtoMessage() {}
 
 func (x *ScheduleChange) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3631,7 +3715,7 @@ func (x *ScheduleChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleChange.ProtoReflect.Descriptor instead.
 func (*ScheduleChange) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ScheduleChange) GetSchedule() []byte {
@@ -3650,7 +3734,7 @@ type MaxUses struct {
 
 func (x *MaxUses) Reset() {
 	*x = MaxUses{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3662,7 +3746,7 @@ func (x *MaxUses) String() string {
 func (*MaxUses) ProtoMessage() {}
 
 func (x *MaxUses) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3675,7 +3759,7 @@ func (x *MaxUses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MaxUses.ProtoReflect.Descriptor instead.
 func (*MaxUses) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *MaxUses) GetLimit() int64 {
@@ -3694,7 +3778,7 @@ type UserIDs struct {
 
 func (x *UserIDs) Reset() {
 	*x = UserIDs{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3706,7 +3790,7 @@ func (x *UserIDs) String() string {
 func (*UserIDs) ProtoMessage() {}
 
 func (x *UserIDs) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3719,7 +3803,7 @@ func (x *UserIDs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserIDs.ProtoReflect.Descriptor instead.
 func (*UserIDs) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *UserIDs) GetIds() []string {
@@ -3740,7 +3824,7 @@ type DeleteTempKey struct {
 
 func (x *DeleteTempKey) Reset() {
 	*x = DeleteTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3752,7 +3836,7 @@ func (x *DeleteTempKey) String() string {
 func (*DeleteTempKey) ProtoMessage() {}
 
 func (x *DeleteTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3765,7 +3849,7 @@ func (x *DeleteTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTempKey.ProtoReflect.Descriptor instead.
 func (*DeleteTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *DeleteTempKey) GetBy() *Caller {
@@ -3802,7 +3886,7 @@ type OpenLock struct {
 
 func (x *OpenLock) Reset() {
 	*x = OpenLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3814,7 +3898,7 @@ func (x *OpenLock) String() string {
 func (*OpenLock) ProtoMessage() {}
 
 func (x *OpenLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3827,7 +3911,7 @@ func (x *OpenLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLock.ProtoReflect.Descriptor instead.
 func (*OpenLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *OpenLock) GetBy() *Caller {
@@ -3879,7 +3963,7 @@ type OpenWithTempKey struct {
 
 func (x *OpenWithTempKey) Reset() {
 	*x = OpenWithTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3891,7 +3975,7 @@ func (x *OpenWithTempKey) String() string {
 func (*OpenWithTempKey) ProtoMessage() {}
 
 func (x *OpenWithTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3904,7 +3988,7 @@ func (x *OpenWithTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWithTempKey.ProtoReflect.Descriptor instead.
 func (*OpenWithTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{46}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *OpenWithTempKey) GetBy() *Caller {
@@ -3962,7 +4046,7 @@ type OpenWithPIN struct {
 
 func (x *OpenWithPIN) Reset() {
 	*x = OpenWithPIN{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3974,7 +4058,7 @@ func (x *OpenWithPIN) String() string {
 func (*OpenWithPIN) ProtoMessage() {}
 
 func (x *OpenWithPIN) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3987,7 +4071,7 @@ func (x *OpenWithPIN) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWithPIN.ProtoReflect.Descriptor instead.
 func (*OpenWithPIN) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{47}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *OpenWithPIN) GetHash() []byte {
@@ -4037,7 +4121,7 @@ type Door struct {
 
 func (x *Door) Reset() {
 	*x = Door{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4049,7 +4133,7 @@ func (x *Door) String() string {
 func (*Door) ProtoMessage() {}
 
 func (x *Door) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4062,7 +4146,7 @@ func (x *Door) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Door.ProtoReflect.Descriptor instead.
 func (*Door) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{48}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Door) GetKey() string {
@@ -4103,7 +4187,7 @@ type PINRefused struct {
 
 func (x *PINRefused) Reset() {
 	*x = PINRefused{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4115,7 +4199,7 @@ func (x *PINRefused) String() string {
 func (*PINRefused) ProtoMessage() {}
 
 func (x *PINRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4128,7 +4212,7 @@ func (x *PINRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PINRefused.ProtoReflect.Descriptor instead.
 func (*PINRefused) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{49}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PINRefused) GetVersion() uint64 {
@@ -4154,7 +4238,7 @@ type GetLock struct {
 
 func (x *GetLock) Reset() {
 	*x = GetLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4166,7 +4250,7 @@ func (x *GetLock) String() string {
 func (*GetLock) ProtoMessage() {}
 
 func (x *GetLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4179,7 +4263,7 @@ func (x *GetLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLock.ProtoReflect.Descriptor instead.
 func (*GetLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{50}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetLock) GetBy() *Caller {
@@ -4199,7 +4283,7 @@ type GetTempKey struct {
 
 func (x *GetTempKey) Reset() {
 	*x = GetTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4211,7 +4295,7 @@ func (x *GetTempKey) String() string {
 func (*GetTempKey) ProtoMessage() {}
 
 func (x *GetTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4224,7 +4308,7 @@ func (x *GetTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTempKey.ProtoReflect.Descriptor instead.
 func (*GetTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{51}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetTempKey) GetTempKeyId() string {
@@ -4257,7 +4341,7 @@ type ListTempKeys struct {
 
 func (x *ListTempKeys) Reset() {
 	*x = ListTempKeys{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4269,7 +4353,7 @@ func (x *ListTempKeys) String() string {
 func (*ListTempKeys) ProtoMessage() {}
 
 func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4282,7 +4366,7 @@ func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTempKeys.ProtoReflect.Descriptor instead.
 func (*ListTempKeys) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{52}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListTempKeys) GetBy() *Caller {
@@ -4352,7 +4436,7 @@ type AuthenticateDevice struct {
 
 func (x *AuthenticateDevice) Reset() {
 	*x = AuthenticateDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4364,7 +4448,7 @@ func (x *AuthenticateDevice) String() string {
 func (*AuthenticateDevice) ProtoMessage() {}
 
 func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4377,7 +4461,7 @@ func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateDevice.ProtoReflect.Descriptor instead.
 func (*AuthenticateDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{53}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AuthenticateDevice) GetUuid() string {
@@ -4410,7 +4494,7 @@ type ConnectDevice struct {
 
 func (x *ConnectDevice) Reset() {
 	*x = ConnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4422,7 +4506,7 @@ func (x *ConnectDevice) String() string {
 func (*ConnectDevice) ProtoMessage() {}
 
 func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4435,7 +4519,7 @@ func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectDevice.ProtoReflect.Descriptor instead.
 func (*ConnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{54}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ConnectDevice) GetDevice() *Device {
@@ -4454,7 +4538,7 @@ type KeepDevice struct {
 
 func (x *KeepDevice) Reset() {
 	*x = KeepDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4466,7 +4550,7 @@ func (x *KeepDevice) String() string {
 func (*KeepDevice) ProtoMessage() {}
 
 func (x *KeepDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4479,7 +4563,7 @@ func (x *KeepDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepDevice.ProtoReflect.Descriptor instead.
 func (*KeepDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{55}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *KeepDevice) GetDevice() *Device {
@@ -4498,7 +4582,7 @@ type DisconnectDevice struct {
 
 func (x *DisconnectDevice) Reset() {
 	*x = DisconnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4510,7 +4594,7 @@ func (x *DisconnectDevice) String() string {
 func (*DisconnectDevice) ProtoMessage() {}
 
 func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4523,7 +4607,7 @@ func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectDevice.ProtoReflect.Descriptor instead.
 func (*DisconnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{56}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DisconnectDevice) GetSession() *Session {
@@ -4548,7 +4632,7 @@ type AnswerOpen struct {
 
 func (x *AnswerOpen) Reset() {
 	*x = AnswerOpen{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4560,7 +4644,7 @@ func (x *AnswerOpen) String() string {
 func (*AnswerOpen) ProtoMessage() {}
 
 func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4573,7 +4657,7 @@ func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerOpen.ProtoReflect.Descriptor instead.
 func (*AnswerOpen) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{57}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *AnswerOpen) GetSession() *Session {
@@ -4639,7 +4723,7 @@ type AnswerKey struct {
 
 func (x *AnswerKey) Reset() {
 	*x = AnswerKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4651,7 +4735,7 @@ func (x *AnswerKey) String() string {
 func (*AnswerKey) ProtoMessage() {}
 
 func (x *AnswerKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4664,7 +4748,7 @@ func (x *AnswerKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerKey.ProtoReflect.Descriptor instead.
 func (*AnswerKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{58}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *AnswerKey) GetSession() *Session {
@@ -4719,7 +4803,7 @@ type AnswerConfig struct {
 
 func (x *AnswerConfig) Reset() {
 	*x = AnswerConfig{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4731,7 +4815,7 @@ func (x *AnswerConfig) String() string {
 func (*AnswerConfig) ProtoMessage() {}
 
 func (x *AnswerConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4744,7 +4828,7 @@ func (x *AnswerConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerConfig.ProtoReflect.Descriptor instead.
 func (*AnswerConfig) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{59}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *AnswerConfig) GetSession() *Session {
@@ -4771,7 +4855,7 @@ type AnswerStatus struct {
 
 func (x *AnswerStatus) Reset() {
 	*x = AnswerStatus{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4783,7 +4867,7 @@ func (x *AnswerStatus) String() string {
 func (*AnswerStatus) ProtoMessage() {}
 
 func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4796,7 +4880,7 @@ func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerStatus.ProtoReflect.Descriptor instead.
 func (*AnswerStatus) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{60}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *AnswerStatus) GetSession() *Session {
@@ -4825,7 +4909,7 @@ type ReportEvents struct {
 
 func (x *ReportEvents) Reset() {
 	*x = ReportEvents{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4837,7 +4921,7 @@ func (x *ReportEvents) String() string {
 func (*ReportEvents) ProtoMessage() {}
 
 func (x *ReportEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4850,7 +4934,7 @@ func (x *ReportEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportEvents.ProtoReflect.Descriptor instead.
 func (*ReportEvents) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{61}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ReportEvents) GetSession() *Session {
@@ -4893,7 +4977,7 @@ type DeviceEvent struct {
 
 func (x *DeviceEvent) Reset() {
 	*x = DeviceEvent{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4905,7 +4989,7 @@ func (x *DeviceEvent) String() string {
 func (*DeviceEvent) ProtoMessage() {}
 
 func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4918,7 +5002,7 @@ func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceEvent.ProtoReflect.Descriptor instead.
 func (*DeviceEvent) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{62}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *DeviceEvent) GetSeq() uint64 {
@@ -4957,7 +5041,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4969,7 +5053,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4982,20 +5066,22 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{63}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{64}
 }
 
 type Done struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	Event         *Event                 `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
+	Replayed      bool                   `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	EventVersion  uint64                 `protobuf:"varint,4,opt,name=event_version,json=eventVersion,proto3" json:"event_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5007,7 +5093,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5020,7 +5106,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{64}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Done) GetVersion() uint64 {
@@ -5035,6 +5121,20 @@ func (x *Done) GetEvent() *Event {
 		return x.Event
 	}
 	return nil
+}
+
+func (x *Done) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+func (x *Done) GetEventVersion() uint64 {
+	if x != nil {
+		return x.EventVersion
+	}
+	return 0
 }
 
 type KeyResult struct {
@@ -5054,7 +5154,7 @@ type KeyResult struct {
 
 func (x *KeyResult) Reset() {
 	*x = KeyResult{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5066,7 +5166,7 @@ func (x *KeyResult) String() string {
 func (*KeyResult) ProtoMessage() {}
 
 func (x *KeyResult) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5079,7 +5179,7 @@ func (x *KeyResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyResult.ProtoReflect.Descriptor instead.
 func (*KeyResult) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{65}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *KeyResult) GetVersion() uint64 {
@@ -5159,7 +5259,7 @@ type BulkProgress struct {
 
 func (x *BulkProgress) Reset() {
 	*x = BulkProgress{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5171,7 +5271,7 @@ func (x *BulkProgress) String() string {
 func (*BulkProgress) ProtoMessage() {}
 
 func (x *BulkProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5184,7 +5284,7 @@ func (x *BulkProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkProgress.ProtoReflect.Descriptor instead.
 func (*BulkProgress) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{66}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *BulkProgress) GetId() string {
@@ -5240,7 +5340,7 @@ type BulkKey struct {
 
 func (x *BulkKey) Reset() {
 	*x = BulkKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5252,7 +5352,7 @@ func (x *BulkKey) String() string {
 func (*BulkKey) ProtoMessage() {}
 
 func (x *BulkKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5265,7 +5365,7 @@ func (x *BulkKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkKey.ProtoReflect.Descriptor instead.
 func (*BulkKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{67}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *BulkKey) GetKey() *Key {
@@ -5310,7 +5410,7 @@ type OpenResult struct {
 
 func (x *OpenResult) Reset() {
 	*x = OpenResult{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5322,7 +5422,7 @@ func (x *OpenResult) String() string {
 func (*OpenResult) ProtoMessage() {}
 
 func (x *OpenResult) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5335,7 +5435,7 @@ func (x *OpenResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResult.ProtoReflect.Descriptor instead.
 func (*OpenResult) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{68}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *OpenResult) GetVersion() uint64 {
@@ -5453,7 +5553,7 @@ type Info struct {
 
 func (x *Info) Reset() {
 	*x = Info{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[69]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5465,7 +5565,7 @@ func (x *Info) String() string {
 func (*Info) ProtoMessage() {}
 
 func (x *Info) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[69]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5478,7 +5578,7 @@ func (x *Info) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Info.ProtoReflect.Descriptor instead.
 func (*Info) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{69}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Info) GetId() int64 {
@@ -5605,7 +5705,7 @@ type TempKeyList struct {
 
 func (x *TempKeyList) Reset() {
 	*x = TempKeyList{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[70]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5617,7 +5717,7 @@ func (x *TempKeyList) String() string {
 func (*TempKeyList) ProtoMessage() {}
 
 func (x *TempKeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[70]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5630,7 +5730,7 @@ func (x *TempKeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyList.ProtoReflect.Descriptor instead.
 func (*TempKeyList) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{70}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *TempKeyList) GetId() int64 {
@@ -5677,7 +5777,7 @@ type TempKeyInfo struct {
 
 func (x *TempKeyInfo) Reset() {
 	*x = TempKeyInfo{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[71]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5689,7 +5789,7 @@ func (x *TempKeyInfo) String() string {
 func (*TempKeyInfo) ProtoMessage() {}
 
 func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[71]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5702,7 +5802,7 @@ func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyInfo.ProtoReflect.Descriptor instead.
 func (*TempKeyInfo) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{71}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *TempKeyInfo) GetId() int64 {
@@ -5773,7 +5873,7 @@ type Greeting struct {
 
 func (x *Greeting) Reset() {
 	*x = Greeting{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[72]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5785,7 +5885,7 @@ func (x *Greeting) String() string {
 func (*Greeting) ProtoMessage() {}
 
 func (x *Greeting) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[72]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5798,7 +5898,7 @@ func (x *Greeting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greeting.ProtoReflect.Descriptor instead.
 func (*Greeting) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{72}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Greeting) GetEpoch() uint64 {
@@ -5833,7 +5933,7 @@ var File_actors_actorspb_actors_proto protoreflect.FileDescriptor
 
 const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\n" +
-	"\x1cactors/actorspb/actors.proto\x12\x12latchkey.actors.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x14\n" +
+	"\x1cactors/actorspb/actors.proto\x12\x12latchkey.actors.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x14\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fremaining_ms\x18\x02 \x01(\x03R\vremainingMs\x12A\n" +
@@ -5880,7 +5980,8 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"answer_key\x18B \x01(\v2\x1d.latchkey.actors.v1.AnswerKeyH\x00R\tanswerKey\x12G\n" +
 	"\ranswer_config\x18C \x01(\v2 .latchkey.actors.v1.AnswerConfigH\x00R\fanswerConfig\x12N\n" +
 	"\x10create_temp_keys\x18D \x01(\v2\".latchkey.actors.v1.CreateTempKeysH\x00R\x0ecreateTempKeys\x12N\n" +
-	"\x10update_temp_keys\x18E \x01(\v2\".latchkey.actors.v1.UpdateTempKeysH\x00R\x0eupdateTempKeysB\t\n" +
+	"\x10update_temp_keys\x18E \x01(\v2\".latchkey.actors.v1.UpdateTempKeysH\x00R\x0eupdateTempKeys\x12.\n" +
+	"\x04once\x18F \x01(\v2\x18.latchkey.actors.v1.OnceH\x00R\x04onceB\t\n" +
 	"\acommand\"\x95\x04\n" +
 	"\x06Effect\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x16\n" +
@@ -6118,7 +6219,12 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\vTempKeyDone\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12/\n" +
 	"\x05event\x18\x02 \x01(\v2\x19.latchkey.actors.v1.EventR\x05event\x12/\n" +
-	"\x05error\x18\x03 \x01(\v2\x19.latchkey.actors.v1.ErrorR\x05error\"\xca\x04\n" +
+	"\x05error\x18\x03 \x01(\v2\x19.latchkey.actors.v1.ErrorR\x05error\"\x8f\x01\n" +
+	"\x04Once\x12*\n" +
+	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
+	"\x04hash\x18\x03 \x01(\fR\x04hash\x125\n" +
+	"\arequest\x18\x04 \x01(\v2\x1b.latchkey.actors.v1.RequestR\arequest\"\xca\x04\n" +
 	"\aChanges\x129\n" +
 	"\n" +
 	"valid_from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n" +
@@ -6249,10 +6355,12 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\tR\x05value\x12\x12\n" +
 	"\x04mono\x18\x04 \x01(\x03R\x04mono\"\x06\n" +
-	"\x04Tick\"Q\n" +
+	"\x04Tick\"\x92\x01\n" +
 	"\x04Done\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12/\n" +
-	"\x05event\x18\x02 \x01(\v2\x19.latchkey.actors.v1.EventR\x05event\"\xbc\x02\n" +
+	"\x05event\x18\x02 \x01(\v2\x19.latchkey.actors.v1.EventR\x05event\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\x12#\n" +
+	"\revent_version\x18\x04 \x01(\x04R\feventVersion\"\xbc\x02\n" +
 	"\tKeyResult\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1d\n" +
 	"\n" +
@@ -6350,7 +6458,7 @@ func file_actors_actorspb_actors_proto_rawDescGZIP() []byte {
 	return file_actors_actorspb_actors_proto_rawDescData
 }
 
-var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
+var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
 var file_actors_actorspb_actors_proto_goTypes = []any{
 	(*Request)(nil),               // 0: latchkey.actors.v1.Request
 	(*Effect)(nil),                // 1: latchkey.actors.v1.Effect
@@ -6392,42 +6500,43 @@ var file_actors_actorspb_actors_proto_goTypes = []any{
 	(*UpdateTempKeys)(nil),        // 37: latchkey.actors.v1.UpdateTempKeys
 	(*TempKeysDone)(nil),          // 38: latchkey.actors.v1.TempKeysDone
 	(*TempKeyDone)(nil),           // 39: latchkey.actors.v1.TempKeyDone
-	(*Changes)(nil),               // 40: latchkey.actors.v1.Changes
-	(*ScheduleChange)(nil),        // 41: latchkey.actors.v1.ScheduleChange
-	(*MaxUses)(nil),               // 42: latchkey.actors.v1.MaxUses
-	(*UserIDs)(nil),               // 43: latchkey.actors.v1.UserIDs
-	(*DeleteTempKey)(nil),         // 44: latchkey.actors.v1.DeleteTempKey
-	(*OpenLock)(nil),              // 45: latchkey.actors.v1.OpenLock
-	(*OpenWithTempKey)(nil),       // 46: latchkey.actors.v1.OpenWithTempKey
-	(*OpenWithPIN)(nil),           // 47: latchkey.actors.v1.OpenWithPIN
-	(*Door)(nil),                  // 48: latchkey.actors.v1.Door
-	(*PINRefused)(nil),            // 49: latchkey.actors.v1.PINRefused
-	(*GetLock)(nil),               // 50: latchkey.actors.v1.GetLock
-	(*GetTempKey)(nil),            // 51: latchkey.actors.v1.GetTempKey
-	(*ListTempKeys)(nil),          // 52: latchkey.actors.v1.ListTempKeys
-	(*AuthenticateDevice)(nil),    // 53: latchkey.actors.v1.AuthenticateDevice
-	(*ConnectDevice)(nil),         // 54: latchkey.actors.v1.ConnectDevice
-	(*KeepDevice)(nil),            // 55: latchkey.actors.v1.KeepDevice
-	(*DisconnectDevice)(nil),      // 56: latchkey.actors.v1.DisconnectDevice
-	(*AnswerOpen)(nil),            // 57: latchkey.actors.v1.AnswerOpen
-	(*AnswerKey)(nil),             // 58: latchkey.actors.v1.AnswerKey
-	(*AnswerConfig)(nil),          // 59: latchkey.actors.v1.AnswerConfig
-	(*AnswerStatus)(nil),          // 60: latchkey.actors.v1.AnswerStatus
-	(*ReportEvents)(nil),          // 61: latchkey.actors.v1.ReportEvents
-	(*DeviceEvent)(nil),           // 62: latchkey.actors.v1.DeviceEvent
-	(*Tick)(nil),                  // 63: latchkey.actors.v1.Tick
-	(*Done)(nil),                  // 64: latchkey.actors.v1.Done
-	(*KeyResult)(nil),             // 65: latchkey.actors.v1.KeyResult
-	(*BulkProgress)(nil),          // 66: latchkey.actors.v1.BulkProgress
-	(*BulkKey)(nil),               // 67: latchkey.actors.v1.BulkKey
-	(*OpenResult)(nil),            // 68: latchkey.actors.v1.OpenResult
-	(*Info)(nil),                  // 69: latchkey.actors.v1.Info
-	(*TempKeyList)(nil),           // 70: latchkey.actors.v1.TempKeyList
-	(*TempKeyInfo)(nil),           // 71: latchkey.actors.v1.TempKeyInfo
-	(*Greeting)(nil),              // 72: latchkey.actors.v1.Greeting
-	nil,                           // 73: latchkey.actors.v1.AnswerStatus.StatusesEntry
-	(*timestamppb.Timestamp)(nil), // 74: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 75: google.protobuf.Duration
+	(*Once)(nil),                  // 40: latchkey.actors.v1.Once
+	(*Changes)(nil),               // 41: latchkey.actors.v1.Changes
+	(*ScheduleChange)(nil),        // 42: latchkey.actors.v1.ScheduleChange
+	(*MaxUses)(nil),               // 43: latchkey.actors.v1.MaxUses
+	(*UserIDs)(nil),               // 44: latchkey.actors.v1.UserIDs
+	(*DeleteTempKey)(nil),         // 45: latchkey.actors.v1.DeleteTempKey
+	(*OpenLock)(nil),              // 46: latchkey.actors.v1.OpenLock
+	(*OpenWithTempKey)(nil),       // 47: latchkey.actors.v1.OpenWithTempKey
+	(*OpenWithPIN)(nil),           // 48: latchkey.actors.v1.OpenWithPIN
+	(*Door)(nil),                  // 49: latchkey.actors.v1.Door
+	(*PINRefused)(nil),            // 50: latchkey.actors.v1.PINRefused
+	(*GetLock)(nil),               // 51: latchkey.actors.v1.GetLock
+	(*GetTempKey)(nil),            // 52: latchkey.actors.v1.GetTempKey
+	(*ListTempKeys)(nil),          // 53: latchkey.actors.v1.ListTempKeys
+	(*AuthenticateDevice)(nil),    // 54: latchkey.actors.v1.AuthenticateDevice
+	(*ConnectDevice)(nil),         // 55: latchkey.actors.v1.ConnectDevice
+	(*KeepDevice)(nil),            // 56: latchkey.actors.v1.KeepDevice
+	(*DisconnectDevice)(nil),      // 57: latchkey.actors.v1.DisconnectDevice
+	(*AnswerOpen)(nil),            // 58: latchkey.actors.v1.AnswerOpen
+	(*AnswerKey)(nil),             // 59: latchkey.actors.v1.AnswerKey
+	(*AnswerConfig)(nil),          // 60: latchkey.actors.v1.AnswerConfig
+	(*AnswerStatus)(nil),          // 61: latchkey.actors.v1.AnswerStatus
+	(*ReportEvents)(nil),          // 62: latchkey.actors.v1.ReportEvents
+	(*DeviceEvent)(nil),           // 63: latchkey.actors.v1.DeviceEvent
+	(*Tick)(nil),                  // 64: latchkey.actors.v1.Tick
+	(*Done)(nil),                  // 65: latchkey.actors.v1.Done
+	(*KeyResult)(nil),             // 66: latchkey.actors.v1.KeyResult
+	(*BulkProgress)(nil),          // 67: latchkey.actors.v1.BulkProgress
+	(*BulkKey)(nil),               // 68: latchkey.actors.v1.BulkKey
+	(*OpenResult)(nil),            // 69: latchkey.actors.v1.OpenResult
+	(*Info)(nil),                  // 70: latchkey.actors.v1.Info
+	(*TempKeyList)(nil),           // 71: latchkey.actors.v1.TempKeyList
+	(*TempKeyInfo)(nil),           // 72: latchkey.actors.v1.TempKeyInfo
+	(*Greeting)(nil),              // 73: latchkey.actors.v1.Greeting
+	nil,                           // 74: latchkey.actors.v1.AnswerStatus.StatusesEntry
+	(*timestamppb.Timestamp)(nil), // 75: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 76: google.protobuf.Duration
 }
 var file_actors_actorspb_actors_proto_depIdxs = []int32{
 	19,  // 0: latchkey.actors.v1.Request.create_lock:type_name -> latchkey.actors.v1.CreateLock
@@ -6440,150 +6549,153 @@ var file_actors_actorspb_actors_proto_depIdxs = []int32{
 	33,  // 7: latchkey.actors.v1.Request.rotate_device_secret:type_name -> latchkey.actors.v1.RotateDeviceSecret
 	34,  // 8: latchkey.actors.v1.Request.create_temp_key:type_name -> latchkey.actors.v1.CreateTempKey
 	35,  // 9: latchkey.actors.v1.Request.update_temp_key:type_name -> latchkey.actors.v1.UpdateTempKey
-	44,  // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
-	45,  // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
-	46,  // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
-	50,  // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
-	51,  // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
-	52,  // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
-	53,  // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
-	54,  // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
-	55,  // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
-	56,  // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
-	57,  // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
-	60,  // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
-	61,  // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
-	63,  // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
-	47,  // 24: latchkey.actors.v1.Request.open_with_pin:type_name -> latchkey.actors.v1.OpenWithPIN
+	45,  // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
+	46,  // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
+	47,  // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
+	51,  // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
+	52,  // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
+	53,  // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
+	54,  // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
+	55,  // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
+	56,  // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
+	57,  // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
+	58,  // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
+	61,  // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
+	62,  // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
+	64,  // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
+	48,  // 24: latchkey.actors.v1.Request.open_with_pin:type_name -> latchkey.actors.v1.OpenWithPIN
 	24,  // 25: latchkey.actors.v1.Request.write_key:type_name -> latchkey.actors.v1.WriteKey
 	25,  // 26: latchkey.actors.v1.Request.bulk_add_keys:type_name -> latchkey.actors.v1.BulkAddKeys
 	26,  // 27: latchkey.actors.v1.Request.bulk_add_progress:type_name -> latchkey.actors.v1.GetBulkAddKeys
 	27,  // 28: latchkey.actors.v1.Request.change_lock_uuid:type_name -> latchkey.actors.v1.ChangeLockUUID
 	28,  // 29: latchkey.actors.v1.Request.set_config:type_name -> latchkey.actors.v1.SetConfig
 	29,  // 30: latchkey.actors.v1.Request.use_temp_key:type_name -> latchkey.actors.v1.UseTempKey
-	58,  // 31: latchkey.actors.v1.Request.answer_key:type_name -> latchkey.actors.v1.AnswerKey
-	59,  // 32: latchkey.actors.v1.Request.answer_config:type_name -> latchkey.actors.v1.AnswerConfig
+	59,  // 31: latchkey.actors.v1.Request.answer_key:type_name -> latchkey.actors.v1.AnswerKey
+	60,  // 32: latchkey.actors.v1.Request.answer_config:type_name -> latchkey.actors.v1.AnswerConfig
 	36,  // 33: latchkey.actors.v1.Request.create_temp_keys:type_name -> latchkey.actors.v1.CreateTempKeys
 	37,  // 34: latchkey.actors.v1.Request.update_temp_keys:type_name -> latchkey.actors.v1.UpdateTempKeys
-	14,  // 35: latchkey.actors.v1.Effect.session:type_name -> latchkey.actors.v1.Session
-	2,   // 36: latchkey.actors.v1.Effect.send_open:type_name -> latchkey.actors.v1.SendOpen
-	5,   // 37: latchkey.actors.v1.Effect.ask_status:type_name -> latchkey.actors.v1.AskStatus
-	6,   // 38: latchkey.actors.v1.Effect.ack_events:type_name -> latchkey.actors.v1.AckEvents
-	7,   // 39: latchkey.actors.v1.Effect.close_session:type_name -> latchkey.actors.v1.CloseSession
-	3,   // 40: latchkey.actors.v1.Effect.send_key:type_name -> latchkey.actors.v1.SendKey
-	4,   // 41: latchkey.actors.v1.Effect.send_config:type_name -> latchkey.actors.v1.SendConfig
-	2,   // 42: latchkey.actors.v1.SendKey.order:type_name -> latchkey.actors.v1.SendOpen
-	12,  // 43: latchkey.actors.v1.SendKey.key:type_name -> latchkey.actors.v1.Key
-	30,  // 44: latchkey.actors.v1.SendConfig.config:type_name -> latchkey.actors.v1.Config
-	9,   // 45: latchkey.actors.v1.Response.error:type_name -> latchkey.actors.v1.Error
-	64,  // 46: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
-	68,  // 47: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
-	69,  // 48: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
-	70,  // 49: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
-	71,  // 50: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
-	72,  // 51: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
-	49,  // 52: latchkey.actors.v1.Response.pin_refused:type_name -> latchkey.actors.v1.PINRefused
-	65,  // 53: latchkey.actors.v1.Response.key_result:type_name -> latchkey.actors.v1.KeyResult
-	66,  // 54: latchkey.actors.v1.Response.bulk_progress:type_name -> latchkey.actors.v1.BulkProgress
-	38,  // 55: latchkey.actors.v1.Response.temp_keys_done:type_name -> latchkey.actors.v1.TempKeysDone
-	14,  // 56: latchkey.actors.v1.Device.session:type_name -> latchkey.actors.v1.Session
-	15,  // 57: latchkey.actors.v1.Device.reported:type_name -> latchkey.actors.v1.Reported
-	74,  // 58: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
-	74,  // 59: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
-	74,  // 60: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
-	48,  // 61: latchkey.actors.v1.TempKey.door:type_name -> latchkey.actors.v1.Door
-	17,  // 62: latchkey.actors.v1.TempKeyView.key:type_name -> latchkey.actors.v1.TempKey
-	74,  // 63: latchkey.actors.v1.TempKeyView.open_until:type_name -> google.protobuf.Timestamp
-	74,  // 64: latchkey.actors.v1.TempKeyView.next_from:type_name -> google.protobuf.Timestamp
-	74,  // 65: latchkey.actors.v1.TempKeyView.next_until:type_name -> google.protobuf.Timestamp
-	11,  // 66: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
-	12,  // 67: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
-	11,  // 68: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 69: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 70: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
-	12,  // 71: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
-	11,  // 72: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 73: latchkey.actors.v1.WriteKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 74: latchkey.actors.v1.BulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
-	12,  // 75: latchkey.actors.v1.BulkAddKeys.keys:type_name -> latchkey.actors.v1.Key
-	11,  // 76: latchkey.actors.v1.GetBulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 77: latchkey.actors.v1.ChangeLockUUID.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 78: latchkey.actors.v1.SetConfig.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 79: latchkey.actors.v1.UseTempKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 80: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
-	13,  // 81: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
-	11,  // 82: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 83: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
-	75,  // 84: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
-	11,  // 85: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	74,  // 86: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
-	74,  // 87: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
-	48,  // 88: latchkey.actors.v1.CreateTempKey.door:type_name -> latchkey.actors.v1.Door
-	74,  // 89: latchkey.actors.v1.CreateTempKey.grant_by:type_name -> google.protobuf.Timestamp
-	11,  // 90: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	40,  // 91: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
-	11,  // 92: latchkey.actors.v1.CreateTempKeys.by:type_name -> latchkey.actors.v1.Caller
-	34,  // 93: latchkey.actors.v1.CreateTempKeys.keys:type_name -> latchkey.actors.v1.CreateTempKey
-	11,  // 94: latchkey.actors.v1.UpdateTempKeys.by:type_name -> latchkey.actors.v1.Caller
-	35,  // 95: latchkey.actors.v1.UpdateTempKeys.updates:type_name -> latchkey.actors.v1.UpdateTempKey
-	39,  // 96: latchkey.actors.v1.TempKeysDone.items:type_name -> latchkey.actors.v1.TempKeyDone
-	10,  // 97: latchkey.actors.v1.TempKeyDone.event:type_name -> latchkey.actors.v1.Event
-	9,   // 98: latchkey.actors.v1.TempKeyDone.error:type_name -> latchkey.actors.v1.Error
-	74,  // 99: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
-	74,  // 100: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
-	42,  // 101: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
-	43,  // 102: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
-	41,  // 103: latchkey.actors.v1.Changes.schedule:type_name -> latchkey.actors.v1.ScheduleChange
-	11,  // 104: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 105: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
-	75,  // 106: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
-	11,  // 107: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
-	75,  // 108: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
-	75,  // 109: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
-	75,  // 110: latchkey.actors.v1.OpenWithPIN.lifetime:type_name -> google.protobuf.Duration
-	75,  // 111: latchkey.actors.v1.OpenWithPIN.hold:type_name -> google.protobuf.Duration
-	75,  // 112: latchkey.actors.v1.PINRefused.locked_for:type_name -> google.protobuf.Duration
-	11,  // 113: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 114: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
-	43,  // 115: latchkey.actors.v1.ListTempKeys.uuids:type_name -> latchkey.actors.v1.UserIDs
-	74,  // 116: latchkey.actors.v1.ListTempKeys.after_created_at:type_name -> google.protobuf.Timestamp
-	16,  // 117: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
-	16,  // 118: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
-	14,  // 119: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
-	14,  // 120: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
-	14,  // 121: latchkey.actors.v1.AnswerKey.session:type_name -> latchkey.actors.v1.Session
-	14,  // 122: latchkey.actors.v1.AnswerConfig.session:type_name -> latchkey.actors.v1.Session
-	14,  // 123: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
-	73,  // 124: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
-	14,  // 125: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
-	62,  // 126: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
-	10,  // 127: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
-	12,  // 128: latchkey.actors.v1.KeyResult.key:type_name -> latchkey.actors.v1.Key
-	10,  // 129: latchkey.actors.v1.KeyResult.event:type_name -> latchkey.actors.v1.Event
-	74,  // 130: latchkey.actors.v1.KeyResult.deadline:type_name -> google.protobuf.Timestamp
-	74,  // 131: latchkey.actors.v1.BulkProgress.started_at:type_name -> google.protobuf.Timestamp
-	74,  // 132: latchkey.actors.v1.BulkProgress.changed_at:type_name -> google.protobuf.Timestamp
-	67,  // 133: latchkey.actors.v1.BulkProgress.keys:type_name -> latchkey.actors.v1.BulkKey
-	12,  // 134: latchkey.actors.v1.BulkKey.key:type_name -> latchkey.actors.v1.Key
-	10,  // 135: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
-	74,  // 136: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
-	74,  // 137: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
-	12,  // 138: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
-	13,  // 139: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
-	74,  // 140: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
-	74,  // 141: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
-	15,  // 142: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
-	30,  // 143: latchkey.actors.v1.Info.config:type_name -> latchkey.actors.v1.Config
-	18,  // 144: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
-	18,  // 145: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
-	15,  // 146: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
-	68,  // 147: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
-	30,  // 148: latchkey.actors.v1.Greeting.desired:type_name -> latchkey.actors.v1.Config
-	149, // [149:149] is the sub-list for method output_type
-	149, // [149:149] is the sub-list for method input_type
-	149, // [149:149] is the sub-list for extension type_name
-	149, // [149:149] is the sub-list for extension extendee
-	0,   // [0:149] is the sub-list for field type_name
+	40,  // 35: latchkey.actors.v1.Request.once:type_name -> latchkey.actors.v1.Once
+	14,  // 36: latchkey.actors.v1.Effect.session:type_name -> latchkey.actors.v1.Session
+	2,   // 37: latchkey.actors.v1.Effect.send_open:type_name -> latchkey.actors.v1.SendOpen
+	5,   // 38: latchkey.actors.v1.Effect.ask_status:type_name -> latchkey.actors.v1.AskStatus
+	6,   // 39: latchkey.actors.v1.Effect.ack_events:type_name -> latchkey.actors.v1.AckEvents
+	7,   // 40: latchkey.actors.v1.Effect.close_session:type_name -> latchkey.actors.v1.CloseSession
+	3,   // 41: latchkey.actors.v1.Effect.send_key:type_name -> latchkey.actors.v1.SendKey
+	4,   // 42: latchkey.actors.v1.Effect.send_config:type_name -> latchkey.actors.v1.SendConfig
+	2,   // 43: latchkey.actors.v1.SendKey.order:type_name -> latchkey.actors.v1.SendOpen
+	12,  // 44: latchkey.actors.v1.SendKey.key:type_name -> latchkey.actors.v1.Key
+	30,  // 45: latchkey.actors.v1.SendConfig.config:type_name -> latchkey.actors.v1.Config
+	9,   // 46: latchkey.actors.v1.Response.error:type_name -> latchkey.actors.v1.Error
+	65,  // 47: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
+	69,  // 48: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
+	70,  // 49: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
+	71,  // 50: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
+	72,  // 51: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
+	73,  // 52: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
+	50,  // 53: latchkey.actors.v1.Response.pin_refused:type_name -> latchkey.actors.v1.PINRefused
+	66,  // 54: latchkey.actors.v1.Response.key_result:type_name -> latchkey.actors.v1.KeyResult
+	67,  // 55: latchkey.actors.v1.Response.bulk_progress:type_name -> latchkey.actors.v1.BulkProgress
+	38,  // 56: latchkey.actors.v1.Response.temp_keys_done:type_name -> latchkey.actors.v1.TempKeysDone
+	14,  // 57: latchkey.actors.v1.Device.session:type_name -> latchkey.actors.v1.Session
+	15,  // 58: latchkey.actors.v1.Device.reported:type_name -> latchkey.actors.v1.Reported
+	75,  // 59: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
+	75,  // 60: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
+	75,  // 61: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
+	49,  // 62: latchkey.actors.v1.TempKey.door:type_name -> latchkey.actors.v1.Door
+	17,  // 63: latchkey.actors.v1.TempKeyView.key:type_name -> latchkey.actors.v1.TempKey
+	75,  // 64: latchkey.actors.v1.TempKeyView.open_until:type_name -> google.protobuf.Timestamp
+	75,  // 65: latchkey.actors.v1.TempKeyView.next_from:type_name -> google.protobuf.Timestamp
+	75,  // 66: latchkey.actors.v1.TempKeyView.next_until:type_name -> google.protobuf.Timestamp
+	11,  // 67: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 68: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
+	11,  // 69: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 70: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 71: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 72: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
+	11,  // 73: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 74: latchkey.actors.v1.WriteKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 75: latchkey.actors.v1.BulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 76: latchkey.actors.v1.BulkAddKeys.keys:type_name -> latchkey.actors.v1.Key
+	11,  // 77: latchkey.actors.v1.GetBulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 78: latchkey.actors.v1.ChangeLockUUID.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 79: latchkey.actors.v1.SetConfig.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 80: latchkey.actors.v1.UseTempKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 81: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
+	13,  // 82: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
+	11,  // 83: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 84: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
+	76,  // 85: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
+	11,  // 86: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	75,  // 87: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
+	75,  // 88: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
+	49,  // 89: latchkey.actors.v1.CreateTempKey.door:type_name -> latchkey.actors.v1.Door
+	75,  // 90: latchkey.actors.v1.CreateTempKey.grant_by:type_name -> google.protobuf.Timestamp
+	11,  // 91: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	41,  // 92: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
+	11,  // 93: latchkey.actors.v1.CreateTempKeys.by:type_name -> latchkey.actors.v1.Caller
+	34,  // 94: latchkey.actors.v1.CreateTempKeys.keys:type_name -> latchkey.actors.v1.CreateTempKey
+	11,  // 95: latchkey.actors.v1.UpdateTempKeys.by:type_name -> latchkey.actors.v1.Caller
+	35,  // 96: latchkey.actors.v1.UpdateTempKeys.updates:type_name -> latchkey.actors.v1.UpdateTempKey
+	39,  // 97: latchkey.actors.v1.TempKeysDone.items:type_name -> latchkey.actors.v1.TempKeyDone
+	10,  // 98: latchkey.actors.v1.TempKeyDone.event:type_name -> latchkey.actors.v1.Event
+	9,   // 99: latchkey.actors.v1.TempKeyDone.error:type_name -> latchkey.actors.v1.Error
+	11,  // 100: latchkey.actors.v1.Once.by:type_name -> latchkey.actors.v1.Caller
+	0,   // 101: latchkey.actors.v1.Once.request:type_name -> latchkey.actors.v1.Request
+	75,  // 102: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
+	75,  // 103: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
+	43,  // 104: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
+	44,  // 105: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
+	42,  // 106: latchkey.actors.v1.Changes.schedule:type_name -> latchkey.actors.v1.ScheduleChange
+	11,  // 107: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 108: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
+	76,  // 109: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
+	11,  // 110: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
+	76,  // 111: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
+	76,  // 112: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
+	76,  // 113: latchkey.actors.v1.OpenWithPIN.lifetime:type_name -> google.protobuf.Duration
+	76,  // 114: latchkey.actors.v1.OpenWithPIN.hold:type_name -> google.protobuf.Duration
+	76,  // 115: latchkey.actors.v1.PINRefused.locked_for:type_name -> google.protobuf.Duration
+	11,  // 116: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
+	11,  // 117: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
+	44,  // 118: latchkey.actors.v1.ListTempKeys.uuids:type_name -> latchkey.actors.v1.UserIDs
+	75,  // 119: latchkey.actors.v1.ListTempKeys.after_created_at:type_name -> google.protobuf.Timestamp
+	16,  // 120: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
+	16,  // 121: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
+	14,  // 122: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
+	14,  // 123: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
+	14,  // 124: latchkey.actors.v1.AnswerKey.session:type_name -> latchkey.actors.v1.Session
+	14,  // 125: latchkey.actors.v1.AnswerConfig.session:type_name -> latchkey.actors.v1.Session
+	14,  // 126: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
+	74,  // 127: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
+	14,  // 128: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
+	63,  // 129: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
+	10,  // 130: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
+	12,  // 131: latchkey.actors.v1.KeyResult.key:type_name -> latchkey.actors.v1.Key
+	10,  // 132: latchkey.actors.v1.KeyResult.event:type_name -> latchkey.actors.v1.Event
+	75,  // 133: latchkey.actors.v1.KeyResult.deadline:type_name -> google.protobuf.Timestamp
+	75,  // 134: latchkey.actors.v1.BulkProgress.started_at:type_name -> google.protobuf.Timestamp
+	75,  // 135: latchkey.actors.v1.BulkProgress.changed_at:type_name -> google.protobuf.Timestamp
+	68,  // 136: latchkey.actors.v1.BulkProgress.keys:type_name -> latchkey.actors.v1.BulkKey
+	12,  // 137: latchkey.actors.v1.BulkKey.key:type_name -> latchkey.actors.v1.Key
+	10,  // 138: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
+	75,  // 139: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
+	75,  // 140: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
+	12,  // 141: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
+	13,  // 142: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
+	75,  // 143: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
+	75,  // 144: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
+	15,  // 145: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
+	30,  // 146: latchkey.actors.v1.Info.config:type_name -> latchkey.actors.v1.Config
+	18,  // 147: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
+	18,  // 148: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
+	15,  // 149: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
+	69,  // 150: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
+	30,  // 151: latchkey.actors.v1.Greeting.desired:type_name -> latchkey.actors.v1.Config
+	152, // [152:152] is the sub-list for method output_type
+	152, // [152:152] is the sub-list for method input_type
+	152, // [152:152] is the sub-list for extension type_name
+	152, // [152:152] is the sub-list for extension extendee
+	0,   // [0:152] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorspb_actors_proto_init() }
@@ -6627,6 +6739,7 @@ func file_actors_actorspb_actors_proto_init() {
 		(*Request_AnswerConfig)(nil),
 		(*Request_CreateTempKeys)(nil),
 		(*Request_UpdateTempKeys)(nil),
+		(*Request_Once)(nil),
 	}
 	file_actors_actorspb_actors_proto_msgTypes[1].OneofWrappers = []any{
 		(*Effect_SendOpen)(nil),
@@ -6655,15 +6768,15 @@ func file_actors_actorspb_actors_proto_init() {
 	file_actors_actorspb_actors_proto_msgTypes[23].OneofWrappers = []any{}
 	file_actors_actorspb_actors_proto_msgTypes[24].OneofWrappers = []any{}
 	file_actors_actorspb_actors_proto_msgTypes[34].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[40].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[42].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[41].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[43].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorspb_actors_proto_rawDesc), len(file_actors_actorspb_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   74,
+			NumMessages:   75,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
