@@ -62,7 +62,10 @@ func commandResult(id lock.ID, version uint64, event lock.Event) CommandResult {
 
 // ask gives a lock a command whose reply is an R.
 func ask[R lock.Reply](ctx context.Context, s *server, id lock.ID, c lock.Command) (R, error) {
-	reply, err := s.Locks.Do(ctx, id, c)
+	reply, err := s.Locks.Do(ctx, id, underName(ctx, c))
+	if done, ok := reply.(*lock.Done); ok && err == nil && done.Replayed {
+		reply, err = s.recall(ctx, id, done)
+	}
 	typed, ok := reply.(R)
 	if err == nil && !ok {
 		err = fmt.Errorf("api: %T was answered with %T", c, reply)

@@ -128,6 +128,7 @@ type server struct {
 	metrics   *metrics
 	tokens    *tokens
 	limiter   limiter
+	flights   flights
 	origins   *http.CrossOriginProtection
 	exports   chan struct{} // has as many as run
 }
@@ -166,7 +167,7 @@ func New(o Options) (*API, error) {
 	s.router.MethodNotAllowed(s.methodNotAllowed)
 	HandlerWithOptions(s, ChiServerOptions{
 		BaseRouter:       s.router,
-		Middlewares:      []MiddlewareFunc{s.authenticate},
+		Middlewares:      []MiddlewareFunc{s.named, s.authenticate},
 		ErrorHandlerFunc: s.badParameter,
 	})
 	return &API{s}, nil

@@ -67,6 +67,10 @@ func (s *server) CreateTempKeys(w http.ResponseWriter, r *http.Request) {
 	keys := make([]lock.CreateTempKey, len(body.Items))
 	for i := range body.Items {
 		item := &body.Items[i]
+		if item.TempKey.TempKeyUuid == "" && traceOf(r).named != nil {
+			s.fail(w, r, errNameThem)
+			return
+		}
 		keys[i], err = createTempKey(callerOf(r), &item.TempKey)
 		b.add(i, item.LockId, keys[i].UUID, err)
 	}

@@ -62,6 +62,7 @@ var statusOf = map[lock.Kind]int{
 	lock.Conflict:    http.StatusConflict,
 	lock.Offline:     http.StatusBadGateway,
 	lock.Busy:        http.StatusServiceUnavailable,
+	lock.Mismatch:    http.StatusUnprocessableEntity,
 }
 
 // problemOf is the only place where an error becomes a status.

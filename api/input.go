@@ -126,6 +126,9 @@ func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var network net.Error
 	switch {
 	case err == nil:
+		if n := traceOf(r).named; n != nil {
+			n.body = data.Bytes()
+		}
 		return data.Bytes(), nil
 	case errors.As(err, &tooLarge):
 		return nil, errTooLarge

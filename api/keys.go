@@ -118,7 +118,7 @@ func onDevice(p lock.Presence, action lock.KeyAction) string {
 func (s *server) BulkAddKeys(w http.ResponseWriter, r *http.Request, id LockId) {
 	var body BulkAddKeysRequest
 	job := lock.JobID(uuid.NewString())
-	lockID, _, err := s.run(w, r, id, &body, func(lock.ID) (lock.Command, error) {
+	lockID, done, err := s.run(w, r, id, &body, func(lock.ID) (lock.Command, error) {
 		c := &lock.BulkAddKeys{By: callerOf(r), Job: job, Keys: make([]lock.Key, len(body.Keys))}
 		for i := range body.Keys {
 			c.Keys[i] = body.Keys[i].key()
@@ -128,6 +128,9 @@ func (s *server) BulkAddKeys(w http.ResponseWriter, r *http.Request, id LockId) 
 	if err != nil {
 		s.fail(w, r, err)
 		return
+	}
+	if started, ok := done.Event.(*lock.BulkAddStarted); ok {
+		job = started.Job // that of the first request with this name
 	}
 	s.write(w, r, http.StatusOK, &BulkAddKeysResult{Success: true, LockID: lockID, InstanceID: job})
 }

@@ -102,6 +102,9 @@ func (s *server) RotateDeviceSecret(w http.ResponseWriter, r *http.Request, id L
 	hash := sha256.Sum256([]byte(secret))
 	grace := time.Duration(max(-1, min(body.GraceSeconds, maxGraceSeconds))) * time.Second
 	done, err := ask[*lock.Done](r.Context(), s, lockID, &lock.RotateDeviceSecret{By: callerOf(r), Hash: hash[:], Grace: grace})
+	if err == nil && done.Replayed {
+		err = errToldBefore
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return

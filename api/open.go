@@ -29,7 +29,7 @@ func (s *server) OpenLock(w http.ResponseWriter, r *http.Request, id LockId) {
 		s.fail(w, r, err)
 		return
 	}
-	requestID, err := readRequestID(body.RequestId)
+	requestID, err := openRequestID(r, body.RequestId)
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -39,7 +39,7 @@ func (s *server) OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId) 
 		s.fail(w, r, errPINFormat)
 		return
 	}
-	requestID, err := readRequestID(body.RequestId)
+	requestID, err := openRequestID(r, body.RequestId)
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -22,6 +22,9 @@ func (s *server) CreateTempKey(w http.ResponseWriter, r *http.Request, id LockId
 		s.fail(w, r, err)
 		return
 	}
+	if created, ok := done.Event.(*lock.TempKeyCreated); ok {
+		key = created.Key.UUID // that of the first request with this name
+	}
 	s.write(w, r, http.StatusOK, &CreateTempKeyResult{commandResult(lockID, done.Version, done.Event), key, s.link(r, key)})
 }
 

@@ -27,6 +27,7 @@ type trace struct {
 	route     *chi.Context
 	requestID string
 	caller    lock.Caller
+	named     *named // nil: the request has no name
 }
 
 // timed is a context with the timer.

@@ -1,0 +1,176 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/latchkey/latchkey/lock"
+)
+
+// A request to change something may have a name, in Idempotency-Key. The lock stores it together with what the request leads to, so
+// that a request that is sent again, after a crash or to another node, is answered as before (docs/adr/0017).
+
+var (
+	errKeyTwice    = badRequest("parameter-twice", "Idempotency-Key", "Idempotency-Key may come once only")
+	errKeyInvalid  = badRequest("idempotency-key-invalid", "Idempotency-Key", "Idempotency-Key must have 1 to 128 visible ASCII characters, without spaces")
+	errKeyNotTaken = badRequest("idempotency-key-not-taken", "Idempotency-Key", "This operation does not remember requests. Leave Idempotency-Key out.")
+	errInFlight    = &problem{status: http.StatusConflict, reason: "request-in-flight", message: "The request with this Idempotency-Key is being carried out. Ask again in a second."}
+	errToldBefore  = &problem{status: http.StatusConflict, reason: "secret-told-before", message: "The request with this Idempotency-Key was carried out, and its answer had a secret, which is told once. Rotate again, under another Idempotency-Key, if the answer got lost."}
+	errNameThem    = badRequest("temp-key-uuid-required", "items", "With an Idempotency-Key every key needs its tempKeyUuid, so that the call can be answered again")
+)
+
+// named is the name of a request, and what it is the name of.
+type named struct {
+	key  string
+	what string // the operation
+	body []byte // once it was read
+}
+
+// hash is of the request, in a form in which neither the order of fields nor white space matters.
+func (n *named) hash() []byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n", n.what)
+	h.Write(canonical(n.body))
+	return h.Sum(nil)
+}
+
+// canonical writes JSON in one way of many. What is no JSON was refused before anything asks for it.
+func canonical(body []byte) []byte {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return body
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		return body
+	}
+	return data
+}
+
+// flights are the named requests that this node carries out.
+type flights struct {
+	mu    sync.Mutex
+	names map[string]struct{} // guarded by mu
+}
+
+func (f *flights) start(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, there := f.names[name]; there {
+		return false
+	}
+	if f.names == nil {
+		f.names = make(map[string]struct{})
+	}
+	f.names[name] = struct{}{}
+	return true
+}
+
+func (f *flights) end(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.names, name)
+}
+
+// named reads the name of a request. Opens have names of their own, see openRequestID.
+func (s *server) named(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		keys := r.Header["Idempotency-Key"]
+		if r.Method != http.MethodPost || len(keys) == 0 || isOpen(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		err := errKeyNotTaken
+		switch {
+		case len(keys) > 1:
+			err = errKeyTwice
+		case !visible(keys[0], maxRequestIDLength):
+			err = errKeyInvalid
+		case strings.HasPrefix(r.URL.Path, "/locks/"), strings.HasPrefix(r.URL.Path, bulkPath):
+			err = nil
+		}
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		t := traceOf(r)
+		t.named = &named{key: keys[0], what: r.URL.Path}
+		name := fmt.Sprintf("%t %q %q %s", t.caller.Super, t.caller.OrgID, t.caller.UserID, keys[0])
+		if !s.flights.start(name) {
+			w.Header().Set("Retry-After", "1")
+			s.fail(w, r, errInFlight)
+			return
+		}
+		defer s.flights.end(name)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isOpen tells whether a request is one to open, which has a requestId.
+func isOpen(r *http.Request) bool {
+	return strings.HasSuffix(r.URL.Path, "/OpenLock") || strings.HasSuffix(r.URL.Path, "/open") || strings.HasSuffix(r.URL.Path, "/open-with-pin")
+}
+
+// openRequestID reads the name of a request to open, from the body or from Idempotency-Key, or makes one for a request without.
+func openRequestID(r *http.Request, body string) (lock.RequestID, error) {
+	switch keys := r.Header["Idempotency-Key"]; {
+	case len(keys) > 1:
+		return "", errKeyTwice
+	case len(keys) == 1 && body != "" && body != keys[0]:
+		return "", errTwoNames
+	case len(keys) == 1:
+		if !visible(keys[0], maxRequestIDLength) {
+			return "", errKeyInvalid
+		}
+		body = keys[0]
+	}
+	return readRequestID(body)
+}
+
+// underName gives a command that changes something the name of its request, if that has one.
+func underName(ctx context.Context, c lock.Command) lock.Command {
+	t, _ := ctx.Value(traceKey{}).(*trace)
+	if t == nil || t.named == nil || !changes(c) {
+		return c
+	}
+	return &lock.Once{By: t.caller, Key: t.named.key, Hash: t.named.hash(), Command: c}
+}
+
+// changes tells whether a command is one of those that a request with a name is about, and not a question on the way to it.
+func changes(c lock.Command) bool {
+	switch c.(type) {
+	case *lock.CreateLock, *lock.SetOwner, *lock.SetOrganization, *lock.RotateDeviceSecret, *lock.ChangeLockUUID, *lock.SetConfig,
+		*lock.AddKey, *lock.RemoveKey, *lock.WriteKey, *lock.BulkAddKeys, *lock.AddResident, *lock.RemoveResident,
+		*lock.CreateTempKey, *lock.UpdateTempKey, *lock.DeleteTempKey, *lock.CreateTempKeys, *lock.UpdateTempKeys, *lock.UseTempKey:
+		return true
+	}
+	return false
+}
+
+// recall brings back the event of an answer that was given before.
+func (s *server) recall(ctx context.Context, id lock.ID, done *lock.Done) (*lock.Done, error) {
+	if t, _ := ctx.Value(traceKey{}).(*trace); t != nil {
+		t.answer.Header().Set("Idempotent-Replayed", "true")
+	}
+	again := *done
+	if done.EventVersion == 0 {
+		return &again, nil
+	}
+	events, _, err := s.Locks.Events(ctx, id, done.EventVersion-1, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(events) != 1 {
+		return nil, fmt.Errorf("api: the lock %s has no event %d", id, done.EventVersion)
+	}
+	again.Event = events[0].Event
+	return &again, nil
+}
