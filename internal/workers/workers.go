@@ -47,8 +47,6 @@ func (p *Pool[T]) loop(t T) {
 	next := make(chan T, 1)
 	for ok := true; ok; t, ok = <-next {
 		p.do(t)
-		var none T
-		t = none // whoever waits holds nothing of what is done
 		p.mu.Lock()
 		if p.done || len(p.idle) == maxIdle {
 			p.mu.Unlock()
