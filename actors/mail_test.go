@@ -120,7 +120,7 @@ func TestLettersStayInOrder(t *testing.T) {
 		require.Empty(t, s.mail.lanes)
 		require.Zero(t, s.mail.letters)
 		require.Zero(t, s.mail.carriers)
-		require.Empty(t, d.effects)
+		require.Empty(t, d.all())
 		s.close()
 	})
 }
@@ -142,11 +142,11 @@ func TestALetterThatIsLostEndsItsSession(t *testing.T) {
 		s.mail.tell(2, report(2, 1))
 		synctest.Wait()
 		require.Equal(t, []lock.Command{report(2, 1)}, n.heard())
-		require.Empty(t, d.effects)
+		require.Empty(t, d.all())
 		time.Sleep(mailPatience) //nolint:forbidigo // in a bubble
 		synctest.Wait()
 		end := &lock.CloseSession{Session: lock.Session{Node: self, ID: 1}, Cause: lock.CauseUnsure}
-		require.Equal(t, []lock.Effect{end, end, end}, d.effects)
+		require.Equal(t, []lock.Effect{end, end, end}, d.all())
 		require.Len(t, n.heard(), 1, "not what came after a gap")
 		require.Zero(t, s.mail.letters)
 		s.close()
@@ -161,7 +161,7 @@ func TestMailIsBounded(t *testing.T) {
 		for seq := range uint64(maxLetters + 2) {
 			s.mail.tell(1, report(1, seq+1))
 		}
-		require.Len(t, d.effects, 2)
+		require.Len(t, d.all(), 2)
 		for id := range lock.ID(2 * maxCarriers) {
 			s.mail.tell(id+2, report(id+2, 1))
 		}
@@ -170,7 +170,7 @@ func TestMailIsBounded(t *testing.T) {
 		require.Equal(t, maxCarriers, n.sent, "so many at a time")
 		n.mu.Unlock()
 		s.close() // a node that stops loses nothing that its devices would not say again
-		require.Len(t, d.effects, 2)
+		require.Len(t, d.all(), 2)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -316,6 +317,13 @@ func (d *doors) Send(_ lock.ID, e lock.Effect) {
 			d.locks.Tell(door.id, a)
 		}
 	}
+}
+
+// all returns the effects of every session.
+func (d *doors) all() []lock.Effect {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.effects)
 }
 
 // sent returns the effects of one type that a lock's sessions got.
