@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -38,13 +40,13 @@ func BenchmarkIdleConnections(b *testing.B) {
 			for range 100 { // what is there once is not counted
 				idleDevice(b, server.url)
 			}
-			before := server.residentBytes(b)
+			before := server.ask(b).Resident
 			b.ResetTimer()
 			for range devices {
 				idleDevice(b, server.url)
 			}
 			b.StopTimer()
-			b.ReportMetric(float64(server.residentBytes(b)-before)/devices, "B/device")
+			b.ReportMetric(float64(server.ask(b).Resident-before)/devices, "B/device")
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/devices, "us/connect")
 			b.ReportMetric(0, "ns/op")
 		})
@@ -52,7 +54,7 @@ func BenchmarkIdleConnections(b *testing.B) {
 }
 
 // idleDevice connects one device, which is greeted and sends a heartbeat.
-func idleDevice(b *testing.B, url string) {
+func idleDevice(b testing.TB, url string) {
 	// The server is our own child, with a certificate that nobody has signed.
 	dialer := websocket.Dialer{Subprotocols: []string{wire.Subprotocol}, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	ws, resp, err := dialer.Dial("ws"+url[len("http"):]+"/devices/"+string(device)+"/connect", credentials(device, secret))
@@ -71,14 +73,14 @@ func idleDevice(b *testing.B, url string) {
 	}
 }
 
-// child is a server in a process of its own. Every line that it gets it answers with its resident memory.
+// child is a server in a process of its own. Every line that it gets it answers with its memory.
 type child struct {
 	url string
 	in  io.Writer
 	out *bufio.Reader
 }
 
-func startServer(b *testing.B, scheme string) *child {
+func startServer(b testing.TB, scheme string) *child {
 	cmd := exec.CommandContext(b.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), serverProcess+"="+scheme)
 	cmd.Stderr = os.Stderr
@@ -98,14 +100,16 @@ func startServer(b *testing.B, scheme string) *child {
 	return c
 }
 
-func (c *child) residentBytes(b *testing.B) int {
+// memory is what the child tells of itself, in bytes.
+type memory struct{ Resident, Stacks int }
+
+func (c *child) ask(b testing.TB) (m memory) {
 	_, err := fmt.Fprintln(c.in)
 	require.NoError(b, err)
-	line, err := c.out.ReadString('\n')
+	line, err := c.out.ReadBytes('\n')
 	require.NoError(b, err)
-	n, err := strconv.Atoi(strings.TrimSpace(line))
-	require.NoError(b, err)
-	return n
+	require.NoError(b, json.Unmarshal(line, &m))
+	return m
 }
 
 // lonely grains greet and forget.
@@ -147,7 +151,11 @@ func serve(scheme string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Println(n)
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		if err := json.NewEncoder(os.Stdout).Encode(memory{n, int(stats.StackInuse)}); err != nil {
+			return err
+		}
 	}
 	return nil
 }
