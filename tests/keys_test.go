@@ -118,7 +118,9 @@ func TestPermanentKeysReachTheDevice(t *testing.T) {
 	_, err := d.WaitSession(t.Context(), session)
 	require.NoError(t, err)
 	list := func() (all []string) {
-		var details struct{ Keys []struct{ UUID, OnDevice string } }
+		var details struct {
+			Keys []struct{ UUID, OnDevice string }
+		}
 		require.NoError(t, json.Unmarshal([]byte(s.must(t, 200, http.MethodGet, "/locks/1/details", nil).body), &details))
 		for _, k := range details.Keys {
 			require.Equal(t, "yes", k.OnDevice, k.UUID)
