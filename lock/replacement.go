@@ -13,8 +13,7 @@ func (s *State) changeUUID(c *ChangeLockUUID, now time.Time) (Decision, error) {
 	}
 	uuid, err := ParseUUID(string(c.NewUUID))
 	if err != nil {
-		err.(*Error).Field = "newUuid"
-		return Decision{}, err
+		return Decision{}, invalid("newUuid", "uuid-invalid", "newUuid must be a UUID such as 6f2c1f0e-8b7a-4d4e-9a55-0c1d2e3f4a5b")
 	}
 	if uuid == s.UUID {
 		return s.unchanged()
