@@ -22,7 +22,7 @@ const (
 	// of that. What a connection needs for good would lie scattered among what its handshake has thrown away, and keep that
 	// memory from the machine for ever; with an early collection the next connection fills the gaps.
 	crowdGOGC = 50
-	crowd     = 600
+	crowd     = 300
 	// memoryShare of what the process may use is the soft limit of the Go runtime; the rest is for what the runtime
 	// does not count, above all the page cache of the journal.
 	memoryShare = 0.75

@@ -70,7 +70,7 @@ func TestSpareMemory(t *testing.T) {
 func TestHeapIsTightInACrowd(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, defaultGOGC, heap{goroutines: 10_000}.percent(heap{goroutines: 10_000}))
-	require.Equal(t, defaultGOGC, heap{goroutines: 10_512}.percent(heap{goroutines: 10_000}), "256 callers, with two goroutines each")
-	require.Equal(t, crowdGOGC, heap{goroutines: 11_000}.percent(heap{goroutines: 10_000}))
+	require.Equal(t, defaultGOGC, heap{goroutines: 10_128}.percent(heap{goroutines: 10_000}), "64 callers, with two goroutines each")
+	require.Equal(t, crowdGOGC, heap{goroutines: 10_300}.percent(heap{goroutines: 10_000}))
 	require.Equal(t, defaultGOGC, heap{goroutines: 10}.percent(heap{goroutines: 10_000}), "when they leave")
 }
