@@ -283,3 +283,54 @@ func TestZoneThatIsNotKnown(t *testing.T) {
 	}}
 	require.Equal(t, StatusExpired, k.Status(noon))
 }
+
+// TestAnOpenEndsWithItsHours: a motor may move at the deadline of an open, but not at the end of the key's hours any more.
+func TestAnOpenEndsWithItsHours(t *testing.T) {
+	t.Parallel()
+	s := new(State)
+	Evolve(s, &LockCreated{Stamp: Stamp{At: noon, LockUUID: deviceUUID("u1"), OrgID: "acme"}, LockID: 1, Index: 1})
+	apply(t, s, &ConnectDevice{Device: Device{Session: Session{Node: "n", ID: 1}, Deadline: true, Journal: true}})
+	until := noon.Add(time.Hour)
+	apply(t, s, &CreateTempKey{
+		By: Caller{OrgID: "acme"}, UUID: name(1), AccessMode: Public, ValidFrom: noon.AddDate(0, 0, -1), ValidUntil: noon.AddDate(0, 0, 5).Add(-90 * time.Minute),
+		Schedule: scheduled(t, `{"timeZone":"UTC","rules":[{`+always+`,"from":"11:00","until":"13:00"}],"exceptDates":["2026-05-03"]}`),
+	})
+	open := func(at time.Time) (Decision, error) {
+		return Decide(s, &OpenWithTempKey{TempKeyID: name(1), RequestID: "r", CommandID: "c", Lifetime: 5 * time.Second}, at)
+	}
+	for _, c := range []struct{ at, deadline time.Time }{
+		{noon, noon.Add(5 * time.Second)},
+		{until.Add(-2 * time.Second), until.Add(-time.Millisecond)},
+		{until.Add(-2 * time.Millisecond), until.Add(-time.Millisecond)},
+	} {
+		d, err := open(c.at)
+		require.NoError(t, err)
+		require.Equal(t, c.deadline, d.Reply.(*OpenResult).Deadline)
+	}
+	for at, reason := range map[time.Time]string{
+		until.Add(-time.Millisecond): "temp-key-not-yet-valid", until: "temp-key-not-yet-valid",
+		noon.AddDate(0, 0, 2):                         "temp-key-not-yet-valid", // the date that is left out
+		until.AddDate(0, 0, 4).Add(-time.Millisecond): "temp-key-expired",       // the last hours that there are
+		until.AddDate(0, 0, 4):                        "temp-key-expired",
+	} {
+		_, err := open(at)
+		require.Error(t, err, at)
+		require.Equal(t, reason, err.(*Error).Reason, at)
+	}
+
+	// An update that takes the hours of an open away waits for it.
+	d, err := open(noon)
+	require.NoError(t, err)
+	for _, e := range d.Events {
+		Evolve(s, e)
+	}
+	change := func(schedule string) Decision {
+		d, err := Decide(s, &UpdateTempKey{By: Caller{OrgID: "acme"}, TempKeyID: name(1), Changes: Changes{
+			Schedule: &ScheduleChange{Schedule: scheduled(t, schedule)},
+		}}, noon.Add(time.Second))
+		require.NoError(t, err)
+		return d
+	}
+	require.Empty(t, change(`{"timeZone":"UTC","rules":[{`+always+`,"from":"12:00","until":"12:01"}]}`).SafeAfter)
+	require.Equal(t, []CommandID{"c"}, change(`{"timeZone":"UTC","rules":[{`+always+`,"from":"12:01","until":"12:02"}]}`).SafeAfter)
+}

@@ -105,6 +105,16 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 	do(200, post, "/locks/1/create-temp-key", terms)
 	do(200, post, "/locks/1/update-temp-key", map[string]any{"tempKeyUuid": key, "maxUses": 4, "validUntil": now.Add(2 * time.Hour)})
 
+	hours := map[string]any{"timeZone": "Europe/Berlin", "rules": []any{map[string]any{"days": []string{"mon", "sat"}, "from": "22:00", "until": "06:00"}}}
+	regular := map[string]any{"tempKeyUuid": uuid.NewString(), "accessMode": "public", "validFrom": now, "validUntil": now.AddDate(0, 1, 0), "schedule": hours, "graceBeforeSeconds": 60}
+	do(200, post, "/bulk/create-temp-keys", map[string]any{"items": []any{map[string]any{"lockId": 1, "tempKey": regular}, map[string]any{"lockId": 9, "tempKey": terms}}})
+	do(200, post, "/bulk/update-temp-keys", map[string]any{"items": []any{map[string]any{"lockId": 1, "changes": map[string]any{"tempKeyUuid": regular["tempKeyUuid"], "maxUses": 9}}}})
+	do(400, post, "/bulk/create-temp-keys", map[string]any{"items": []any{}})
+	do(200, get, "/locks/1/temp-keys?limit=1", nil)
+	do(200, get, "/locks/temp-keys?createdBy=super&limit=1", nil)
+	do(400, get, "/locks/temp-keys?cursor=x", nil)
+	do(200, post, "/locks/1/delete-temp-key", map[string]any{"tempKeyUuid": regular["tempKeyUuid"]})
+
 	do(502, post, "/locks/1/OpenLock", map[string]any{})
 	connect(t, s.device(t, credential(1, device, secret)))
 	opened := do(200, post, "/locks/1/OpenLock", map[string]any{"reason": "courier"})
