@@ -154,8 +154,12 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 	}
 	do(201, post, "/collective-temp-keys", map[string]any{"validFrom": now, "validUntil": now.Add(time.Hour), "doors": []any{map[string]any{"lockId": "1"}}})
 	do(200, get, "/temp-keys?lockId=1", nil)
+	do(200, get, "/locks/temp-keys?createdBy=hotel-9", nil)
 	do(200, http.MethodDelete, "/temp-keys/"+collective.UUID, nil)
 	do(200, http.MethodDelete, "/collective-temp-keys/"+collective.UUID, nil)
+	window := map[string]any{"accessMode": "public", "validFrom": now, "validUntil": now.Add(time.Hour)}
+	do(200, post, "/bulk/create-temp-keys", map[string]any{"items": []any{map[string]any{"lockId": 1, "tempKey": window}}})
+	do(200, post, "/bulk/update-temp-keys", map[string]any{"items": []any{map[string]any{"lockId": 1, "changes": map[string]any{"tempKeyUuid": key, "maxUses": 5}}}})
 	do(200, post, "/locks/1/delete-temp-key", map[string]any{"tempKeyUuid": key})
 	do(404, post, "/temp-keys/"+key+"/open", nil)
 	replaced(do)
@@ -190,7 +194,9 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 	require.NoError(t, err)
 	for path, item := range all[0].doc.Paths.Map() {
 		for method := range item.Operations() {
-			require.Positive(t, seen[all[0].file+" "+method+" "+path], "%s %s was not called", method, path)
+			if seen[all[0].file+" "+method+" "+path] == 0 {
+				t.Errorf("%s %s was not called", method, path)
+			}
 		}
 	}
 	t.Logf("%d operations of two documents conform; %d types of events as in the reference, %d of our own", len(seen), len(known), len(ours))
