@@ -29,14 +29,37 @@ type zombie struct {
 func (z *zombie) Request(ctx context.Context, kind, identity string, msg any) (any, error) {
 	for ctx.Err() == nil {
 		// A plain mailbox drops what is behind a stop, so the message is sent again after a while. Its ID makes that safe.
-		answer, err := z.system.Root.RequestFuture(z.pid(kind, identity), msg, 100*time.Millisecond).Result()
-		_, again := answer.(*clusterpb.Retry)
-		if again || errors.Is(err, actor.ErrDeadLetter) || errors.Is(err, actor.ErrTimeout) {
+		answer := z.ask(z.pid(kind, identity), msg, 100*time.Millisecond)
+		switch answer.(type) {
+		case nil, *clusterpb.Retry, *actor.DeadLetterResponse:
 			continue
 		}
-		return answer, err
+		return answer, nil
 	}
 	return nil, ctx.Err()
+}
+
+// ask waits for an answer, nil when none comes in time. A future of protoactor must not get one then.
+func (z *zombie) ask(pid *actor.PID, msg any, timeout time.Duration) any {
+	answers := make(chan any, 1)
+	self := z.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+		switch m := ctx.Message().(type) {
+		case actor.SystemMessage, actor.AutoReceiveMessage:
+		default:
+			select {
+			case answers <- m:
+			default:
+			}
+		}
+	}))
+	defer z.system.Root.Stop(self)
+	z.system.Root.RequestWithCustomSender(pid, msg, self)
+	select {
+	case answer := <-answers:
+		return answer
+	case <-time.After(timeout):
+		return nil
+	}
 }
 
 func (z *zombie) TellLocal(kind, identity string, msg any) bool {

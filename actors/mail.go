@@ -169,3 +169,12 @@ func sessionBehind(c lock.Command) (lock.Session, bool) {
 	}
 	return lock.Session{}, false
 }
+
+// isAnswer tells whether a command is what a device has said about one that it was sent.
+func isAnswer(c lock.Command) bool {
+	switch c.(type) {
+	case *lock.AnswerOpen, *lock.AnswerKey, *lock.AnswerConfig, *lock.AnswerStatus:
+		return true
+	}
+	return false
+}

@@ -242,3 +242,27 @@ func TestEveryWordOfASessionIsKnown(t *testing.T) {
 		require.Equal(t, lock.Session{Node: "n", ID: 1}, session, name)
 	}
 }
+
+// An open whose append was in flight when its grain stopped is in the journal as sent. So it is sent, and the next activation
+// hears what became of it.
+func TestAnOpenInFlightIsSentAlthoughItsGrainHasGone(t *testing.T) {
+	t.Parallel()
+	j := newGated(t)
+	w := start(t, j, nil)
+	id := w.newLock()
+	key := w.newKey(id, 1)
+	w.connect(id, opens)
+	j.shut()
+	opened := w.ask(id, opening(key, "first"))
+	require.Eventually(t, func() bool { return w.metric("staged_commands") == 1 }, 5*time.Second, time.Millisecond)
+	for _, pid := range w.pids() {
+		node.System().Root.Stop(pid)
+	}
+	require.Eventually(t, func() bool { return w.Owed() == 1 }, 5*time.Second, time.Millisecond)
+	j.open()
+	answer := <-opened
+	require.NoError(t, answer.err)
+	require.Equal(t, lock.Opened, answer.reply.(*lock.OpenResult).Outcome)
+	require.Equal(t, 1, movements(w.doors, id))
+	require.EqualValues(t, 1, w.keyOf(id, key).UsedCount)
+}

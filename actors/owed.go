@@ -24,7 +24,7 @@ func (g *grain) owe(batch []op) {
 	}
 }
 
-// pay answers them. The journal and the grain that stops may both call it; the first one does it.
+// pay carries them out and answers them. The journal and the grain that stops may both call it; the first one does it.
 func (g *grain) pay() {
 	batch := g.owed.Swap(nil)
 	if batch == nil {
@@ -32,6 +32,11 @@ func (g *grain) pay() {
 	}
 	for i := range *batch {
 		o := &(*batch)[i]
+		if g.answer.Err == nil {
+			for _, e := range o.effects { // or an open that counts as sent would never leave
+				g.deliver(e)
+			}
+		}
 		o.say(g, o.lastWord(g.answer.Err))
 	}
 	g.owing.Add(-1)

@@ -49,9 +49,10 @@ func (o *op) lazy() bool {
 	return false
 }
 
-// silent tells whether nobody hears of the command.
+// silent tells whether nobody hears of the command. Of what a device has said an activation that is out of date would make
+// nothing, and nobody would say it again.
 func (o *op) silent() bool {
-	return o.from == nil && len(o.others) == 0 && len(o.effects) == 0 && len(o.ended) == 0 && len(o.keys) == 0
+	return o.from == nil && !isAnswer(o.req.Command) && len(o.others) == 0 && len(o.effects) == 0 && len(o.ended) == 0 && len(o.keys) == 0
 }
 
 // firstStored finds the first command that has something to store, -1 when none has.
@@ -284,6 +285,7 @@ func (g *grain) failed(ctx actor.Context, err error) {
 func (g *grain) unconfirmed(batch []op) {
 	for i := range batch {
 		batch[i].say(g, cluster.Busy)
+		g.passOn(batch[i].call)
 	}
 	g.pop(g.covered)
 	g.covered = 0
