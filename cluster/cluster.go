@@ -84,6 +84,7 @@ func (n *Node) startSystem(context.Context) error {
 	n.system = actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return logger }),
 		actor.WithDeadLetterRequestLogging(false),
+		actor.WithDeadLetterThrottleInterval(deadLetterPause),
 	)
 	n.lookup = &lookup{
 		system: n.system, logger: n.logger, metrics: n.metrics,

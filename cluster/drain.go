@@ -12,7 +12,10 @@ import (
 const (
 	leaveTimeout = 3 * time.Second
 	grainPoll    = 5 * time.Millisecond
-	settleTime   = 250 * time.Millisecond // for answers that are on their way, and for the others' requests to turn away
+	// deadLetterPause is how long protoactor counts messages to grains that have gone before it logs again. A goroutine waits
+	// for that even when the node has been closed.
+	deadLetterPause = 100 * time.Millisecond
+	settleTime      = 250 * time.Millisecond // for answers that are on their way, and for the others' requests to turn away
 )
 
 // leave takes this node out of everybody's view; the change of its own view stops its grains. It is no failure of the drain when
