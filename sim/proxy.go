@@ -95,6 +95,13 @@ func (p *Proxy) Cut() int {
 	return len(links)
 }
 
+// Connections is how many connections there are.
+func (p *Proxy) Connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.links)
+}
+
 // Close ends the proxy and resets its connections.
 func (p *Proxy) Close() error {
 	p.mu.Lock()

@@ -21,7 +21,7 @@ const benchmarkedOpens = 500
 // TestOpenAcrossNodesIsAsFast compares an open whose caller, grain and device are on three nodes with one that has them on one:
 // same cluster, same run, in turn. Bar: at the median it takes no more than twice as long.
 func TestOpenAcrossNodesIsAsFast(t *testing.T) {
-	c := newCluster(t) // not parallel: it is about time
+	c := newCluster(t)          // not parallel: it is about time
 	creds := c.provision(t, 24) // of which some are any node's, as good as certainly
 	var ids []lock.ID
 	for _, cred := range creds {

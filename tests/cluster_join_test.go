@@ -31,10 +31,13 @@ func TestClusterGrows(t *testing.T) {
 		l.mustFlow(t)
 		late, skew := c.nodes[i%len(c.nodes)], skews[i%len(skews)]
 		at := time.Now()
-		late.toEtcd.Freeze(sim.Down)
-		third.start(t)
+		third.toEtcd.Freeze(sim.Up)
+		third.begin(t)
+		require.Eventually(t, func() bool { return third.toEtcd.Connections() > 0 }, patience, pollEvery, "it does not come to etcd")
+		late.toEtcd.Freeze(sim.Down) // for a moment only, or it would lose its lease
+		third.toEtcd.Thaw(sim.Up)
+		third.awaitServing(t)
 		c.front.use(append(c.nodes, third))
-		c.awaitMembers(t, clusterNodes, third)
 		require.True(t, pause(t.Context(), skew))
 		late.toEtcd.Thaw(sim.Down)
 		c.nodes = append(c.nodes, third)

@@ -21,6 +21,9 @@ const (
 
 	untouchedShare = 0.99 // of the opens that a fault elsewhere must leave alone
 	healedWithin   = 15 * time.Second
+
+	// probeSlack is what a probe is late by itself: it opens now and then, and its motor takes a moment.
+	probeSlack = probeEvery + 200*time.Millisecond
 )
 
 // probe opens one lock again and again, always by the same node, to which the lock's device is connected too.
@@ -95,6 +98,21 @@ func between(probes []*probe, from, to time.Time) (asked, opened int, others []s
 		p.mu.Unlock()
 	}
 	return asked, opened, others
+}
+
+// slowest is how long the slowest open took that was asked for in a while: what the machine alone may make of one, when the
+// probes are those that a fault leaves alone.
+func slowest(probes []*probe, from, to time.Time) (most time.Duration) {
+	for _, p := range probes {
+		p.mu.Lock()
+		for _, o := range p.opens {
+			if !o.asked.Before(from) && o.asked.Before(to) {
+				most = max(most, o.answered.Sub(o.asked))
+			}
+		}
+		p.mu.Unlock()
+	}
+	return most
 }
 
 // openedSince is when a lock opened for the first time after an instant.

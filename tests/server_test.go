@@ -74,8 +74,15 @@ func (s *server) beside(t *testing.T, args ...string) *server {
 	return &n
 }
 
-// start starts the program, again after a kill.
+// start starts the program, again after a kill, and waits until it serves.
 func (s *server) start(t *testing.T) {
+	t.Helper()
+	s.begin(t)
+	s.awaitServing(t)
+}
+
+// begin starts the program and waits for nothing.
+func (s *server) begin(t *testing.T) {
 	t.Helper()
 	cmd := exec.Command(cmp.Or(s.program, binary), s.args...)
 	cmd.Env = append(os.Environ(), s.env...)
@@ -88,6 +95,10 @@ func (s *server) start(t *testing.T) {
 			}
 		}
 	})
+}
+
+func (s *server) awaitServing(t *testing.T) {
+	t.Helper()
 	s.waitFor(t, "the server serves", func(_, stderr string) bool { return servingPattern.MatchString(stderr) })
 	s.ops = match(t, servingPattern, s.stderr())
 }
