@@ -1,0 +1,68 @@
+package tests
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/internal/dose"
+	"github.com/latchkey/latchkey/sim"
+)
+
+const (
+	stormBaseline = 2 * time.Second
+	stormMemory   = 1.3 // times that of before, at most, when the storm is over
+)
+
+// Bar: all devices lose their connection at once. All come back, each call of the API is answered meanwhile, and the server's
+// memory is what it was. How long calls take is logged: devices and server share the machine.
+func TestReconnectStorm(t *testing.T) {
+	t.Parallel()
+	devices := dose.Of(2_000, 10_000)
+	s := newServer(t)
+	creds := s.provision(t, devices)
+	network := s.newProxy(t)
+	stats := new(sim.Stats)
+	fleet, err := sim.NewFleet(creds, sim.FleetOptions{ConnectRate: 1000, Device: sim.DeviceOptions{
+		Servers: []string{"http://" + network.Addr()}, Stats: stats, Backoff: sim.Backoff{Min: time.Second, Max: 10 * time.Second},
+	}})
+	require.NoError(t, err)
+	t.Cleanup(fleet.Stop)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	require.NoError(t, fleet.Start(ctx))
+	require.NoError(t, fleet.WaitConnected(ctx, devices))
+
+	memory := func() float64 {
+		n := &node{server: s}
+		bytes, ok := n.metric(t.Context(), "process_resident_memory_bytes")
+		require.True(t, ok)
+		return bytes
+	}
+	ask := func() (took time.Duration) {
+		began := time.Now()
+		s.must(t, http.StatusOK, http.MethodGet, "/locks/1/details", nil)
+		return time.Since(began)
+	}
+	var calm, storm []time.Duration
+	for began := time.Now(); time.Since(began) < stormBaseline; {
+		calm = append(calm, ask())
+	}
+	before := memory()
+	began := time.Now()
+	cut := network.Cut()
+	require.GreaterOrEqual(t, cut, devices)
+	for stats.Counts().Reconnects < int64(devices) {
+		require.NoError(t, ctx.Err(), "%d of %d are back", stats.Counts().Reconnects, devices)
+		storm = append(storm, ask())
+	}
+	require.NoError(t, fleet.WaitConnected(ctx, devices))
+	back := time.Since(began)
+	t.Logf("%d devices are back after %s; calls took p99 %s before and %s meanwhile (p50 %s and %s)", devices, back.Round(time.Millisecond),
+		at100(calm, 99), at100(storm, 99), at100(calm, 50), at100(storm, 50))
+	require.Eventually(t, func() bool { return memory() <= stormMemory*before }, patience, time.Second, "the memory of before was %.0f", before)
+	t.Logf("memory: %.0f MB before, %.0f MB after", before/1e6, memory()/1e6)
+}
