@@ -17,7 +17,7 @@ const (
 	DefaultName            = "latchkey"
 	DefaultAddr            = "127.0.0.1:0"
 	DefaultLeaseTTL        = 5 * time.Second
-	DefaultMailboxSize     = 256
+	DefaultMailboxSize     = 1024
 	DefaultPlacementActors = 8
 	DefaultRequestTimeout  = 10 * time.Second
 	DefaultStartTimeout    = 10 * time.Second
