@@ -169,9 +169,12 @@ func quietAddr(t *testing.T) string {
 	defer quietMu.Unlock()
 	for range 100 {
 		port := firstQuietPort + mrand.N(quietPorts)
+		if quietTaken[port] {
+			continue
+		}
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		l, err := net.Listen("tcp", addr)
-		if err != nil || quietTaken[port] {
+		if err != nil {
 			continue
 		}
 		quietTaken[port] = true
