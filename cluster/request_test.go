@@ -233,22 +233,30 @@ func TestSweepReachesEveryGrain(t *testing.T) {
 
 func TestDrainGivesGrainsTheirTimeAndEndsRequests(t *testing.T) {
 	t.Parallel()
-	var stopped atomic.Int32
+	const grains = 20
+	var stopping, stopped atomic.Int32
+	release := make(chan struct{})
 	node := single(t, behave(func(ctx actor.Context) {
 		switch ctx.Message().(type) {
 		case *actor.Stopping:
-			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // stands for the snapshot that a grain writes
+			stopping.Add(1)
+			<-release
 			stopped.Add(1)
 		case *wrapperspb.StringValue:
 			ctx.Respond(wrapperspb.String("ok"))
 		}
 	}))
-	for i := range 20 {
+	for i := range grains {
 		_, err := request(t, node, 5*time.Second, fmt.Sprint(i), "hello")
 		require.NoError(t, err)
 	}
-	require.NoError(t, node.Drain(t.Context()))
-	require.EqualValues(t, 20, stopped.Load())
+	drained := make(chan error, 1)
+	go func() { drained <- node.Drain(t.Context()) }()
+	require.Eventually(t, func() bool { return stopping.Load() == grains }, 5*time.Second, time.Millisecond)
+	require.Empty(t, drained, "it waits for the grains")
+	close(release)
+	require.NoError(t, <-drained)
+	require.EqualValues(t, grains, stopped.Load())
 	_, err := request(t, node, 100*time.Millisecond, "1", "hello")
 	require.ErrorIs(t, err, cluster.ErrUnavailable)
 	require.False(t, node.TellLocal("grain", "1", wrapperspb.String("hello")))

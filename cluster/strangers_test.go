@@ -61,7 +61,7 @@ func TestPeersMessages(t *testing.T) {
 				require.Equal(t, broken.code, status.Code(err), "%s: %v", what, err)
 			}
 			_, err = healthy.ListProcesses(t.Context(), &remote.ListProcessesRequest{})
-			require.Equal(t, codes.Internal, status.Code(err), "protoactor has not implemented it")
+			require.Equal(t, codes.Internal, status.Code(err), "protoactor declares the call and does not serve it")
 
 			require.NoError(t, well.Send(batch(func(*remote.MessageBatch, *remote.MessageEnvelope) {})), "this connection goes on")
 			require.NoError(t, well.CloseSend())

@@ -159,16 +159,16 @@ func TestLazyAppendsWaitForCompany(t *testing.T) {
 
 		q.Submit(lazy, none)
 		n, took = take(func() {
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 			q.Submit(lazy, none)
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 			q.Submit(anAppend(), none)
 		})
 		require.Equal(t, 3, n)
 		require.Equal(t, 2*time.Millisecond, took, "it goes with the first that is not lazy")
 
 		q.Submit(lazy, none)
-		n, took = take(func() { time.Sleep(time.Millisecond); q.Hurry() })
+		n, took = take(func() { <-time.After(time.Millisecond); q.Hurry() })
 		require.Equal(t, 1, n)
 		require.Equal(t, time.Millisecond, took)
 
@@ -178,7 +178,7 @@ func TestLazyAppendsWaitForCompany(t *testing.T) {
 		require.Zero(t, took, "a hurry that came before the batch was taken counts")
 
 		q.Submit(lazy, none)
-		_, took = take(func() { time.Sleep(time.Millisecond); q.Close() })
+		_, took = take(func() { <-time.After(time.Millisecond); q.Close() })
 		require.Equal(t, time.Millisecond, took)
 		require.Empty(t, takeAll(q))
 		q.Wait()
