@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"sync"
@@ -74,16 +73,12 @@ func (s *server) CreateTempKeys(w http.ResponseWriter, r *http.Request) {
 		keys[i], err = createTempKey(callerOf(r), &item.TempKey)
 		b.add(i, item.LockId, keys[i].UUID, err)
 	}
-	b.run(func(ctx context.Context, id lock.ID, items []int) ([]lock.TempKeyDone, error) {
+	b.run(func(items []int) lock.Command {
 		c := &lock.CreateTempKeys{By: callerOf(r)}
 		for _, i := range items {
 			c.Keys = append(c.Keys, keys[i])
 		}
-		done, err := ask[*lock.TempKeysDone](ctx, s, id, c)
-		if err != nil {
-			return nil, err
-		}
-		return done.Items, nil
+		return c
 	})
 	b.answer(w)
 }
@@ -106,16 +101,12 @@ func (s *server) UpdateTempKeys(w http.ResponseWriter, r *http.Request) {
 		updates[i], err = updateTempKey(callerOf(r), &item.Changes)
 		b.add(i, item.LockId, updates[i].TempKeyID, err)
 	}
-	b.run(func(ctx context.Context, id lock.ID, items []int) ([]lock.TempKeyDone, error) {
+	b.run(func(items []int) lock.Command {
 		c := &lock.UpdateTempKeys{By: callerOf(r)}
 		for _, i := range items {
 			c.Updates = append(c.Updates, updates[i])
 		}
-		done, err := ask[*lock.TempKeysDone](ctx, s, id, c)
-		if err != nil {
-			return nil, err
-		}
-		return done.Items, nil
+		return c
 	})
 	b.answer(w)
 }
@@ -140,26 +131,30 @@ func (b *bulk) add(i int, lockID int64, key lock.TempKeyID, err error) {
 }
 
 // run does the items of each lock at once, and those of several locks side by side.
-func (b *bulk) run(do func(context.Context, lock.ID, []int) ([]lock.TempKeyDone, error)) {
+func (b *bulk) run(command func(items []int) lock.Command) {
 	var work sync.WaitGroup
 	places := make(chan struct{}, bulkWorkers)
 	for _, id := range b.locks {
 		places <- struct{}{}
 		work.Go(func() {
 			defer func() { <-places }()
-			b.runLock(id, b.of[id], do)
+			b.runLock(id, b.of[id], command)
 		})
 	}
 	work.Wait()
 }
 
-func (b *bulk) runLock(id lock.ID, items []int, do func(context.Context, lock.ID, []int) ([]lock.TempKeyDone, error)) {
-	done, err := do(b.r.Context(), id, items)
+func (b *bulk) runLock(id lock.ID, items []int, command func(items []int) lock.Command) {
+	var done []lock.TempKeyDone
+	reply, err := ask[*lock.TempKeysDone](b.r.Context(), b.server, id, command(items))
+	if err == nil {
+		done = reply.Items
+	}
 	var rejected *lock.Error
 	if errors.As(err, &rejected) && rejected.Reason == lock.ReasonTempKeyTaken && len(items) > 1 {
 		// One of them is a key of another lock, and nobody can tell which one but by asking for each.
 		for _, i := range items {
-			b.runLock(id, []int{i}, do)
+			b.runLock(id, []int{i}, command)
 		}
 		return
 	}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/base64"
 	"net/http"
 	"strconv"
 
@@ -112,31 +111,28 @@ func (s *server) CreateCollectiveTempKey(w http.ResponseWriter, r *http.Request)
 // ListCollectiveKeys lists the caller's keys for several doors.
 func (s *server) ListCollectiveKeys(w http.ResponseWriter, r *http.Request, params ListCollectiveKeysParams) {
 	var of lock.ID
-	var err error
 	if params.LockId != "" {
+		var err error
 		if of, err = lock.ParseID(params.LockId); err != nil {
 			s.fail(w, r, err)
 			return
 		}
 	}
-	limit := allCollective
-	if params.Limit != "" {
-		if limit, err = strconv.Atoi(params.Limit); err != nil || limit < 1 || limit > maxCollective {
-			s.fail(w, r, badRequest("limit-invalid", "limit", "limit must be a whole number from 1 to 500"))
-			return
-		}
+	limit, err := limitOf(params.Limit, maxCollective, allCollective)
+	var after string
+	if err == nil {
+		after, err = afterCursor(params.Cursor)
 	}
-	after, err := base64.RawURLEncoding.DecodeString(params.Cursor)
-	if err != nil {
-		s.fail(w, r, badRequest("cursor-invalid", "cursor", "cursor must be the nextCursor of another page"))
-		return
-	}
-	keys, next, err := s.Collective.List(r.Context(), callerOf(r), of, string(after), limit)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	list := CollectiveKeyList{TempKeys: make([]CollectiveKey, len(keys)), NextCursor: base64.RawURLEncoding.EncodeToString([]byte(next))}
+	keys, next, err := s.Collective.List(r.Context(), callerOf(r), of, after, limit)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	list := CollectiveKeyList{TempKeys: make([]CollectiveKey, len(keys)), NextCursor: cursorTo(next)}
 	for i, k := range keys {
 		list.TempKeys[i] = CollectiveKey{
 			UUID: k.UUID, URL: s.link(r, k.UUID), ValidFrom: lock.Instant(k.ValidFrom), ValidUntil: lock.Instant(k.ValidUntil),

@@ -1,9 +1,7 @@
 package api
 
 import (
-	"encoding/base64"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/latchkey/latchkey/lock"
@@ -56,17 +54,13 @@ const maxOrganizations = 100 // on a page
 
 // ListOrganizations shows a page of the organisations.
 func (s *server) ListOrganizations(w http.ResponseWriter, r *http.Request, params ListOrganizationsParams) {
-	limit := maxOrganizations
-	if params.Limit != "" {
-		var err error
-		if limit, err = strconv.Atoi(params.Limit); err != nil || limit < 1 || limit > maxOrganizations {
-			s.fail(w, r, badRequest("limit-invalid", "limit", "limit must be a whole number from 1 to 100"))
-			return
-		}
+	limit, err := limitOf(params.Limit, maxOrganizations, maxOrganizations)
+	var after string
+	if err == nil {
+		after, err = afterCursor(params.Cursor)
 	}
-	after, err := base64.RawURLEncoding.DecodeString(params.Cursor)
 	if err != nil {
-		s.fail(w, r, badRequest("cursor-invalid", "cursor", "cursor must be the nextCursor of another page"))
+		s.fail(w, r, err)
 		return
 	}
 	all, err := s.APIKeys.Organizations(r.Context(), lock.OrgID(after), limit)
@@ -79,7 +73,7 @@ func (s *server) ListOrganizations(w http.ResponseWriter, r *http.Request, param
 		list.Organizations[i] = organizationOf(o)
 	}
 	if len(all) == limit {
-		list.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(all[limit-1].ID))
+		list.NextCursor = cursorTo(string(all[limit-1].ID))
 	}
 	s.write(w, r, http.StatusOK, &list)
 }

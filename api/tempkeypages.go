@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -53,10 +52,8 @@ func newListing(scope, status, mode, creator, limit, cursor string) (l listing, 
 	if len(creator) > maxCreator || !utf8.ValidString(creator) {
 		return l, badRequest("created-by-invalid", "createdBy", "createdBy must be a name of up to 800 bytes")
 	}
-	if limit != "" {
-		if l.limit, err = strconv.Atoi(limit); err != nil || l.limit < 1 || l.limit > maxPageSize {
-			return l, badRequest("limit-invalid", "limit", "limit must be a whole number from 1 to 500")
-		}
+	if l.limit, err = limitOf(limit, maxPageSize, l.limit); err != nil {
+		return l, err
 	}
 	if cursor != "" {
 		err = l.goOn(cursor)

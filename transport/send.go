@@ -90,9 +90,8 @@ func (s *session) command(e lock.Effect) {
 	}
 }
 
-// askStatus asks the device what became of commands.
-func (s *session) askStatus(e *lock.AskStatus) {
-	asked := e.CommandIDs[:min(len(e.CommandIDs), wire.MaxStatuses)]
+// ask makes a call that is no command, unless too many wait for their answers: whoever wants it asks again.
+func (s *session) ask(c call, action string, payload wire.Payload) {
 	s.mu.Lock()
 	full := len(s.calls) >= maxCalls
 	s.mu.Unlock()
@@ -100,25 +99,18 @@ func (s *session) askStatus(e *lock.AskStatus) {
 		s.hub.metrics.unsent.WithLabelValues(unsentFull).Inc()
 		return
 	}
-	s.send(opText, false, func(dst []byte) []byte {
-		id := s.newCall(call{asked: asked})
-		return wire.AppendCall(dst, id, wire.ActionCommandStatus, &wire.CommandStatus{CommandIDs: texts(asked)})
-	})
+	s.send(opText, false, func(dst []byte) []byte { return wire.AppendCall(dst, s.newCall(c), action, payload) })
+}
+
+// askStatus asks the device what became of commands.
+func (s *session) askStatus(e *lock.AskStatus) {
+	asked := e.CommandIDs[:min(len(e.CommandIDs), wire.MaxStatuses)]
+	s.ask(call{asked: asked}, wire.ActionCommandStatus, &wire.CommandStatus{CommandIDs: texts(asked)})
 }
 
 // setConfig tells the device how it should be set up. If it does not leave, the device hears of it when it is back.
 func (s *session) setConfig(e *lock.SendConfig) {
-	s.mu.Lock()
-	full := len(s.calls) >= maxCalls
-	s.mu.Unlock()
-	if full {
-		s.hub.metrics.unsent.WithLabelValues(unsentFull).Inc()
-		return
-	}
-	s.send(opText, false, func(dst []byte) []byte {
-		id := s.newCall(call{config: e.Config.Number})
-		return wire.AppendCall(dst, id, wire.ActionSetConfig, &wire.Config{Config: e.Config.Number, RelockMs: e.Config.RelockMs})
-	})
+	s.ask(call{config: e.Config.Number}, wire.ActionSetConfig, &wire.Config{Config: e.Config.Number, RelockMs: e.Config.RelockMs})
 }
 
 // ackEvents answers a call of the device.

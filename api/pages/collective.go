@@ -27,16 +27,13 @@ func (p *Collective) Render(w io.Writer) error {
 	return templates.ExecuteTemplate(w, "collective.html", p)
 }
 
-// Status is what the key is worth now.
+// Status is what the key is worth now: what its doors' locks make of its window, unless it was revoked.
 func (p *Collective) Status() lock.Status {
-	switch {
-	case p.Key.RevokedAt != nil || !p.Now.Before(p.Key.ValidUntil):
+	if p.Key.RevokedAt != nil {
 		return lock.StatusExpired
-	case p.Now.Before(p.Key.ValidFrom):
-		return lock.StatusNotYetValid
-	default:
-		return lock.StatusValid
 	}
+	window := lock.TempKey{ValidFrom: p.Key.ValidFrom, ValidUntil: p.Key.ValidUntil}
+	return window.Status(p.Now)
 }
 
 // State is the line over everything.

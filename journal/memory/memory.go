@@ -82,13 +82,7 @@ func (j *Journal) Shared() bool { return j.shared }
 
 // Confirm implements journal.Journal.
 func (j *Journal) Confirm(stream string, version uint64, done func(error)) {
-	go func() {
-		at, _, err := j.Head(context.Background(), stream)
-		if err == nil && at != version {
-			err = fmt.Errorf("%w: %s is at %d, not at %d", journal.ErrConflict, stream, at, version)
-		}
-		done(err)
-	}()
+	batch.Confirm(j, stream, version, done)
 }
 
 // Close implements journal.Journal.

@@ -2,13 +2,12 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/journal/internal/batch"
 )
 
 const (
@@ -93,8 +92,8 @@ func (j *Journal) confirm(some []question) {
 	}
 	for _, q := range some {
 		answer := err
-		if at := versions[q.stream]; err == nil && at != q.version {
-			answer = fmt.Errorf("%w: %s is at %d, not at %d", journal.ErrConflict, q.stream, at, q.version)
+		if err == nil {
+			answer = batch.Compare(q.stream, versions[q.stream], q.version)
 		}
 		q.done(answer)
 	}

@@ -11,6 +11,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/journal/internal/batch"
 )
 
 const (
@@ -169,13 +170,7 @@ func (j *Journal) Head(ctx context.Context, stream string) (version uint64, last
 
 // Confirm implements journal.Journal.
 func (j *Journal) Confirm(stream string, version uint64, done func(error)) {
-	go func() {
-		at, _, err := j.Head(context.Background(), stream)
-		if err == nil && at != version {
-			err = fmt.Errorf("%w: %s is at %d, not at %d", journal.ErrConflict, stream, at, version)
-		}
-		done(err)
-	}()
+	batch.Confirm(j, stream, version, done)
 }
 
 // Read implements journal.Journal.

@@ -1,0 +1,30 @@
+package api
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strconv"
+)
+
+// limitOf reads how many items a page may have; without a limit it is otherwise.
+func limitOf(text string, most, otherwise int) (int, error) {
+	if text == "" {
+		return otherwise, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > most {
+		return 0, badRequest("limit-invalid", "limit", fmt.Sprintf("limit must be a whole number from 1 to %d", most))
+	}
+	return limit, nil
+}
+
+// cursorTo is the cursor of the page after an item, and afterCursor gives the item; the empty one is before the first.
+func cursorTo(item string) string { return base64.RawURLEncoding.EncodeToString([]byte(item)) }
+
+func afterCursor(cursor string) (item string, err error) {
+	data, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return "", badRequest("cursor-invalid", "cursor", "cursor must be the nextCursor of another page")
+	}
+	return string(data), nil
+}
