@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ type Rate struct {
 type Rates struct {
 	Caller  Rate // an API key, or a user
 	Address Rate // of callers without credentials; of IPv6 the network of 64 bits
-	Target  Rate // a lock, or a guest's key
+	Target  Rate // a lock or a guest's key: of each organisation and user, and of all who show no credentials together
 }
 
 func (r *Rates) validate() error {
@@ -115,14 +116,27 @@ func (s *server) limit(w http.ResponseWriter, r *http.Request, caller lock.Calle
 	if s.limiter.targets == nil {
 		return nil
 	}
-	target := chi.URLParam(r, "uuid")
-	if target == "" {
-		target = chi.URLParam(r, "id")
-	}
+	target := targetOf(r)
 	if target == "" {
 		return nil
 	}
-	return s.limiter.targets.charge(w, target, now)
+	// Those who may not see a lock must not take what others have of it.
+	return s.limiter.targets.charge(w, target+" "+callerScope(caller), now)
+}
+
+// targetOf names what a request is about, in one of the many ways in which an address can be written; it is empty when that can be
+// nothing that there is. So the names are short, whatever a caller sends.
+func targetOf(r *http.Request) string {
+	if text, err := url.PathUnescape(chi.URLParam(r, "uuid")); err == nil && text != "" {
+		key, _ := lock.ParseTempKeyID(text)
+		return string(key)
+	}
+	if text, err := url.PathUnescape(chi.URLParam(r, "id")); err == nil && text != "" {
+		if id, err := lock.ParseID(text); err == nil {
+			return id.String()
+		}
+	}
+	return ""
 }
 
 // charge takes a token. Whoever has more than half of them left is not bothered with headers.
@@ -147,9 +161,15 @@ func (b *buckets) charge(w http.ResponseWriter, name string, now time.Time) erro
 
 // callerName names who shows credentials; empty for those who do not.
 func callerName(c lock.Caller) string {
-	switch {
-	case c.Key != "":
+	if c.Key != "" {
 		return c.Key
+	}
+	return callerScope(c)
+}
+
+// callerScope names whose rights a caller has; empty for those who show no credentials.
+func callerScope(c lock.Caller) string {
+	switch {
 	case c.OrgID != "":
 		return "org/" + string(c.OrgID)
 	case c.UserID != "":

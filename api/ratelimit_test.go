@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,4 +79,42 @@ func TestBadRatesAreRefused(t *testing.T) {
 		_, err := api.New(api.Options{Rates: api.Rates{Target: r}})
 		require.Error(t, err)
 	}
+}
+
+// However an address is written, a lock has one bucket, and names that are none take no memory.
+func TestABucketHasOneName(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, limited(api.Rates{Target: api.Rate{PerSecond: 1, Burst: 2}}))
+	hotel := s.orgKey("hotel-9")
+	s.withLock(hotel)
+	s.clock.Advance(time.Minute)
+	s.withKey(hotel, "")
+	s.clock.Advance(time.Minute)
+	upper := strings.ToUpper(keyUUID)
+	for i, path := range []string{keyUUID, "%33" + keyUUID[1:], upper, "%33" + upper[1:]} {
+		a := s.call("GET", "/temp-keys/"+path, "", header("Accept", "application/json"))
+		require.Equal(t, i > 1, a.status == http.StatusTooManyRequests, "%s: %d", path, a.status)
+	}
+	for i, path := range []string{"42", "%34%32", "4%32"} {
+		a := s.call("POST", "/locks/"+path+"/open-with-pin", `{"pin":"x"}`)
+		require.Equal(t, i > 1, a.status == http.StatusTooManyRequests, "%s: %d", path, a.status)
+	}
+	for range 5 {
+		a := s.call("GET", "/temp-keys/"+strings.Repeat("x", 10_000), "", header("Accept", "application/json"))
+		require.Equal(t, http.StatusNotFound, a.status, "it has no bucket")
+	}
+}
+
+// Who may not see a lock takes nothing of what its organisation and its guests have of it.
+func TestStrangersTakeNothingOfALock(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, limited(api.Rates{Target: api.Rate{PerSecond: 1, Burst: 3}}))
+	hotel, hostel := s.orgKey("hotel-9"), s.orgKey("hostel-2")
+	s.withLock(hotel)
+	for range 5 {
+		s.call("POST", "/locks/42/OpenLock", "", as(hostel))
+		s.call("POST", "/locks/42/OpenLock", "", bearer(token(t, "eve")))
+		s.call("POST", "/locks/42/open-with-pin", `{"pin":"x"}`)
+	}
+	require.Equal(t, http.StatusOK, s.call("POST", "/locks/42/OpenLock", "", as(hotel)).status)
 }

@@ -169,9 +169,10 @@ func (s *server) ListTempKeysOfCreator(w http.ResponseWriter, r *http.Request, p
 	s.writeTempKeys(w, r, lists, next)
 }
 
-// pageOfCreator goes through the creator's keys until the page is full, there are no more, or enough were looked at.
+// pageOfCreator goes through the creator's keys until the page is full, there are no more, or enough were looked at. Many of
+// them may be hidden from the caller, who must not learn their UUIDs from the cursor either: they open doors.
 func (s *server) pageOfCreator(r *http.Request, l *listing, of lock.ID) (page []*lock.TempKeyList, next string, err error) {
-	after := l.after.UUID
+	after, shown := l.after.UUID, l.after.UUID
 	for found, scanned := 0, 0; scanned < maxScanned; {
 		keys, err := s.Locks.TempKeysBy(r.Context(), l.only.CreatedBy, after, maxPageSize)
 		if err != nil {
@@ -184,10 +185,11 @@ func (s *server) pageOfCreator(r *http.Request, l *listing, of lock.ID) (page []
 		for _, k := range keys {
 			if v := views[k.Key]; v != nil {
 				if found == l.limit {
-					return page, l.cursor(lock.TempKeyPlace{UUID: after}), nil
+					return page, l.cursor(lock.TempKeyPlace{UUID: shown}), nil
 				}
 				page = append(page, v)
 				found++
+				shown = k.Key
 			}
 			after = k.Key
 		}
@@ -195,7 +197,19 @@ func (s *server) pageOfCreator(r *http.Request, l *listing, of lock.ID) (page []
 			return page, "", nil
 		}
 	}
-	return page, l.cursor(lock.TempKeyPlace{UUID: after}), nil
+	return page, l.cursor(lock.TempKeyPlace{UUID: roughly(after, shown)}), nil
+}
+
+// roughly gives a place from which a list can go on without telling the UUID at which it stopped: the shortest beginning of that UUID
+// that is still beyond what the caller knows, with zeros behind it. Thousands of keys are in between, so that it tells a few digits.
+func roughly(at, beyond lock.TempKeyID) lock.TempKeyID {
+	const zeros lock.TempKeyID = "00000000-0000-0000-0000-000000000000"
+	for n := range len(at) {
+		if rough := at[:n] + zeros[n:]; rough > beyond {
+			return rough
+		}
+	}
+	return at
 }
 
 // viewKeys asks the locks for their keys. A lock that the caller may not see has none, and no more has one that was handed on.

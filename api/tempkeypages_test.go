@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 )
 
@@ -132,6 +133,53 @@ func TestTempKeysOfACreator(t *testing.T) {
 	require.Equal(t, of3, theirs)
 	nobody, _ := s.pages("/locks/temp-keys?limit=1", bearer(token(t, "eve")))
 	require.Empty(t, nobody)
+}
+
+// A UUID opens a door, so that nobody may find one that is hidden from them in a cursor.
+func TestCursorsTellNoHiddenKeys(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel, hostel := s.orgKey("hotel-9"), s.orgKey("hostel-2")
+	s.withLocks(hotel, 5)
+	hidden := make(map[string]bool)
+	for range 5 {
+		var items []string
+		for i := range 500 {
+			id := uuid.NewString()
+			hidden[id], hidden[id[:8]] = true, true
+			items = append(items, bulkKey(1+i%4, `,"tempKeyUuid":"`+id+`"`))
+		}
+		require.Equal(t, true, s.call("POST", "/bulk/create-temp-keys", `{"items":[`+strings.Join(items, ",")+`]}`, as(hotel)).json()["success"])
+	}
+	var own []string // of the same creator, and spread between the others
+	for i := range 16 {
+		id := fmt.Sprintf("%x0000000-0000-4000-8000-000000000000", i)
+		own = append(own, id)
+		require.Equal(t, true, s.call("POST", "/bulk/create-temp-keys", `{"items":[`+bulkKey(5, `,"tempKeyUuid":"`+id+`"`)+`]}`, as(hotel)).json()["success"])
+	}
+	s.super("POST", "/locks/5/SetOrganization", `{"orgId":"hostel-2"}`)
+
+	for _, path := range []string{"/locks/temp-keys?createdBy=hotel-9&limit=1", "/locks/temp-keys?createdBy=hotel-9&limit=500", "/locks/temp-keys?createdBy=hotel-9&status=expired"} {
+		var seen []string
+		for next, pages := "", 0; ; pages++ {
+			require.Less(t, pages, 40, "it comes to an end")
+			var page []string
+			page, next = s.page(path+"&cursor="+next, as(hostel))
+			seen = append(seen, page...)
+			if next == "" {
+				break
+			}
+			data, err := base64.RawURLEncoding.DecodeString(next)
+			require.NoError(t, err)
+			place, err := uuid.FromBytes(data[len(data)-16:])
+			require.NoError(t, err)
+			require.NotContains(t, hidden, place.String())
+			require.NotContains(t, hidden, place.String()[:8], "nor the beginning of one")
+		}
+		if !strings.Contains(path, "expired") {
+			require.Equal(t, own, seen)
+		}
+	}
 }
 
 func TestHostileCursors(t *testing.T) {

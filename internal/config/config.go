@@ -54,7 +54,7 @@ type Server struct {
 	DrainDelay     time.Duration `default:"500ms" placeholder:"DURATION" help:"How long a stop goes on serving after /readyz began to say 503, for clients to leave; longer than the load balancer's checks are apart (${default})."`
 	RatePerCaller  int           `default:"2000" placeholder:"N" help:"Requests a second that an API key or a user may make of this server for long, and twice as many at once; 0: any number (${default})."`
 	RatePerAddress int           `default:"300" placeholder:"N" help:"The same for callers without credentials, by their address, and ten times as many at once (${default})."`
-	RatePerTarget  int           `default:"200" placeholder:"N" help:"The same for one lock, or one guest's key, and five times as many at once (${default})."`
+	RatePerTarget  int           `default:"200" placeholder:"N" help:"The same for one lock or one guest's key, by each organisation, each user and all guests together, and five times as many at once (${default})."`
 
 	DrainTimeout time.Duration `default:"15s" placeholder:"DURATION" help:"The longest that a stop may take to let work in flight finish, --drain-delay included (${default})."`
 	LogLevel     string        `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least level that is logged: ${enum} (${default})."`
