@@ -31,7 +31,7 @@ type duel struct {
 type round struct {
 	order order
 	first func(then func())
-	after uint64        // the version that the first was decided on
+	after uint64 // the version that the first was decided on
 	met   bool
 	ended chan struct{} // closed when the journal has the opening of the door
 }
