@@ -1,17 +1,13 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"reflect"
 	"strconv"
 	"strings"
 	"sync"
-	"unicode/utf8"
 )
 
 // fieldReader is a type of field that reads its own JSON. An error says what the field must be.
@@ -38,145 +34,112 @@ func (o *optional[T]) read(null bool) any {
 // decode reads one JSON object into the struct that v points to, and is strict where encoding/json is not: names must match to the
 // letter, none may be unknown, missing or there twice, null is no value, and nothing may follow. Errors name the field.
 func decode(data []byte, v any) error {
-	if !utf8.Valid(data) {
-		return badJSON("the body is not UTF-8")
-	}
-	d := decoder{json.NewDecoder(bytes.NewReader(data))}
-	d.UseNumber()
-	if err := d.value(reflect.ValueOf(v).Elem(), ""); err != nil {
+	t, err := newJSONText(data)
+	if err != nil {
 		return err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return badJSON("something follows the JSON object")
-	}
-	return nil
+	d := decoder{t}
+	return d.value(reflect.ValueOf(v).Elem(), nil)
 }
 
-type decoder struct{ *json.Decoder }
+type decoder struct{ *jsonText }
 
 func badJSON(what string) error {
 	return badRequest("json-invalid", "", "The body must be one JSON object: "+what+".")
 }
 
-func wrongType(path, must string) error {
-	if path == "" {
+func wrongType(p *path, must string) error {
+	if p == nil {
 		return badJSON("it is something else")
 	}
-	return badRequest("field-invalid", path, path+" must be "+must)
-}
-
-func (d decoder) next() (json.Token, error) {
-	token, err := d.Token()
-	var syntax *json.SyntaxError
-	switch {
-	case err == nil:
-		return token, nil
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, badJSON("it ends too early")
-	case errors.As(err, &syntax):
-		return nil, badJSON(fmt.Sprintf("%v at byte %d", syntax, syntax.Offset))
-	default:
-		return nil, badJSON(err.Error())
-	}
+	return badRequest("field-invalid", p.String(), p.String()+" must be "+must)
 }
 
 // value reads the next value into v. The types of bodies bound the depth.
-func (d decoder) value(v reflect.Value, path string) error {
-	token, err := d.next()
-	if err != nil {
-		return err
-	}
-	return d.valueOf(token, v, path)
-}
+func (d decoder) value(v reflect.Value, p *path) error { return d.valueOf(d.next(), v, p) }
 
-func (d decoder) valueOf(token json.Token, v reflect.Value, path string) error {
+func (d decoder) valueOf(token json.Token, v reflect.Value, p *path) error {
 	if reader, ok := v.Addr().Interface().(fieldReader); ok {
 		if err := reader.readJSON(token); err != nil {
-			return wrongType(path, err.Error())
+			return wrongType(p, err.Error())
 		}
 		return nil
 	}
 	if field, ok := v.Addr().Interface().(nullable); ok {
 		if value := field.read(token == nil); value != nil {
-			return d.valueOf(token, reflect.ValueOf(value).Elem(), path)
+			return d.valueOf(token, reflect.ValueOf(value).Elem(), p)
 		}
 		return nil
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		return d.valueOf(token, v.Elem(), path)
+		return d.valueOf(token, v.Elem(), p)
 	case reflect.Struct:
 		if token != json.Delim('{') {
-			return wrongType(path, "an object")
+			return wrongType(p, "an object")
 		}
-		return d.object(v, path)
+		return d.object(v, p)
 	case reflect.Slice:
 		if token != json.Delim('[') {
-			return wrongType(path, "a list")
+			return wrongType(p, "a list")
 		}
-		return d.list(v, path)
+		return d.list(v, p)
 	case reflect.String:
 		text, ok := token.(string)
 		if !ok {
-			return wrongType(path, "text")
+			return wrongType(p, "text")
 		}
 		v.SetString(text)
 	case reflect.Int64:
 		n, ok := wholeNumber(token)
 		if !ok {
-			return wrongType(path, "a whole number")
+			return wrongType(p, "a whole number")
 		}
 		v.SetInt(n)
 	default:
-		return fmt.Errorf("api: the body has a field %s of the type %s", path, v.Type())
+		return fmt.Errorf("api: the body has a field %s of the type %s", p.String(), v.Type())
 	}
 	return nil
 }
 
-func (d decoder) list(v reflect.Value, path string) error {
+func (d decoder) list(v reflect.Value, p *path) error {
 	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
-	for i := 0; d.More(); i++ {
-		item := reflect.New(v.Type().Elem()).Elem()
-		if err := d.value(item, path+"["+strconv.Itoa(i)+"]"); err != nil {
+	for i := 0; d.more(); i++ {
+		v.Grow(1)
+		v.SetLen(i + 1)
+		if err := d.value(v.Index(i), &path{in: p, index: i}); err != nil {
 			return err
 		}
-		v.Set(reflect.Append(v, item))
 	}
-	_, err := d.next()
-	return err
+	d.next()
+	return nil
 }
 
-func (d decoder) object(v reflect.Value, path string) error {
-	if path != "" {
-		path += "."
-	}
+func (d decoder) object(v reflect.Value, p *path) error {
 	shape := shapeOf(v.Type())
-	seen := make([]bool, len(shape.fields))
-	for d.More() {
-		token, err := d.next()
-		if err != nil {
-			return err
-		}
-		name, _ := token.(string)
-		i, known := shape.index[name]
+	var seen uint64 // a bit for each field; no body has as many as 64
+	for d.more() {
+		name := d.name()
+		i, known := shape.index[string(name)]
 		if !known {
-			return badRequest("field-unknown", path+name, path+name+" is not a field here. There "+shape.names)
+			at := p.field(string(name)).String()
+			return badRequest("field-unknown", at, at+" is not a field here. There "+shape.names)
 		}
-		if seen[i] {
-			return badRequest("field-twice", path+name, path+name+" is there twice")
+		at := p.field(shape.fields[i].name)
+		if seen&(1<<i) != 0 {
+			return badRequest("field-twice", at.String(), at.String()+" is there twice")
 		}
-		seen[i] = true
-		if err := d.value(v.Field(i), path+name); err != nil {
+		seen |= 1 << i
+		if err := d.value(v.Field(i), at); err != nil {
 			return err
 		}
 	}
-	if _, err := d.next(); err != nil {
-		return err
-	}
+	d.next()
 	for i, f := range shape.fields {
-		if f.required && !seen[i] {
-			return badRequest("field-missing", path+f.name, path+f.name+" is required")
+		if f.required && seen&(1<<i) == 0 {
+			at := p.field(f.name).String()
+			return badRequest("field-missing", at, at+" is required")
 		}
 	}
 	return nil

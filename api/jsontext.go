@@ -1,0 +1,125 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+)
+
+// jsonText gives the tokens of a text that is known to be JSON, so that it only has to find where each of them ends. A
+// json.Decoder, which has to be ready for anything, takes many times as long to tell the same.
+type jsonText struct{ rest []byte }
+
+func newJSONText(data []byte) (*jsonText, error) {
+	if !utf8.Valid(data) {
+		return nil, badJSON("the body is not UTF-8")
+	}
+	if json.Valid(data) {
+		return &jsonText{rest: data}, nil
+	}
+	err := json.Unmarshal(data, new(json.RawMessage))
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return nil, badJSON(fmt.Sprintf("%v at byte %d", syntax, syntax.Offset))
+	}
+	return nil, badJSON("it is not JSON")
+}
+
+// more tells whether the object or list that is being read has anything else.
+func (t *jsonText) more() bool {
+	t.skip()
+	return t.rest[0] != '}' && t.rest[0] != ']'
+}
+
+// next takes the next token, in the types of json.Token.
+func (t *jsonText) next() json.Token {
+	t.skip()
+	switch c := t.rest[0]; c {
+	case '{', '}', '[', ']':
+		t.take(1)
+		return json.Delim(c)
+	case '"':
+		return string(t.text())
+	case 't':
+		t.take(len("true"))
+		return true
+	case 'f':
+		t.take(len("false"))
+		return false
+	case 'n':
+		t.take(len("null"))
+		return nil
+	}
+	end := bytes.IndexAny(t.rest, ",]} \t\r\n")
+	if end < 0 {
+		end = len(t.rest)
+	}
+	return json.Number(t.take(end))
+}
+
+// name takes the name of a field.
+func (t *jsonText) name() []byte {
+	t.skip()
+	return t.text()
+}
+
+// text takes a string.
+func (t *jsonText) text() []byte {
+	end, escaped := 1, false
+	for ; t.rest[end] != '"'; end++ {
+		if t.rest[end] == '\\' {
+			escaped = true
+			end++
+		}
+	}
+	quoted := t.take(end + 1)
+	if !escaped {
+		return quoted[1:end]
+	}
+	var text string
+	_ = json.Unmarshal(quoted, &text) // a valid string
+	return []byte(text)
+}
+
+// skip goes to the next token. That commas and colons are where they have to be is known.
+func (t *jsonText) skip() {
+	for {
+		switch t.rest[0] {
+		case ' ', '\t', '\r', '\n', ',', ':':
+			t.rest = t.rest[1:]
+		default:
+			return
+		}
+	}
+}
+
+func (t *jsonText) take(n int) (taken []byte) {
+	taken, t.rest = t.rest[:n], t.rest[n:]
+	return taken
+}
+
+// path says where in a body a value is; the body itself if it is nil. It is written out only when something is wrong there.
+type path struct {
+	in    *path
+	name  string // of a field
+	index int    // in a list; noIndex: it is a field
+}
+
+const noIndex = -1
+
+func (p *path) field(name string) *path { return &path{in: p, name: name, index: noIndex} }
+
+func (p *path) String() string {
+	switch {
+	case p == nil:
+		return ""
+	case p.index != noIndex:
+		return p.in.String() + "[" + strconv.Itoa(p.index) + "]"
+	case p.in != nil:
+		return p.in.String() + "." + p.name
+	}
+	return p.name
+}
