@@ -53,6 +53,10 @@ func (s *server) OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId) 
 		s.fail(w, r, err)
 		return
 	}
+	if err := s.mayTryPIN(w, r); err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	reply, err := s.Locks.Do(r.Context(), lockID, &lock.OpenWithPIN{
 		Hash: s.Collective.PINs.Hash(lockID, body.Pin), RequestID: requestID, CommandID: lock.CommandID(newName()),
 		Lifetime: s.OpenLifetime, Hold: s.GuestHold,
@@ -73,6 +77,7 @@ func (s *server) OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId) 
 			s.fail(w, r, errPINsLocked)
 			return
 		}
+		s.wrongPIN(r)
 		pause(r, refuseAt)
 		s.fail(w, r, errWrongPIN)
 	}

@@ -62,8 +62,7 @@ func newBuckets(name string, r Rate) (*buckets, error) {
 	return &buckets{Rate: r, name: name, byName: byName}, nil
 }
 
-// take takes a token, or tells after which time there is one.
-func (b *buckets) take(name string, now time.Time) (left int, wait time.Duration) {
+func (b *buckets) of(name string) *rate.Limiter {
 	limiter, ok := b.byName.Get(name)
 	if !ok {
 		limiter = rate.NewLimiter(rate.Limit(b.PerSecond), b.Burst)
@@ -72,15 +71,30 @@ func (b *buckets) take(name string, now time.Time) (left int, wait time.Duration
 			limiter = before
 		}
 	}
+	return limiter
+}
+
+// take takes a token, or tells after which time there is one.
+func (b *buckets) take(name string, now time.Time) (left int, wait time.Duration) {
+	limiter := b.of(name)
 	if limiter.AllowN(now, 1) {
 		return int(limiter.TokensAt(now)), 0
 	}
+	return 0, b.until(limiter, now)
+}
+
+// until is the time until there is a token.
+func (b *buckets) until(limiter *rate.Limiter, now time.Time) time.Duration {
 	missing := 1 - limiter.TokensAt(now)
-	return 0, time.Duration(missing / b.PerSecond * float64(time.Second))
+	return max(0, time.Duration(missing/b.PerSecond*float64(time.Second)))
 }
 
 // limiter bounds what everybody may take.
-type limiter struct{ callers, addresses, targets *buckets }
+type limiter struct{ callers, addresses, targets, wrongPINs *buckets }
+
+// requestsPerPIN is how many requests of an address one wrong PIN stands for. Each lock bounds how many are tried at its panel;
+// this bounds who tries a few at every lock, to find a door that opens, or to lock the panels of all.
+const requestsPerPIN = 100
 
 func newLimiter(r Rates) (l limiter, err error) {
 	if l.callers, err = newBuckets("caller", r.Caller); err != nil {
@@ -89,13 +103,42 @@ func newLimiter(r Rates) (l limiter, err error) {
 	if l.addresses, err = newBuckets("address", r.Address); err != nil {
 		return l, err
 	}
-	l.targets, err = newBuckets("target", r.Target)
+	if l.targets, err = newBuckets("target", r.Target); err != nil {
+		return l, err
+	}
+	l.wrongPINs, err = newBuckets("pin", Rate{r.Address.PerSecond / requestsPerPIN, max(1, r.Address.Burst/requestsPerPIN)})
 	return l, err
+}
+
+// mayTryPIN tells whether any PIN of a caller is looked at.
+func (s *server) mayTryPIN(w http.ResponseWriter, r *http.Request) error {
+	b, now := s.limiter.wrongPINs, s.Now()
+	if b == nil {
+		return nil
+	}
+	wait := b.until(b.of(networkOf(s.address(r))), now)
+	if wait == 0 {
+		return nil
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	return errTooManyPINs
+}
+
+// wrongPIN counts a PIN that was wrong: those who send many at the same time have to wait longer.
+func (s *server) wrongPIN(r *http.Request) {
+	if b := s.limiter.wrongPINs; b != nil {
+		b.of(networkOf(s.address(r))).ReserveN(s.Now(), 1)
+	}
 }
 
 var errTooMany = &problem{
 	status: http.StatusTooManyRequests, reason: "too-many-requests",
 	message: "Too many requests came at once. Nothing was done; send the request again after the seconds that Retry-After names.",
+}
+
+var errTooManyPINs = &problem{
+	status: http.StatusTooManyRequests, reason: "too-many-requests",
+	message: "Too many wrong PINs came from this address. No PIN of it is looked at before Retry-After has passed.",
 }
 
 // limit takes a token for the caller and one for what the request is about, and tells in the headers how many are left.

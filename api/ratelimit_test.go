@@ -1,7 +1,9 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -117,4 +119,38 @@ func TestStrangersTakeNothingOfALock(t *testing.T) {
 		s.call("POST", "/locks/42/open-with-pin", `{"pin":"x"}`)
 	}
 	require.Equal(t, http.StatusOK, s.call("POST", "/locks/42/OpenLock", "", as(hotel)).status)
+}
+
+// Whoever tries a few PINs at every lock is stopped before the locks stop them, whether the next one is right or wrong, and nobody else is.
+func TestWrongPINsAreCountedByAddress(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, limited(api.Rates{Address: api.Rate{PerSecond: 100, Burst: 500}}), func(o *api.Options) {
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	hotel := s.orgKey("hotel-9")
+	s.withLocks(hotel, 3)
+	a := s.call("POST", "/temp-keys", `{"validFrom":"2026-05-01T10:00:00Z","validUntil":"2026-05-02T10:00:00Z","doors":[{"lockId":"1","accessMethod":"code"}]}`, as(hotel))
+	require.Equal(t, http.StatusCreated, a.status, a.body)
+	right := a.json()["pin"].(string)
+	wrong := "999999"
+	if wrong == right {
+		wrong = "999998"
+	}
+	try := func(lock int, pin, address string) *answer {
+		return s.call("POST", fmt.Sprintf("/locks/%d/open-with-pin", lock), `{"pin":"`+pin+`"}`, header("X-Forwarded-For", address))
+	}
+	for i := range 5 {
+		require.Equal(t, http.StatusUnauthorized, try(2+i, wrong, "2001:db8::1").status)
+	}
+	for _, pin := range []string{wrong, right} {
+		a := try(1, pin, "2001:db8::2")
+		a.requireError(http.StatusTooManyRequests, "too-many-requests")
+		require.Equal(t, "1", a.header.Get("Retry-After"))
+	}
+	require.Equal(t, http.StatusUnauthorized, try(1, wrong, "2001:db8:1::1").status)
+	s.clock.Advance(time.Second)
+	require.NotEqual(t, http.StatusTooManyRequests, try(1, right, "2001:db8::1").status)
+	require.NotEqual(t, http.StatusTooManyRequests, try(1, right, "2001:db8::1").status, "right ones cost nothing")
+	require.Equal(t, http.StatusUnauthorized, try(1, wrong, "2001:db8::1").status)
+	require.Equal(t, http.StatusTooManyRequests, try(1, wrong, "2001:db8::1").status)
 }

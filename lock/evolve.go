@@ -63,7 +63,7 @@ func Evolve(s *State, e Event) {
 	case *LockOpenRequested:
 		s.evolveRequest(e)
 		if e.PIN {
-			s.Panel = Panel{}
+			s.Panel.right(e.TempKeyID, e.At)
 		}
 	case *PINWasWrong:
 		s.Panel.evolve(e)

@@ -1,14 +1,20 @@
 package lock
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The bounds of guessing codes at a lock's panel: so many wrong ones in a row are free, then each one locks the panel, twice
-// as long as the one before, up to the longest. A code that is right ends the row, and so does a time without tries.
+// as long as the one before, up to the longest. A code that is right ends the row, and so does a time without tries. The
+// same code ends one row an hour only: whoever has a code of their own could try others between its uses without an end, and
+// at the front door of a house find those of all who live there.
 const (
 	freeTries     = 4
 	firstLockout  = 30 * time.Second
 	longestLock   = time.Hour
 	forgetLockout = 24 * time.Hour
+	endsRowEvery  = time.Hour
 )
 
 // Panel is what is known of the wrong codes that were tried at a lock.
@@ -16,6 +22,13 @@ type Panel struct {
 	Wrong int       `json:"wrong,omitempty"` // in a row
 	Last  time.Time `json:"last,omitzero"`
 	Until time.Time `json:"until,omitzero"` // nothing is tried before
+	Ended []RowEnd  `json:"ended,omitempty"`
+}
+
+// RowEnd tells which key's code has ended a row of wrong ones, and when.
+type RowEnd struct {
+	Key TempKeyID `json:"key"`
+	At  time.Time `json:"at"`
 }
 
 type (
@@ -90,4 +103,15 @@ func (s *State) wrongPIN(now time.Time) (Decision, error) {
 	return Decision{Events: []Event{e}, Reply: &PINRefused{Version: s.Version + 1}}, nil
 }
 
-func (p *Panel) evolve(e *PINWasWrong) { *p = Panel{Wrong: e.Wrong, Last: e.At, Until: e.LockedUntil} }
+func (p *Panel) evolve(e *PINWasWrong) { p.Wrong, p.Last, p.Until = e.Wrong, e.At, e.LockedUntil }
+
+// right ends the row, unless the code of this key has done so lately.
+func (p *Panel) right(key TempKeyID, at time.Time) {
+	if p.Wrong == 0 {
+		return
+	}
+	p.Ended = slices.DeleteFunc(p.Ended, func(r RowEnd) bool { return at.Sub(r.At) >= endsRowEvery })
+	if !slices.ContainsFunc(p.Ended, func(r RowEnd) bool { return r.Key == key }) {
+		*p = Panel{Ended: append(p.Ended, RowEnd{key, at})}
+	}
+}
