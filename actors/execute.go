@@ -130,7 +130,7 @@ func (g *grain) measure(id lock.CommandID, at time.Time, outcome lock.Outcome) {
 		if cmd.ID != id || cmd.Outcome == lock.Unknown {
 			continue
 		}
-		g.metrics.opens.WithLabelValues(string(outcome)).Inc()
+		g.metrics.opensBy[outcome].Inc()
 		if outcome == lock.Opened || outcome == lock.Refused {
 			g.metrics.acknowledged.Observe(max(0, at.Sub(cmd.At).Seconds()))
 		}

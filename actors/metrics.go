@@ -12,6 +12,7 @@ import (
 // metrics are what the grains of a node tell. No label grows with locks, keys or tenants.
 type metrics struct {
 	opens        *prometheus.CounterVec
+	opensBy      map[lock.Outcome]prometheus.Counter // of opens; nobody changes it
 	keys         *prometheus.CounterVec
 	acknowledged prometheus.Histogram
 	failed       *prometheus.CounterVec
@@ -69,8 +70,9 @@ func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 		staged:       gauge("staged_commands", "Commands that were decided and wait for an append."),
 		waiting:      gauge("waiters", "Callers that wait for a device."),
 	}
+	m.opensBy = make(map[lock.Outcome]prometheus.Counter)
 	for _, o := range []lock.Outcome{lock.Opened, lock.Refused, lock.Expired, lock.Unknown} {
-		m.opens.WithLabelValues(string(o))
+		m.opensBy[o] = m.opens.WithLabelValues(string(o))
 	}
 	for _, o := range []lock.Outcome{lock.Confirmed, lock.Refused, lock.Expired, lock.Unknown} {
 		m.keys.WithLabelValues(string(o))

@@ -38,7 +38,8 @@ type credentials struct {
 func (s *server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rule := s.spec.ruleOf(r)
-		c, err := new(credentials), error(nil)
+		var c credentials
+		var err error
 		if rule.security != authNone {
 			c, err = s.credentials(r)
 		}
@@ -62,7 +63,7 @@ func (s *server) authenticate(next http.Handler) http.Handler {
 
 // admit rejects callers that the operation is not for. It looks at nothing but their credentials, so that a caller without
 // the right learns nothing of what is there.
-func (rule rule) admit(c *credentials) error {
+func (rule rule) admit(c credentials) error {
 	switch {
 	case !c.shown && rule.security == authRequired:
 		return errNoCredentials
@@ -77,25 +78,24 @@ func (rule rule) admit(c *credentials) error {
 }
 
 // credentials checks what a request shows. All of it must be good.
-func (s *server) credentials(r *http.Request) (*credentials, error) {
+func (s *server) credentials(r *http.Request) (c credentials, err error) {
 	keys, tokens := r.Header["X-Api-Key"], r.Header["Authorization"]
 	if len(keys) > 1 || len(tokens) > 1 {
-		return nil, errTwoKeys
+		return c, errTwoKeys
 	}
-	c := &credentials{shown: len(keys)+len(tokens) > 0}
+	c.shown = len(keys)+len(tokens) > 0
 	if len(keys) == 1 {
-		if err := s.checkKey(r, keys[0], c); err != nil {
-			return nil, err
+		if err := s.checkKey(r, keys[0], &c); err != nil {
+			return c, err
 		}
 	}
 	if len(tokens) == 1 {
 		scheme, token, _ := strings.Cut(tokens[0], " ")
 		if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxTokenLength {
-			return nil, errBadScheme
+			return c, errBadScheme
 		}
-		var err error
 		if c.caller.UserID, err = s.tokens.check(r.Context(), token); err != nil {
-			return nil, err
+			return c, err
 		}
 	}
 	return c, nil

@@ -22,6 +22,7 @@ type trace struct {
 	deadline time.Time
 	once     sync.Once
 	timed    atomic.Pointer[timed] // made by once
+	untimed  timed                 // takes its place when nobody has asked
 
 	answer    answer
 	route     *chi.Context
@@ -55,7 +56,10 @@ func (t *trace) Done() <-chan struct{} {
 
 // end releases the timer. Who asks for Done from now on gets the client's, which ends with the request.
 func (t *trace) end() {
-	t.once.Do(func() { t.timed.Store(&timed{t.client, func() {}}) })
+	t.once.Do(func() {
+		t.untimed = timed{t.client, func() {}}
+		t.timed.Store(&t.untimed)
+	})
 	t.timed.Load().cancel()
 }
 

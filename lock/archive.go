@@ -158,23 +158,23 @@ func flagged(mask byte, set bool) byte {
 
 // hasID compares without making a string.
 func hasID(entry []byte, id RequestID) bool {
-	e := entryReader(entry[1:])
+	e := entryReader{rest: entry[1:]}
 	return string(e.bytes()) == string(id)
 }
 
 func stampIn(entry []byte) (version uint64, at time.Time) {
-	e := entryReader(entry[1:])
+	e := entryReader{rest: entry[1:]}
 	e.bytes()
 	return e.uint(), e.time(0)
 }
 
 func requestIn(entry []byte) *request {
-	flags, e := entry[0], entryReader(entry[1:])
+	flags, e := entry[0], entryReader{rest: entry[1:], whole: string(entry)}
 	r := &request{
 		Offline: flags&flagOffline != 0, Joined: flags&flagJoined != 0, DeadlineEnforced: flags&flagEnforced != 0,
 		UseReturned: flags&flagReturned != 0, KeyDeleted: flags&flagDeleted != 0,
 	}
-	r.ID, r.Version = RequestID(e.bytes()), e.uint()
+	r.ID, r.Version = RequestID(e.text()), e.uint()
 	r.At = e.time(0)
 	r.Deadline = e.time(r.At.UnixMilli())
 	r.CommandID, r.TempKeyID = CommandID(e.text()), TempKeyID(e.text())
@@ -183,27 +183,34 @@ func requestIn(entry []byte) *request {
 	return r
 }
 
-// entryReader is what is left of an entry.
-type entryReader []byte
+// entryReader reads an entry from its front.
+type entryReader struct {
+	rest  []byte
+	whole string // the entry; its texts are parts of this one copy
+}
 
 func (e *entryReader) uint() uint64 {
-	v, n := binary.Uvarint(*e)
-	*e = (*e)[n:]
+	v, n := binary.Uvarint(e.rest)
+	e.rest = e.rest[n:]
 	return v
 }
 
 // time reads an instant that is told by its distance from another one.
 func (e *entryReader) time(from int64) time.Time {
-	v, n := binary.Varint(*e)
-	*e = (*e)[n:]
+	v, n := binary.Varint(e.rest)
+	e.rest = e.rest[n:]
 	return time.UnixMilli(from + v).UTC()
 }
 
 func (e *entryReader) bytes() []byte {
 	n := e.uint()
-	b := (*e)[:n]
-	*e = (*e)[n:]
+	b := e.rest[:n]
+	e.rest = e.rest[n:]
 	return b
 }
 
-func (e *entryReader) text() string { return string(e.bytes()) }
+func (e *entryReader) text() string {
+	n := len(e.bytes())
+	end := len(e.whole) - len(e.rest)
+	return e.whole[end-n : end]
+}

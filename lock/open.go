@@ -127,6 +127,7 @@ func (s *State) open(a ask, now time.Time) (Decision, error) {
 	case online:
 		event.Session, event.DeadlineEnforced = s.Device.Session, s.Device.Deadline
 	}
+	d.Events = slices.Grow(d.Events, 2)
 	if a.key != nil {
 		event.TempKeyID = a.key.UUID
 		d.Events = append(d.Events, &TempKeyUsed{

@@ -9,6 +9,7 @@ type metrics struct {
 	sessions   prometheus.Gauge
 	handshakes *prometheus.CounterVec
 	received   *prometheus.CounterVec
+	results    prometheus.Counter // of received, the most frequent
 	sent       prometheus.Counter
 	closes     *prometheus.CounterVec
 	slow       prometheus.Counter
@@ -33,12 +34,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	counters := func(name, help, label string) *prometheus.CounterVec {
 		return f.NewCounterVec(prometheus.CounterOpts{Name: "latchkey_transport_" + name, Help: help}, []string{label})
 	}
+	received := counters("frames_received_total", "Frames of devices, by action or kind.", "frame")
 	return &metrics{
 		sessions: f.NewGauge(prometheus.GaugeOpts{
 			Name: "latchkey_transport_sessions", Help: "Devices that are connected and have been greeted.",
 		}),
 		handshakes: counters("handshakes_total", "Requests to connect, by what became of them.", "result"),
-		received:   counters("frames_received_total", "Frames of devices, by action or kind.", "frame"),
+		received:   received,
+		results:    received.WithLabelValues("result"),
 		sent:       counter("frames_sent_total", "Frames that were written to devices."),
 		closes:     counters("closes_total", "Sessions that ended, by close code or cause.", "cause"),
 		slow:       counter("slow_consumers_total", "Devices that were cut off because they did not read."),

@@ -22,7 +22,7 @@ func (s *session) receive(message []byte) error {
 	case wire.Call:
 		return s.called(&f, at)
 	case wire.Result:
-		s.hub.metrics.received.WithLabelValues("result").Inc()
+		s.hub.metrics.results.Inc()
 	default:
 		s.hub.metrics.received.WithLabelValues("error").Inc()
 	}
