@@ -67,6 +67,34 @@ func (s *suite) claimIsAtomic() {
 	require.Len(s, s.all(), 2)
 }
 
+// claimBesideOthers refuses an append in the middle of a batch: of its claims those stay that its stream held before.
+func (s *suite) claimBesideOthers() {
+	s.add(indexed("a", 0, claim("device", "a1")))
+	s.add(indexed("b", 0, claim("device", "b1")))
+	var taken *journal.ClaimError
+	for _, a := range s.submit(
+		indexed("c", 0, claim("device", "c1"), claim("device", "c1")),
+		indexed("b", 1, claim("device", "b1"), claim("device", "free"), claim("device", "a1"), claim("device", "free too")),
+		indexed("d", 0, claim("device", "new"), claim("device", "b1")),
+		indexed("e", 0, claim("device", "free")),
+		indexed("a", 1, claim("device", "a1"), claim("device", "a2")),
+	) {
+		if a.of == 1 || a.of == 2 {
+			require.ErrorAs(s, a.Err, &taken)
+			continue
+		}
+		require.NoError(s, a.Err)
+	}
+	for key, want := range map[string]string{"a1": "a", "a2": "a", "b1": "b", "c1": "c", "free": "e", "free too": "", "new": ""} {
+		s.holder(want, "device", key)
+	}
+	s.add(indexed("d", 0, claim("device", "new")))
+	s.restarted()
+	s.holder("d", "device", "new")
+	s.holder("c", "device", "c1")
+	require.Len(s, s.all(), 6)
+}
+
 func (s *suite) claimRace() {
 	var appends []journal.Append
 	for i := range 200 {

@@ -31,6 +31,7 @@ func Run(t *testing.T, open Open) {
 		"of racing appends to one version one wins":           (*suite).raceForOneVersion,
 		"a claim has one holder":                              (*suite).claims,
 		"a refused claim undoes the whole append":             (*suite).claimIsAtomic,
+		"a refused claim undoes its append alone":             (*suite).claimBesideOthers,
 		"claims race inside a batch":                          (*suite).claimRace,
 		"entries come in order, in pages":                     (*suite).entries,
 		"a conflict changes no index":                         (*suite).conflictKeepsIndex,

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -18,6 +19,7 @@ type writerStatements struct {
 	findTail                *sqlite.Stmt
 	saveHead, saveKnown     *sqlite.Stmt
 	findClaim, addClaim     *sqlite.Stmt
+	removeClaim             *sqlite.Stmt
 	putEntry, removeEntry   *sqlite.Stmt
 	saveSnapshot            *sqlite.Stmt
 	sizeOfWAL, restart      *sqlite.Stmt
@@ -37,8 +39,9 @@ func (s *writerStatements) prepare(conn *sqlite.Conn) (err error) {
 			FROM records r CROSS JOIN streams s ON s.id = r.stream WHERE r.position > ? ORDER BY r.position`,
 		&s.saveHead:    "UPDATE streams SET head = ? WHERE id = ?",
 		&s.saveKnown:   "UPDATE heads_known SET position = ?",
-		&s.findClaim:   "SELECT c.stream, s.name FROM claims c JOIN streams s ON s.id = c.stream WHERE c.kind = ? AND c.key = ?",
+		&s.findClaim:   "SELECT c.stream, s.name FROM claims c LEFT JOIN streams s ON s.id = c.stream WHERE c.kind = ? AND c.key = ?",
 		&s.addClaim:    "INSERT OR IGNORE INTO claims (kind, key, stream) VALUES (?, ?, ?)",
+		&s.removeClaim: "DELETE FROM claims WHERE kind = ? AND key = ?",
 		&s.putEntry:    "INSERT OR REPLACE INTO entries (kind, key, ref, stream) VALUES (?, ?, ?, ?)",
 		&s.removeEntry: "DELETE FROM entries WHERE kind = ? AND key = ? AND ref = ? AND stream = ?",
 		&s.saveSnapshot: `INSERT INTO snapshots (stream, version, codec, data) VALUES (?, ?, ?, ?)
@@ -75,16 +78,11 @@ func (w *writer) stage(a *journal.Append, now time.Time) (journal.Result, error)
 	if h.version != a.Expected {
 		return journal.Result{Err: fmt.Errorf("%w: %s is at %d, not at %d", journal.ErrConflict, a.Stream, h.version, a.Expected)}, nil
 	}
-	for i := range a.Index {
-		if a.Index[i].Op != journal.Claim {
-			continue
-		}
-		switch holder, name, err := w.holder(&a.Index[i]); {
-		case err != nil:
-			return journal.Result{}, err
-		case holder != 0 && holder != h.stream:
-			return journal.Result{Err: &journal.ClaimError{Kind: a.Index[i].Kind, Key: a.Index[i].Key, Stream: name}}, nil
-		}
+	switch taken, err := w.claim(cmp.Or(h.stream, w.stream+1), a.Index); {
+	case err != nil:
+		return journal.Result{}, err
+	case taken != nil:
+		return journal.Result{Err: taken}, nil
 	}
 	if h.stream == 0 {
 		if err := w.addStream(a.Stream, h); err != nil {
@@ -134,7 +132,49 @@ func (w *writer) findHead(stream string) (h link, err error) {
 	return h, err
 }
 
-// holder returns the stream that holds a claim, or 0.
+// claim makes the claims of an append for its stream. When another stream holds one of them it undoes the others and tells
+// which; only then a claim costs more than its INSERT.
+func (w *writer) claim(stream int64, index []journal.IndexChange) (taken *journal.ClaimError, err error) {
+	w.claimed = w.claimed[:0]
+	for i := range index {
+		c := &index[i]
+		if c.Op != journal.Claim {
+			continue
+		}
+		add := w.statements.addClaim
+		add.BindText(1, c.Kind)
+		add.BindText(2, c.Key)
+		add.BindInt64(3, stream)
+		if err := run(add); err != nil {
+			return nil, err
+		}
+		if w.conn.Changes() > 0 {
+			w.claimed = append(w.claimed, c)
+			continue
+		}
+		if holder, name, err := w.holder(c); err != nil {
+			return nil, err
+		} else if holder != stream {
+			return &journal.ClaimError{Kind: c.Kind, Key: c.Key, Stream: name}, w.unclaim()
+		}
+	}
+	return nil, nil
+}
+
+// unclaim takes back the claims that the append has just made.
+func (w *writer) unclaim() error {
+	for _, c := range w.claimed {
+		remove := w.statements.removeClaim
+		remove.BindText(1, c.Kind)
+		remove.BindText(2, c.Key)
+		if err := run(remove); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holder returns the stream that holds a claim. It has no name yet if it is the one that is being added.
 func (w *writer) holder(c *journal.IndexChange) (id int64, name string, err error) {
 	find := w.statements.findClaim
 	find.BindText(1, c.Kind)
@@ -174,22 +214,20 @@ func (w *writer) addRecord(h *link, appendID string, r *journal.NewRecord) error
 	return run(add)
 }
 
+// index makes the other changes of the index: claims were made before.
 func (w *writer) index(h *link, c *journal.IndexChange) error {
 	var change *sqlite.Stmt
 	switch c.Op {
 	case journal.Claim:
-		change = w.statements.addClaim
-		change.BindInt64(3, h.stream)
+		return nil
 	case journal.Put:
 		change = w.statements.putEntry
 	case journal.Remove:
 		change = w.statements.removeEntry
 	}
-	if c.Op != journal.Claim {
-		change.BindText(3, c.Ref)
-		change.BindInt64(4, h.stream)
-	}
 	change.BindText(1, c.Kind)
 	change.BindText(2, c.Key)
+	change.BindText(3, c.Ref)
+	change.BindInt64(4, h.stream)
 	return run(change)
 }

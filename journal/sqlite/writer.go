@@ -31,6 +31,7 @@ type writer struct {
 	statements writerStatements
 	heads      *lru.Cache[string, *link] // as of the last staged append
 	staged     []staged                  // by the open transaction
+	claimed    []*journal.IndexChange    // by the append that is being staged
 	tail       *tail
 	flush      flush
 	position   int64 // of the last record
