@@ -13,13 +13,20 @@ import (
 // Lists of keys are long, so they are written by hand, at about a quarter of the cost of encoding/json. They have the fields
 // of TempKeyList in the same order; a test compares the two.
 
-const usualTempKey = 512 // bytes
+const (
+	usualTempKey = 512 // bytes
+	// Of a list that is larger than this so much is in memory at a time, however slowly it is read.
+	maxListPart = maxPooledBuffer / 2
+)
 
-// writeTempKeys writes keys of some locks. The page of a key is at base and its UUID.
-func writeTempKeys(b *bytes.Buffer, lists []*lock.TempKeyList, base, nextCursor string) {
+// writeTempKeys writes keys of some locks. The page of a key is at base and its UUID. It calls full when the buffer should be
+// emptied.
+func writeTempKeys(b *bytes.Buffer, lists []*lock.TempKeyList, base, nextCursor string, full func() error) error {
+	n := 0
 	for _, list := range lists {
-		b.Grow(len(list.TempKeys) * usualTempKey)
+		n += len(list.TempKeys)
 	}
+	b.Grow(min(n*usualTempKey, maxListPart))
 	link := bytes.TrimSuffix(appendText(nil, base), []byte(`"`))
 	b.WriteByte('{')
 	if nextCursor != "" {
@@ -34,9 +41,16 @@ func writeTempKeys(b *bytes.Buffer, lists []*lock.TempKeyList, base, nextCursor 
 			}
 			first = false
 			b.Write(appendTempKey(b.AvailableBuffer(), list, &list.TempKeys[i], link))
+			if b.Len() < maxListPart {
+				continue
+			}
+			if err := full(); err != nil {
+				return err
+			}
 		}
 	}
 	b.WriteString("]}\n")
+	return nil
 }
 
 func appendTempKey(b []byte, list *lock.TempKeyList, k *lock.TempKeyView, link []byte) []byte {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,5 +91,17 @@ func TestListsAreWhatTheDocumentSays(t *testing.T) {
 		list.TempKeys = append(list.TempKeys, k)
 	}
 	got, want = listOf(t, list)
+	require.Equal(t, want, got)
+}
+
+func TestLongListsAreWrittenInParts(t *testing.T) {
+	t.Parallel()
+	list := &lock.TempKeyList{ID: 42, UUID: deviceUUID}
+	for i := range 1000 {
+		list.TempKeys = append(list.TempKeys, lock.TempKeyView{Status: lock.StatusValid, TempKey: lock.TempKey{
+			UUID: lock.TempKeyID(uuidNamed(i)), AccessMode: lock.Public, Description: strings.Repeat("x", i*37%2000),
+		}})
+	}
+	got, want := listOf(t, list)
 	require.Equal(t, want, got)
 }

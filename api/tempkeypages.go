@@ -134,9 +134,25 @@ func (s *server) ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId,
 
 func (s *server) writeTempKeys(w http.ResponseWriter, r *http.Request, lists []*lock.TempKeyList, next string) {
 	b := newBuffer()
-	writeTempKeys(b, lists, s.link(r, ""), next)
-	writeBytes(w, http.StatusOK, mediaJSON, b.Bytes())
-	recycle(b)
+	defer recycle(b)
+	begun := false
+	err := writeTempKeys(b, lists, s.link(r, ""), next, func() error {
+		if !begun {
+			begun = true
+			w.Header()["Content-Type"] = mediaJSON
+			w.WriteHeader(http.StatusOK)
+		}
+		_, err := w.Write(b.Bytes())
+		b.Reset()
+		return err
+	})
+	switch {
+	case err != nil: // the caller has left
+	case begun:
+		_, _ = w.Write(b.Bytes())
+	default:
+		writeBytes(w, http.StatusOK, mediaJSON, b.Bytes())
+	}
 }
 
 // ListTempKeysOfCreator lists keys of all locks that somebody created.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"runtime/debug"
 	"strconv"
@@ -18,10 +19,10 @@ import (
 )
 
 const (
-	maxBatch        = 128      // messages that travel together
-	maxBatchBytes   = 64 << 20 // a batch of the largest messages
-	writerQueue     = 1024     // where the queue to a node begins; it grows
-	connectTries    = 1        // before the requests to a node are given up; each is followed by a pause of 2 s
+	maxBatch        = 128           // messages that travel together
+	maxBatchBytes   = math.MaxInt32 // messages are bounded where they are made: a batch that is refused here ends the connection for all
+	writerQueue     = 1024          // where the queue to a node begins; it grows
+	connectTries    = 1             // before the requests to a node are given up; each is followed by a pause of 2 s
 	connectTimeout  = 3 * time.Second
 	probeAfter      = 10 * time.Second // gRPC lets clients probe no more often
 	probeTimeout    = 3 * time.Second

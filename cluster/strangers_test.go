@@ -93,9 +93,6 @@ func brokenMessages() map[string]broken {
 		"no protobuf": {batch(func(_ *remote.MessageBatch, e *remote.MessageEnvelope) {
 			e.MessageData = []byte{0xff}
 		}), codes.Unknown},
-		"a batch that is too large": {batch(func(_ *remote.MessageBatch, e *remote.MessageEnvelope) {
-			e.MessageData = make([]byte, 65<<20)
-		}), codes.ResourceExhausted},
 	}
 }
 

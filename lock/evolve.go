@@ -46,7 +46,7 @@ func Evolve(s *State, e Event) {
 		s.TempKeys.add(&k)
 	case *TempKeyUpdated:
 		if k := s.TempKeys.find(e.TempKeyID); k != nil {
-			k.apply(e.Changes)
+			s.TempKeys.change(k, e.Changes)
 		}
 	case *TempKeyDeleted:
 		s.TempKeys.remove(e.TempKeyID)

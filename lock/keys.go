@@ -180,6 +180,13 @@ func (s *State) mayAdd(key Key) error {
 	if len(s.Keys) >= maxKeys {
 		return tooManyKeys()
 	}
+	text := len(key.UUID) + len(key.UserID)
+	for i := range s.Keys {
+		text += len(s.Keys[i].UUID) + len(s.Keys[i].UserID)
+	}
+	if text > maxKeyText {
+		return reject(Conflict, "keys-too-large", "The names in the lock's keys have 4 MiB together, the most that it takes. Remove some first.")
+	}
 	return nil
 }
 

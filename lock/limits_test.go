@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -266,4 +267,47 @@ func TestDeadlinesKeepTheMonotonicClock(t *testing.T) {
 	due, ok := NextDeadline(sh.s)
 	require.True(t, ok)
 	require.Contains(t, due.String(), "m=")
+}
+
+// What callers say is bounded for all keys of a lock together: its list goes through a server's memory as a whole, and from
+// node to node as one message.
+func TestTextIsBounded(t *testing.T) {
+	t.Parallel()
+	sh := newShell(t)
+	by := Caller{Super: true}
+	long := strings.Repeat("\U0001F512", maxDescription)
+	users := make([]UserID, maxUsers)
+	for i := range users {
+		users[i] = UserID(strings.Repeat("u", maxText-4) + fmt.Sprintf("%04d", i))
+	}
+	create := func(i int) *CreateTempKey {
+		return &CreateTempKey{By: by, UUID: name(100 + i), AccessMode: Public, AllowedUserIDs: users, ValidFrom: noon, ValidUntil: noon.Add(time.Hour), Description: long}
+	}
+	n := 0
+	var err error
+	for ; err == nil; n++ {
+		_, err = sh.do(create(n))
+	}
+	require.Equal(t, "temp-keys-too-large", err.(*Error).Reason)
+	require.InDelta(t, maxTempKeyText/(maxUsers*maxText), n, 1)
+	full := sh.s.TempKeys.text
+
+	_, err = sh.do(&UpdateTempKey{By: by, TempKeyID: name(1), Changes: Changes{AllowedUserIDs: &users}})
+	require.Equal(t, "temp-keys-too-large", err.(*Error).Reason)
+	sh.must(&UpdateTempKey{By: by, TempKeyID: name(100), Changes: Changes{Description: ptr("short")}})
+	require.Equal(t, full-len(long)+len("short"), sh.s.TempKeys.text)
+	data, err := json.Marshal(sh.s.TempKeys)
+	require.NoError(t, err)
+	var again tempKeys
+	require.NoError(t, json.Unmarshal(data, &again))
+	require.Equal(t, sh.s.TempKeys.text, again.text)
+	require.Less(t, len(data), 2*maxTempKeyText)
+	sh.must(&DeleteTempKey{By: by, TempKeyID: name(100)})
+	sh.must(create(n))
+
+	for i := range maxKeyText / (2 * maxText) {
+		Evolve(sh.s, &KeyAdded{Key: Key{UUID: strings.Repeat("k", maxText-4) + fmt.Sprintf("%04d", i), UserID: users[0]}})
+	}
+	_, err = sh.do(&AddKey{By: by, Key: Key{UUID: strings.Repeat("k", maxText), UserID: users[0]}})
+	require.Equal(t, "keys-too-large", err.(*Error).Reason)
 }

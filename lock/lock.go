@@ -19,11 +19,13 @@ const (
 	answerGrace = time.Second            // how long after the deadline an answer may still arrive
 	driftMargin = 250 * time.Millisecond // what a device's clock may be behind at a deadline
 
-	maxCommands       = 64     // on their way or unresolved
-	maxRequests       = 2048   // of all these commands, so that whatever ends them fits into one append
-	maxTempKeys       = 10_000 // of one lock
-	maxUsers          = 1000   // on the whitelist of a key
-	maxKeys           = 10_000 // permanent keys of one lock
+	maxCommands       = 64      // on their way or unresolved
+	maxRequests       = 2048    // of all these commands, so that whatever ends them fits into one append
+	maxTempKeys       = 10_000  // of one lock
+	maxTempKeyText    = 8 << 20 // bytes of what callers say of all of these, since lists and snapshots have all of it
+	maxUsers          = 1000    // on the whitelist of a key
+	maxKeys           = 10_000  // permanent keys of one lock
+	maxKeyText        = 4 << 20 // bytes of the names in all of these
 	maxResidents      = 1000
 	maxReported       = 100       // events of a device in one frame
 	maxSeqAhead       = 1_000_000 // events that a device may have lost in a row, in decades

@@ -10,6 +10,7 @@ import (
 type tempKeys struct {
 	list []*TempKey
 	byID map[TempKeyID]*TempKey
+	text int // bytes of what callers say of all of them
 }
 
 func (t *tempKeys) find(id TempKeyID) *TempKey { return t.byID[id] }
@@ -20,9 +21,38 @@ func (t *tempKeys) add(k *TempKey) {
 	}
 	t.list = append(t.list, k)
 	t.byID[k.UUID] = k
+	t.text += k.text()
+}
+
+func (t *tempKeys) change(k *TempKey, c Changes) {
+	t.text -= k.text()
+	k.apply(c)
+	t.text += k.text()
+}
+
+// The bytes of a schedule's parts, about as JSON has them.
+const (
+	ruleText  = 64
+	dateText  = 16
+	extraText = 64
+)
+
+// text is about how many bytes a key has that its creator chose.
+func (k *TempKey) text() int {
+	n := len(k.Description) + len(k.CreatedBy)
+	for _, u := range k.AllowedUserIDs {
+		n += len(u)
+	}
+	if s := k.Schedule; s != nil {
+		n += len(s.Rules)*ruleText + len(s.Except)*dateText + len(s.Extra)*extraText
+	}
+	return n
 }
 
 func (t *tempKeys) remove(id TempKeyID) {
+	if k := t.byID[id]; k != nil {
+		t.text -= k.text()
+	}
 	delete(t.byID, id)
 	t.list = slices.DeleteFunc(t.list, func(k *TempKey) bool { return k.UUID == id })
 }
@@ -83,11 +113,18 @@ func (s *State) createTempKey(c *CreateTempKey, now time.Time) (Decision, error)
 	if len(s.TempKeys.list) >= maxTempKeys {
 		return Decision{}, tooManyTempKeys()
 	}
+	if s.TempKeys.text+k.text() > maxTempKeyText {
+		return Decision{}, tooMuchText()
+	}
 	return s.done(&TempKeyCreated{Stamp: s.stampBy(c.By, now), Key: k})
 }
 
 func tooManyTempKeys() *Error {
 	return reject(Conflict, "too-many-temp-keys", "The lock has 10000 temporary keys, the most that it takes. Delete expired ones first.")
+}
+
+func tooMuchText() *Error {
+	return reject(Conflict, "temp-keys-too-large", "The descriptions, users and schedules of the lock's temporary keys have 8 MiB together, the most that it takes. Delete expired keys first.")
 }
 
 // check tells what is wrong with the terms of a key.
@@ -165,6 +202,9 @@ func (s *State) updateTempKey(c *UpdateTempKey, now time.Time) (Decision, error)
 		d, err := s.unchanged()
 		s.waitOut(&d, &next, now)
 		return d, err
+	}
+	if more := next.text() - old.text(); more > 0 && s.TempKeys.text+more > maxTempKeyText {
+		return Decision{}, tooMuchText()
 	}
 	d, err := s.done(&TempKeyUpdated{Stamp: s.stampBy(c.By, now), TempKeyID: old.UUID, Changes: changes})
 	s.withdraw(&d, &next, false, now)
