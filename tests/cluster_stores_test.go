@@ -26,7 +26,7 @@ func TestClusterLosesItsStores(t *testing.T) {
 	for range dose.Of(1, 20) {
 		l.mustFlow(t)
 		mustOpenAgain(t, probes, time.Now())
-		away := time.Duration(dose.Of(10, 60)) * time.Second
+		away := dose.Lasting(10*time.Second, time.Minute)
 		before := c.topologyChanges(t)
 		at := time.Now()
 		c.etcd.kill()
