@@ -110,9 +110,10 @@ type Node interface {
 }
 
 // Devices are the sessions of the devices that are connected to this node. Send never blocks, and a session that is gone
-// is no error: the lock expects that.
+// is no error: the lock expects that. Recall makes those tell of themselves whose locks a member owns.
 type Devices interface {
 	Send(id lock.ID, e lock.Effect)
+	Recall(member string)
 }
 
 // shell is what the grains of a node share.

@@ -108,6 +108,10 @@ func (s *shell) never(id lock.ID, e lock.Effect) {
 
 // receive takes what other nodes send to the sessions here.
 func (s *shell) receive(msg any) {
+	if r, ok := msg.(*actorspb.Recall); ok {
+		s.devices.Recall(r.GetOrigin())
+		return
+	}
 	in, ok := msg.(*actorspb.IncomingEffect)
 	if !ok {
 		return

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/actors/actorspb"
+	"github.com/latchkey/latchkey/cluster"
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -18,8 +19,9 @@ type twoNodes struct {
 	far  *shell
 
 	mu   sync.Mutex
-	gone bool // the other node is no member
-	cut  bool // the connection to it is
+	gone bool   // the other node is no member
+	cut  bool   // the connection to it is
+	addr string // of the other node, when it is shown among the members
 }
 
 const farNode = "far-node"
@@ -29,6 +31,10 @@ func (n *twoNodes) TellMember(id, name string, msg any) bool {
 	defer n.mu.Unlock()
 	if n.gone || id != farNode || name != sessionsName {
 		return false
+	}
+	if r, ok := msg.(*actorspb.Recall); ok {
+		n.far.receive(r)
+		return true
 	}
 	d := msg.(*delivery)
 	if n.cut {
@@ -52,6 +58,15 @@ func travelled(d *delivery) *actorspb.IncomingEffect {
 }
 
 func (*twoNodes) Listen(string, func(any)) {}
+
+func (n *twoNodes) Members() []cluster.Member {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.addr == "" {
+		return n.Node.Members()
+	}
+	return append(n.Node.Members(), cluster.Member{ID: farNode, Addr: n.addr})
+}
 
 // startTwo starts a world whose devices are connected to another node. The sessions there tell the locks directly.
 func startTwo(t *testing.T) (*world, *twoNodes) {
@@ -190,4 +205,22 @@ func TestAnEffectForAFormerLife(t *testing.T) {
 	old := lock.Session{Node: "former-life", ID: 3}
 	s.receive(travelled(&delivery{origin: "a", number: 1, lock: 9, effect: &lock.SendOpen{Session: old, CommandID: "c", NotAfterMono: 1}}))
 	require.Equal(t, []lock.Command{&lock.DisconnectDevice{Session: old}}, told.heard())
+}
+
+// What was on a connection that broke is lost, so the sessions at its other end have to tell of themselves, and no others.
+func TestABrokenConnectionRecallsTheSessionsBehindIt(t *testing.T) {
+	t.Parallel()
+	w, near := startTwo(t)
+	near.mu.Lock()
+	near.addr = "far:1"
+	near.mu.Unlock()
+	w.ConnectionLost("elsewhere:1")
+	w.ConnectionLost("far:1")
+	recalled := func() []string {
+		w.doors.mu.Lock()
+		defer w.doors.mu.Unlock()
+		return slices.Clone(w.doors.recalled)
+	}
+	require.Eventually(t, func() bool { return len(recalled()) > 0 }, 10*time.Second, time.Millisecond)
+	require.Equal(t, []string{self}, recalled())
 }

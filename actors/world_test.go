@@ -278,6 +278,7 @@ type doors struct {
 	sessions map[uint64]door
 	keys     func(*lock.SendKey) *lock.AnswerKey // what all devices say to a change of a key; nil: nothing
 	effects  []lock.Effect
+	recalled []string      // the members for which sessions were recalled
 	arrived  chan struct{} // gets something for each effect, and drops it when nobody looks
 }
 
@@ -317,6 +318,12 @@ func (d *doors) Send(_ lock.ID, e lock.Effect) {
 			d.locks.Tell(door.id, a)
 		}
 	}
+}
+
+func (d *doors) Recall(member string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.recalled = append(d.recalled, member)
 }
 
 // all returns the effects of every session.

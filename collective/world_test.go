@@ -76,6 +76,7 @@ func theServer(t testing.TB) *server {
 type nobody struct{}
 
 func (nobody) Send(lock.ID, lock.Effect) {}
+func (nobody) Recall(string)             {}
 
 var (
 	owner    = lock.Caller{OrgID: "acme", Key: "lk_acme", Addr: "203.0.113.7"}

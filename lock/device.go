@@ -59,6 +59,9 @@ func (s *State) keepDevice(c *KeepDevice, now time.Time) (Decision, error) {
 	d := Decision{Reply: &Done{Version: s.Version}}
 	sameBoot := s.Device.BootID == c.Device.BootID
 	switch {
+	case s.gaveUp(c.Device.Session):
+		// It was to end when a command was not answered, and the word of that got lost. Only another session can tell about the command.
+		d.Effects = append(d.Effects, &CloseSession{Session: c.Device.Session, Cause: CauseMissedDeadline})
 	case !s.Device.Connected, s.Device.Session != c.Device.Session && s.recalled && sameBoot && s.Device.HelloMono < c.Device.HelloMono:
 		d, err := s.connectDevice(c.Device, true, now)
 		s.remind(&d, &c.Device)
@@ -76,6 +79,21 @@ func (s *State) keepDevice(c *KeepDevice, now time.Time) (Decision, error) {
 		d.Effects = append(d.Effects, &CloseSession{Session: c.Device.Session, Cause: CauseReplaced})
 	}
 	return d, nil
+}
+
+// gaveUp tells whether a command was not answered in time that went out on a session, so that nobody knows its end.
+func (s *State) gaveUp(session Session) bool {
+	for _, cmd := range s.Commands {
+		if cmd.Outcome == Unknown && cmd.Session == session {
+			return true
+		}
+	}
+	for _, cmd := range s.keys().Commands {
+		if cmd.Outcome == Unknown && cmd.Session == session {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *State) disconnectDevice(c *DisconnectDevice, now time.Time) (Decision, error) {

@@ -93,6 +93,21 @@ func TestSessionsRemindTheirGrains(t *testing.T) {
 	}, patient, time.Millisecond)
 }
 
+// What a member had for sessions may have been lost: those of its locks tell it of themselves, and no others.
+func TestSessionsAreRecalled(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, transport.Options{})
+	b.connect()
+	b.move("n2")
+	awaitTold[*lock.KeepDevice](t, b.grains)
+	told := func() int { return len(tellings[*lock.KeepDevice](b.grains)) }
+	before := told()
+	b.hub.Recall("n3")
+	b.hub.Recall("n2")
+	require.Eventually(t, func() bool { return told() > before }, patient, time.Millisecond)
+	require.Equal(t, before+1, told())
+}
+
 func TestSessionsRemindTheirGrainsByThemselves(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, transport.Options{HeartbeatEvery: time.Second, KeepEvery: 50 * time.Millisecond})

@@ -1169,6 +1169,51 @@ func (x *CloseSession) GetCause() uint32 {
 	return 0
 }
 
+// Recall asks the sessions of a member to tell the grains of the one that sends it of themselves: effects may have been lost.
+type Recall struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Origin        string                 `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Recall) Reset() {
+	*x = Recall{}
+	mi := &file_actors_actorspb_actors_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Recall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Recall) ProtoMessage() {}
+
+func (x *Recall) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorspb_actors_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Recall.ProtoReflect.Descriptor instead.
+func (*Recall) Descriptor() ([]byte, []int) {
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Recall) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
 // Response answers a Request.
 type Response struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1192,7 +1237,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[8]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1204,7 +1249,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[8]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1217,7 +1262,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{8}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Response) GetAnswer() isResponse_Answer {
@@ -1408,7 +1453,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[9]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1420,7 +1465,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[9]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1433,7 +1478,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{9}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Error) GetKind() uint32 {
@@ -1475,7 +1520,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[10]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1487,7 +1532,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[10]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1500,7 +1545,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{10}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Event) GetType() string {
@@ -1530,7 +1575,7 @@ type Caller struct {
 
 func (x *Caller) Reset() {
 	*x = Caller{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[11]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1587,7 @@ func (x *Caller) String() string {
 func (*Caller) ProtoMessage() {}
 
 func (x *Caller) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[11]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1600,7 @@ func (x *Caller) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Caller.ProtoReflect.Descriptor instead.
 func (*Caller) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{11}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Caller) GetSuper() bool {
@@ -1605,7 +1650,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[12]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1662,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[12]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1675,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{12}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Key) GetUuid() string {
@@ -1673,7 +1718,7 @@ type Resident struct {
 
 func (x *Resident) Reset() {
 	*x = Resident{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[13]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1730,7 @@ func (x *Resident) String() string {
 func (*Resident) ProtoMessage() {}
 
 func (x *Resident) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[13]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1743,7 @@ func (x *Resident) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resident.ProtoReflect.Descriptor instead.
 func (*Resident) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{13}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Resident) GetUserId() string {
@@ -1739,7 +1784,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[14]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1751,7 +1796,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[14]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1764,7 +1809,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{14}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Session) GetNode() string {
@@ -1793,7 +1838,7 @@ type Reported struct {
 
 func (x *Reported) Reset() {
 	*x = Reported{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[15]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1805,7 +1850,7 @@ func (x *Reported) String() string {
 func (*Reported) ProtoMessage() {}
 
 func (x *Reported) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[15]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1818,7 +1863,7 @@ func (x *Reported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reported.ProtoReflect.Descriptor instead.
 func (*Reported) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{15}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Reported) GetBolt() string {
@@ -1867,7 +1912,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[16]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1879,7 +1924,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[16]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1892,7 +1937,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{16}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Device) GetSession() *Session {
@@ -1987,7 +2032,7 @@ type TempKey struct {
 
 func (x *TempKey) Reset() {
 	*x = TempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[17]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1999,7 +2044,7 @@ func (x *TempKey) String() string {
 func (*TempKey) ProtoMessage() {}
 
 func (x *TempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[17]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2012,7 +2057,7 @@ func (x *TempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKey.ProtoReflect.Descriptor instead.
 func (*TempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{17}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TempKey) GetUuid() string {
@@ -2126,7 +2171,7 @@ type TempKeyView struct {
 
 func (x *TempKeyView) Reset() {
 	*x = TempKeyView{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[18]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2138,7 +2183,7 @@ func (x *TempKeyView) String() string {
 func (*TempKeyView) ProtoMessage() {}
 
 func (x *TempKeyView) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[18]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2151,7 +2196,7 @@ func (x *TempKeyView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyView.ProtoReflect.Descriptor instead.
 func (*TempKeyView) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{18}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TempKeyView) GetKey() *TempKey {
@@ -2205,7 +2250,7 @@ type CreateLock struct {
 
 func (x *CreateLock) Reset() {
 	*x = CreateLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[19]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2217,7 +2262,7 @@ func (x *CreateLock) String() string {
 func (*CreateLock) ProtoMessage() {}
 
 func (x *CreateLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[19]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2230,7 +2275,7 @@ func (x *CreateLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateLock.ProtoReflect.Descriptor instead.
 func (*CreateLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{19}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateLock) GetBy() *Caller {
@@ -2299,7 +2344,7 @@ type SetOwner struct {
 
 func (x *SetOwner) Reset() {
 	*x = SetOwner{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[20]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2356,7 @@ func (x *SetOwner) String() string {
 func (*SetOwner) ProtoMessage() {}
 
 func (x *SetOwner) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[20]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2369,7 @@ func (x *SetOwner) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetOwner.ProtoReflect.Descriptor instead.
 func (*SetOwner) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{20}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SetOwner) GetBy() *Caller {
@@ -2351,7 +2396,7 @@ type SetOrganization struct {
 
 func (x *SetOrganization) Reset() {
 	*x = SetOrganization{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[21]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2363,7 +2408,7 @@ func (x *SetOrganization) String() string {
 func (*SetOrganization) ProtoMessage() {}
 
 func (x *SetOrganization) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[21]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2376,7 +2421,7 @@ func (x *SetOrganization) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetOrganization.ProtoReflect.Descriptor instead.
 func (*SetOrganization) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{21}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SetOrganization) GetBy() *Caller {
@@ -2404,7 +2449,7 @@ type AddKey struct {
 
 func (x *AddKey) Reset() {
 	*x = AddKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[22]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2416,7 +2461,7 @@ func (x *AddKey) String() string {
 func (*AddKey) ProtoMessage() {}
 
 func (x *AddKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[22]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2429,7 +2474,7 @@ func (x *AddKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddKey.ProtoReflect.Descriptor instead.
 func (*AddKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{22}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AddKey) GetBy() *Caller {
@@ -2465,7 +2510,7 @@ type RemoveKey struct {
 
 func (x *RemoveKey) Reset() {
 	*x = RemoveKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[23]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2477,7 +2522,7 @@ func (x *RemoveKey) String() string {
 func (*RemoveKey) ProtoMessage() {}
 
 func (x *RemoveKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[23]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2490,7 +2535,7 @@ func (x *RemoveKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveKey.ProtoReflect.Descriptor instead.
 func (*RemoveKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{23}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RemoveKey) GetBy() *Caller {
@@ -2533,7 +2578,7 @@ type WriteKey struct {
 
 func (x *WriteKey) Reset() {
 	*x = WriteKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[24]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2545,7 +2590,7 @@ func (x *WriteKey) String() string {
 func (*WriteKey) ProtoMessage() {}
 
 func (x *WriteKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[24]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2558,7 +2603,7 @@ func (x *WriteKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteKey.ProtoReflect.Descriptor instead.
 func (*WriteKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{24}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WriteKey) GetBy() *Caller {
@@ -2600,7 +2645,7 @@ type BulkAddKeys struct {
 
 func (x *BulkAddKeys) Reset() {
 	*x = BulkAddKeys{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[25]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +2657,7 @@ func (x *BulkAddKeys) String() string {
 func (*BulkAddKeys) ProtoMessage() {}
 
 func (x *BulkAddKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[25]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2625,7 +2670,7 @@ func (x *BulkAddKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkAddKeys.ProtoReflect.Descriptor instead.
 func (*BulkAddKeys) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{25}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *BulkAddKeys) GetBy() *Caller {
@@ -2659,7 +2704,7 @@ type GetBulkAddKeys struct {
 
 func (x *GetBulkAddKeys) Reset() {
 	*x = GetBulkAddKeys{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[26]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +2716,7 @@ func (x *GetBulkAddKeys) String() string {
 func (*GetBulkAddKeys) ProtoMessage() {}
 
 func (x *GetBulkAddKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[26]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +2729,7 @@ func (x *GetBulkAddKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBulkAddKeys.ProtoReflect.Descriptor instead.
 func (*GetBulkAddKeys) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{26}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetBulkAddKeys) GetBy() *Caller {
@@ -2711,7 +2756,7 @@ type ChangeLockUUID struct {
 
 func (x *ChangeLockUUID) Reset() {
 	*x = ChangeLockUUID{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[27]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2723,7 +2768,7 @@ func (x *ChangeLockUUID) String() string {
 func (*ChangeLockUUID) ProtoMessage() {}
 
 func (x *ChangeLockUUID) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[27]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2736,7 +2781,7 @@ func (x *ChangeLockUUID) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeLockUUID.ProtoReflect.Descriptor instead.
 func (*ChangeLockUUID) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{27}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ChangeLockUUID) GetBy() *Caller {
@@ -2763,7 +2808,7 @@ type SetConfig struct {
 
 func (x *SetConfig) Reset() {
 	*x = SetConfig{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[28]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2775,7 +2820,7 @@ func (x *SetConfig) String() string {
 func (*SetConfig) ProtoMessage() {}
 
 func (x *SetConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[28]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2788,7 +2833,7 @@ func (x *SetConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetConfig.ProtoReflect.Descriptor instead.
 func (*SetConfig) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{28}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SetConfig) GetBy() *Caller {
@@ -2816,7 +2861,7 @@ type UseTempKey struct {
 
 func (x *UseTempKey) Reset() {
 	*x = UseTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[29]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2828,7 +2873,7 @@ func (x *UseTempKey) String() string {
 func (*UseTempKey) ProtoMessage() {}
 
 func (x *UseTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[29]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2841,7 +2886,7 @@ func (x *UseTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UseTempKey.ProtoReflect.Descriptor instead.
 func (*UseTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{29}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UseTempKey) GetBy() *Caller {
@@ -2875,7 +2920,7 @@ type Config struct {
 
 func (x *Config) Reset() {
 	*x = Config{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[30]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2887,7 +2932,7 @@ func (x *Config) String() string {
 func (*Config) ProtoMessage() {}
 
 func (x *Config) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[30]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2900,7 +2945,7 @@ func (x *Config) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Config.ProtoReflect.Descriptor instead.
 func (*Config) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{30}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Config) GetNumber() uint64 {
@@ -2927,7 +2972,7 @@ type AddResident struct {
 
 func (x *AddResident) Reset() {
 	*x = AddResident{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[31]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2939,7 +2984,7 @@ func (x *AddResident) String() string {
 func (*AddResident) ProtoMessage() {}
 
 func (x *AddResident) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[31]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2952,7 +2997,7 @@ func (x *AddResident) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddResident.ProtoReflect.Descriptor instead.
 func (*AddResident) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{31}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AddResident) GetBy() *Caller {
@@ -2981,7 +3026,7 @@ type RemoveResident struct {
 
 func (x *RemoveResident) Reset() {
 	*x = RemoveResident{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[32]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2993,7 +3038,7 @@ func (x *RemoveResident) String() string {
 func (*RemoveResident) ProtoMessage() {}
 
 func (x *RemoveResident) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[32]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3006,7 +3051,7 @@ func (x *RemoveResident) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveResident.ProtoReflect.Descriptor instead.
 func (*RemoveResident) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{32}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RemoveResident) GetBy() *Caller {
@@ -3048,7 +3093,7 @@ type RotateDeviceSecret struct {
 
 func (x *RotateDeviceSecret) Reset() {
 	*x = RotateDeviceSecret{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3060,7 +3105,7 @@ func (x *RotateDeviceSecret) String() string {
 func (*RotateDeviceSecret) ProtoMessage() {}
 
 func (x *RotateDeviceSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[33]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3073,7 +3118,7 @@ func (x *RotateDeviceSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateDeviceSecret.ProtoReflect.Descriptor instead.
 func (*RotateDeviceSecret) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{33}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RotateDeviceSecret) GetBy() *Caller {
@@ -3118,7 +3163,7 @@ type CreateTempKey struct {
 
 func (x *CreateTempKey) Reset() {
 	*x = CreateTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3130,7 +3175,7 @@ func (x *CreateTempKey) String() string {
 func (*CreateTempKey) ProtoMessage() {}
 
 func (x *CreateTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[34]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3143,7 +3188,7 @@ func (x *CreateTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTempKey.ProtoReflect.Descriptor instead.
 func (*CreateTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{34}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CreateTempKey) GetBy() *Caller {
@@ -3248,7 +3293,7 @@ type UpdateTempKey struct {
 
 func (x *UpdateTempKey) Reset() {
 	*x = UpdateTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3260,7 +3305,7 @@ func (x *UpdateTempKey) String() string {
 func (*UpdateTempKey) ProtoMessage() {}
 
 func (x *UpdateTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[35]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3273,7 +3318,7 @@ func (x *UpdateTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTempKey.ProtoReflect.Descriptor instead.
 func (*UpdateTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{35}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *UpdateTempKey) GetBy() *Caller {
@@ -3307,7 +3352,7 @@ type CreateTempKeys struct {
 
 func (x *CreateTempKeys) Reset() {
 	*x = CreateTempKeys{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3319,7 +3364,7 @@ func (x *CreateTempKeys) String() string {
 func (*CreateTempKeys) ProtoMessage() {}
 
 func (x *CreateTempKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[36]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3332,7 +3377,7 @@ func (x *CreateTempKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTempKeys.ProtoReflect.Descriptor instead.
 func (*CreateTempKeys) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{36}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreateTempKeys) GetBy() *Caller {
@@ -3359,7 +3404,7 @@ type UpdateTempKeys struct {
 
 func (x *UpdateTempKeys) Reset() {
 	*x = UpdateTempKeys{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3371,7 +3416,7 @@ func (x *UpdateTempKeys) String() string {
 func (*UpdateTempKeys) ProtoMessage() {}
 
 func (x *UpdateTempKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[37]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3384,7 +3429,7 @@ func (x *UpdateTempKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTempKeys.ProtoReflect.Descriptor instead.
 func (*UpdateTempKeys) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{37}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *UpdateTempKeys) GetBy() *Caller {
@@ -3410,7 +3455,7 @@ type TempKeysDone struct {
 
 func (x *TempKeysDone) Reset() {
 	*x = TempKeysDone{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3422,7 +3467,7 @@ func (x *TempKeysDone) String() string {
 func (*TempKeysDone) ProtoMessage() {}
 
 func (x *TempKeysDone) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[38]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3435,7 +3480,7 @@ func (x *TempKeysDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeysDone.ProtoReflect.Descriptor instead.
 func (*TempKeysDone) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{38}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *TempKeysDone) GetItems() []*TempKeyDone {
@@ -3456,7 +3501,7 @@ type TempKeyDone struct {
 
 func (x *TempKeyDone) Reset() {
 	*x = TempKeyDone{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3468,7 +3513,7 @@ func (x *TempKeyDone) String() string {
 func (*TempKeyDone) ProtoMessage() {}
 
 func (x *TempKeyDone) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[39]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3481,7 +3526,7 @@ func (x *TempKeyDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyDone.ProtoReflect.Descriptor instead.
 func (*TempKeyDone) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{39}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *TempKeyDone) GetVersion() uint64 {
@@ -3517,7 +3562,7 @@ type Once struct {
 
 func (x *Once) Reset() {
 	*x = Once{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3529,7 +3574,7 @@ func (x *Once) String() string {
 func (*Once) ProtoMessage() {}
 
 func (x *Once) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[40]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3542,7 +3587,7 @@ func (x *Once) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Once.ProtoReflect.Descriptor instead.
 func (*Once) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{40}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Once) GetBy() *Caller {
@@ -3590,7 +3635,7 @@ type Changes struct {
 
 func (x *Changes) Reset() {
 	*x = Changes{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3602,7 +3647,7 @@ func (x *Changes) String() string {
 func (*Changes) ProtoMessage() {}
 
 func (x *Changes) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[41]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3615,7 +3660,7 @@ func (x *Changes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changes.ProtoReflect.Descriptor instead.
 func (*Changes) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{41}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Changes) GetValidFrom() *timestamppb.Timestamp {
@@ -3690,7 +3735,7 @@ type ScheduleChange struct {
 
 func (x *ScheduleChange) Reset() {
 	*x = ScheduleChange{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3702,7 +3747,7 @@ func (x *ScheduleChange) String() string {
 func (*ScheduleChange) ProtoMessage() {}
 
 func (x *ScheduleChange) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[42]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3715,7 +3760,7 @@ func (x *ScheduleChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleChange.ProtoReflect.Descriptor instead.
 func (*ScheduleChange) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{42}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ScheduleChange) GetSchedule() []byte {
@@ -3734,7 +3779,7 @@ type MaxUses struct {
 
 func (x *MaxUses) Reset() {
 	*x = MaxUses{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3746,7 +3791,7 @@ func (x *MaxUses) String() string {
 func (*MaxUses) ProtoMessage() {}
 
 func (x *MaxUses) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[43]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3759,7 +3804,7 @@ func (x *MaxUses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MaxUses.ProtoReflect.Descriptor instead.
 func (*MaxUses) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{43}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *MaxUses) GetLimit() int64 {
@@ -3778,7 +3823,7 @@ type UserIDs struct {
 
 func (x *UserIDs) Reset() {
 	*x = UserIDs{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3790,7 +3835,7 @@ func (x *UserIDs) String() string {
 func (*UserIDs) ProtoMessage() {}
 
 func (x *UserIDs) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[44]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3803,7 +3848,7 @@ func (x *UserIDs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserIDs.ProtoReflect.Descriptor instead.
 func (*UserIDs) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{44}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *UserIDs) GetIds() []string {
@@ -3824,7 +3869,7 @@ type DeleteTempKey struct {
 
 func (x *DeleteTempKey) Reset() {
 	*x = DeleteTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3836,7 +3881,7 @@ func (x *DeleteTempKey) String() string {
 func (*DeleteTempKey) ProtoMessage() {}
 
 func (x *DeleteTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[45]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3849,7 +3894,7 @@ func (x *DeleteTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTempKey.ProtoReflect.Descriptor instead.
 func (*DeleteTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{45}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DeleteTempKey) GetBy() *Caller {
@@ -3886,7 +3931,7 @@ type OpenLock struct {
 
 func (x *OpenLock) Reset() {
 	*x = OpenLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3898,7 +3943,7 @@ func (x *OpenLock) String() string {
 func (*OpenLock) ProtoMessage() {}
 
 func (x *OpenLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[46]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3911,7 +3956,7 @@ func (x *OpenLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLock.ProtoReflect.Descriptor instead.
 func (*OpenLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{46}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *OpenLock) GetBy() *Caller {
@@ -3963,7 +4008,7 @@ type OpenWithTempKey struct {
 
 func (x *OpenWithTempKey) Reset() {
 	*x = OpenWithTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3975,7 +4020,7 @@ func (x *OpenWithTempKey) String() string {
 func (*OpenWithTempKey) ProtoMessage() {}
 
 func (x *OpenWithTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[47]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3988,7 +4033,7 @@ func (x *OpenWithTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWithTempKey.ProtoReflect.Descriptor instead.
 func (*OpenWithTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{47}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *OpenWithTempKey) GetBy() *Caller {
@@ -4046,7 +4091,7 @@ type OpenWithPIN struct {
 
 func (x *OpenWithPIN) Reset() {
 	*x = OpenWithPIN{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4058,7 +4103,7 @@ func (x *OpenWithPIN) String() string {
 func (*OpenWithPIN) ProtoMessage() {}
 
 func (x *OpenWithPIN) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[48]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4071,7 +4116,7 @@ func (x *OpenWithPIN) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenWithPIN.ProtoReflect.Descriptor instead.
 func (*OpenWithPIN) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{48}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *OpenWithPIN) GetHash() []byte {
@@ -4121,7 +4166,7 @@ type Door struct {
 
 func (x *Door) Reset() {
 	*x = Door{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4133,7 +4178,7 @@ func (x *Door) String() string {
 func (*Door) ProtoMessage() {}
 
 func (x *Door) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[49]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4146,7 +4191,7 @@ func (x *Door) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Door.ProtoReflect.Descriptor instead.
 func (*Door) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{49}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Door) GetKey() string {
@@ -4187,7 +4232,7 @@ type PINRefused struct {
 
 func (x *PINRefused) Reset() {
 	*x = PINRefused{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4199,7 +4244,7 @@ func (x *PINRefused) String() string {
 func (*PINRefused) ProtoMessage() {}
 
 func (x *PINRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[50]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4212,7 +4257,7 @@ func (x *PINRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PINRefused.ProtoReflect.Descriptor instead.
 func (*PINRefused) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{50}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PINRefused) GetVersion() uint64 {
@@ -4238,7 +4283,7 @@ type GetLock struct {
 
 func (x *GetLock) Reset() {
 	*x = GetLock{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4250,7 +4295,7 @@ func (x *GetLock) String() string {
 func (*GetLock) ProtoMessage() {}
 
 func (x *GetLock) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[51]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4263,7 +4308,7 @@ func (x *GetLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLock.ProtoReflect.Descriptor instead.
 func (*GetLock) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{51}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetLock) GetBy() *Caller {
@@ -4283,7 +4328,7 @@ type GetTempKey struct {
 
 func (x *GetTempKey) Reset() {
 	*x = GetTempKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4295,7 +4340,7 @@ func (x *GetTempKey) String() string {
 func (*GetTempKey) ProtoMessage() {}
 
 func (x *GetTempKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[52]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4308,7 +4353,7 @@ func (x *GetTempKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTempKey.ProtoReflect.Descriptor instead.
 func (*GetTempKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{52}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetTempKey) GetTempKeyId() string {
@@ -4341,7 +4386,7 @@ type ListTempKeys struct {
 
 func (x *ListTempKeys) Reset() {
 	*x = ListTempKeys{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4353,7 +4398,7 @@ func (x *ListTempKeys) String() string {
 func (*ListTempKeys) ProtoMessage() {}
 
 func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[53]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4366,7 +4411,7 @@ func (x *ListTempKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTempKeys.ProtoReflect.Descriptor instead.
 func (*ListTempKeys) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{53}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ListTempKeys) GetBy() *Caller {
@@ -4436,7 +4481,7 @@ type AuthenticateDevice struct {
 
 func (x *AuthenticateDevice) Reset() {
 	*x = AuthenticateDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4448,7 +4493,7 @@ func (x *AuthenticateDevice) String() string {
 func (*AuthenticateDevice) ProtoMessage() {}
 
 func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[54]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4461,7 +4506,7 @@ func (x *AuthenticateDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateDevice.ProtoReflect.Descriptor instead.
 func (*AuthenticateDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{54}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AuthenticateDevice) GetUuid() string {
@@ -4494,7 +4539,7 @@ type ConnectDevice struct {
 
 func (x *ConnectDevice) Reset() {
 	*x = ConnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4506,7 +4551,7 @@ func (x *ConnectDevice) String() string {
 func (*ConnectDevice) ProtoMessage() {}
 
 func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[55]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4519,7 +4564,7 @@ func (x *ConnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectDevice.ProtoReflect.Descriptor instead.
 func (*ConnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{55}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ConnectDevice) GetDevice() *Device {
@@ -4538,7 +4583,7 @@ type KeepDevice struct {
 
 func (x *KeepDevice) Reset() {
 	*x = KeepDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4550,7 +4595,7 @@ func (x *KeepDevice) String() string {
 func (*KeepDevice) ProtoMessage() {}
 
 func (x *KeepDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[56]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4563,7 +4608,7 @@ func (x *KeepDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepDevice.ProtoReflect.Descriptor instead.
 func (*KeepDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{56}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *KeepDevice) GetDevice() *Device {
@@ -4582,7 +4627,7 @@ type DisconnectDevice struct {
 
 func (x *DisconnectDevice) Reset() {
 	*x = DisconnectDevice{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4594,7 +4639,7 @@ func (x *DisconnectDevice) String() string {
 func (*DisconnectDevice) ProtoMessage() {}
 
 func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[57]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4607,7 +4652,7 @@ func (x *DisconnectDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectDevice.ProtoReflect.Descriptor instead.
 func (*DisconnectDevice) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{57}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *DisconnectDevice) GetSession() *Session {
@@ -4632,7 +4677,7 @@ type AnswerOpen struct {
 
 func (x *AnswerOpen) Reset() {
 	*x = AnswerOpen{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4644,7 +4689,7 @@ func (x *AnswerOpen) String() string {
 func (*AnswerOpen) ProtoMessage() {}
 
 func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[58]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4657,7 +4702,7 @@ func (x *AnswerOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerOpen.ProtoReflect.Descriptor instead.
 func (*AnswerOpen) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{58}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *AnswerOpen) GetSession() *Session {
@@ -4723,7 +4768,7 @@ type AnswerKey struct {
 
 func (x *AnswerKey) Reset() {
 	*x = AnswerKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4735,7 +4780,7 @@ func (x *AnswerKey) String() string {
 func (*AnswerKey) ProtoMessage() {}
 
 func (x *AnswerKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[59]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4748,7 +4793,7 @@ func (x *AnswerKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerKey.ProtoReflect.Descriptor instead.
 func (*AnswerKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{59}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *AnswerKey) GetSession() *Session {
@@ -4803,7 +4848,7 @@ type AnswerConfig struct {
 
 func (x *AnswerConfig) Reset() {
 	*x = AnswerConfig{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4815,7 +4860,7 @@ func (x *AnswerConfig) String() string {
 func (*AnswerConfig) ProtoMessage() {}
 
 func (x *AnswerConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[60]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4828,7 +4873,7 @@ func (x *AnswerConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerConfig.ProtoReflect.Descriptor instead.
 func (*AnswerConfig) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{60}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *AnswerConfig) GetSession() *Session {
@@ -4855,7 +4900,7 @@ type AnswerStatus struct {
 
 func (x *AnswerStatus) Reset() {
 	*x = AnswerStatus{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4867,7 +4912,7 @@ func (x *AnswerStatus) String() string {
 func (*AnswerStatus) ProtoMessage() {}
 
 func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[61]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4880,7 +4925,7 @@ func (x *AnswerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerStatus.ProtoReflect.Descriptor instead.
 func (*AnswerStatus) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{61}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *AnswerStatus) GetSession() *Session {
@@ -4909,7 +4954,7 @@ type ReportEvents struct {
 
 func (x *ReportEvents) Reset() {
 	*x = ReportEvents{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4921,7 +4966,7 @@ func (x *ReportEvents) String() string {
 func (*ReportEvents) ProtoMessage() {}
 
 func (x *ReportEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[62]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4934,7 +4979,7 @@ func (x *ReportEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportEvents.ProtoReflect.Descriptor instead.
 func (*ReportEvents) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{62}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ReportEvents) GetSession() *Session {
@@ -4977,7 +5022,7 @@ type DeviceEvent struct {
 
 func (x *DeviceEvent) Reset() {
 	*x = DeviceEvent{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4989,7 +5034,7 @@ func (x *DeviceEvent) String() string {
 func (*DeviceEvent) ProtoMessage() {}
 
 func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[63]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5002,7 +5047,7 @@ func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceEvent.ProtoReflect.Descriptor instead.
 func (*DeviceEvent) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{63}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *DeviceEvent) GetSeq() uint64 {
@@ -5041,7 +5086,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5053,7 +5098,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[64]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5066,7 +5111,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{64}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{65}
 }
 
 type Done struct {
@@ -5081,7 +5126,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5093,7 +5138,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[65]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5106,7 +5151,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{65}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Done) GetVersion() uint64 {
@@ -5154,7 +5199,7 @@ type KeyResult struct {
 
 func (x *KeyResult) Reset() {
 	*x = KeyResult{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5166,7 +5211,7 @@ func (x *KeyResult) String() string {
 func (*KeyResult) ProtoMessage() {}
 
 func (x *KeyResult) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[66]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5179,7 +5224,7 @@ func (x *KeyResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyResult.ProtoReflect.Descriptor instead.
 func (*KeyResult) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{66}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *KeyResult) GetVersion() uint64 {
@@ -5259,7 +5304,7 @@ type BulkProgress struct {
 
 func (x *BulkProgress) Reset() {
 	*x = BulkProgress{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5271,7 +5316,7 @@ func (x *BulkProgress) String() string {
 func (*BulkProgress) ProtoMessage() {}
 
 func (x *BulkProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[67]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5284,7 +5329,7 @@ func (x *BulkProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkProgress.ProtoReflect.Descriptor instead.
 func (*BulkProgress) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{67}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *BulkProgress) GetId() string {
@@ -5340,7 +5385,7 @@ type BulkKey struct {
 
 func (x *BulkKey) Reset() {
 	*x = BulkKey{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5352,7 +5397,7 @@ func (x *BulkKey) String() string {
 func (*BulkKey) ProtoMessage() {}
 
 func (x *BulkKey) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[68]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5365,7 +5410,7 @@ func (x *BulkKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkKey.ProtoReflect.Descriptor instead.
 func (*BulkKey) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{68}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *BulkKey) GetKey() *Key {
@@ -5410,7 +5455,7 @@ type OpenResult struct {
 
 func (x *OpenResult) Reset() {
 	*x = OpenResult{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[69]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5422,7 +5467,7 @@ func (x *OpenResult) String() string {
 func (*OpenResult) ProtoMessage() {}
 
 func (x *OpenResult) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[69]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5435,7 +5480,7 @@ func (x *OpenResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResult.ProtoReflect.Descriptor instead.
 func (*OpenResult) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{69}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *OpenResult) GetVersion() uint64 {
@@ -5553,7 +5598,7 @@ type Info struct {
 
 func (x *Info) Reset() {
 	*x = Info{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[70]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5565,7 +5610,7 @@ func (x *Info) String() string {
 func (*Info) ProtoMessage() {}
 
 func (x *Info) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[70]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5578,7 +5623,7 @@ func (x *Info) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Info.ProtoReflect.Descriptor instead.
 func (*Info) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{70}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Info) GetId() int64 {
@@ -5705,7 +5750,7 @@ type TempKeyList struct {
 
 func (x *TempKeyList) Reset() {
 	*x = TempKeyList{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[71]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5717,7 +5762,7 @@ func (x *TempKeyList) String() string {
 func (*TempKeyList) ProtoMessage() {}
 
 func (x *TempKeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[71]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5730,7 +5775,7 @@ func (x *TempKeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyList.ProtoReflect.Descriptor instead.
 func (*TempKeyList) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{71}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *TempKeyList) GetId() int64 {
@@ -5777,7 +5822,7 @@ type TempKeyInfo struct {
 
 func (x *TempKeyInfo) Reset() {
 	*x = TempKeyInfo{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[72]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5789,7 +5834,7 @@ func (x *TempKeyInfo) String() string {
 func (*TempKeyInfo) ProtoMessage() {}
 
 func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[72]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5802,7 +5847,7 @@ func (x *TempKeyInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TempKeyInfo.ProtoReflect.Descriptor instead.
 func (*TempKeyInfo) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{72}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *TempKeyInfo) GetId() int64 {
@@ -5873,7 +5918,7 @@ type Greeting struct {
 
 func (x *Greeting) Reset() {
 	*x = Greeting{}
-	mi := &file_actors_actorspb_actors_proto_msgTypes[73]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5885,7 +5930,7 @@ func (x *Greeting) String() string {
 func (*Greeting) ProtoMessage() {}
 
 func (x *Greeting) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorspb_actors_proto_msgTypes[73]
+	mi := &file_actors_actorspb_actors_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5898,7 +5943,7 @@ func (x *Greeting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Greeting.ProtoReflect.Descriptor instead.
 func (*Greeting) Descriptor() ([]byte, []int) {
-	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{73}
+	return file_actors_actorspb_actors_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Greeting) GetEpoch() uint64 {
@@ -6020,7 +6065,9 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x17\n" +
 	"\aack_seq\x18\x02 \x01(\x04R\x06ackSeq\"$\n" +
 	"\fCloseSession\x12\x14\n" +
-	"\x05cause\x18\x01 \x01(\rR\x05cause\"\xca\x05\n" +
+	"\x05cause\x18\x01 \x01(\rR\x05cause\" \n" +
+	"\x06Recall\x12\x16\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\"\xca\x05\n" +
 	"\bResponse\x121\n" +
 	"\x05error\x18\x01 \x01(\v2\x19.latchkey.actors.v1.ErrorH\x00R\x05error\x12.\n" +
 	"\x04done\x18\n" +
@@ -6458,7 +6505,7 @@ func file_actors_actorspb_actors_proto_rawDescGZIP() []byte {
 	return file_actors_actorspb_actors_proto_rawDescData
 }
 
-var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
+var file_actors_actorspb_actors_proto_msgTypes = make([]protoimpl.MessageInfo, 76)
 var file_actors_actorspb_actors_proto_goTypes = []any{
 	(*Request)(nil),               // 0: latchkey.actors.v1.Request
 	(*Effect)(nil),                // 1: latchkey.actors.v1.Effect
@@ -6468,114 +6515,115 @@ var file_actors_actorspb_actors_proto_goTypes = []any{
 	(*AskStatus)(nil),             // 5: latchkey.actors.v1.AskStatus
 	(*AckEvents)(nil),             // 6: latchkey.actors.v1.AckEvents
 	(*CloseSession)(nil),          // 7: latchkey.actors.v1.CloseSession
-	(*Response)(nil),              // 8: latchkey.actors.v1.Response
-	(*Error)(nil),                 // 9: latchkey.actors.v1.Error
-	(*Event)(nil),                 // 10: latchkey.actors.v1.Event
-	(*Caller)(nil),                // 11: latchkey.actors.v1.Caller
-	(*Key)(nil),                   // 12: latchkey.actors.v1.Key
-	(*Resident)(nil),              // 13: latchkey.actors.v1.Resident
-	(*Session)(nil),               // 14: latchkey.actors.v1.Session
-	(*Reported)(nil),              // 15: latchkey.actors.v1.Reported
-	(*Device)(nil),                // 16: latchkey.actors.v1.Device
-	(*TempKey)(nil),               // 17: latchkey.actors.v1.TempKey
-	(*TempKeyView)(nil),           // 18: latchkey.actors.v1.TempKeyView
-	(*CreateLock)(nil),            // 19: latchkey.actors.v1.CreateLock
-	(*SetOwner)(nil),              // 20: latchkey.actors.v1.SetOwner
-	(*SetOrganization)(nil),       // 21: latchkey.actors.v1.SetOrganization
-	(*AddKey)(nil),                // 22: latchkey.actors.v1.AddKey
-	(*RemoveKey)(nil),             // 23: latchkey.actors.v1.RemoveKey
-	(*WriteKey)(nil),              // 24: latchkey.actors.v1.WriteKey
-	(*BulkAddKeys)(nil),           // 25: latchkey.actors.v1.BulkAddKeys
-	(*GetBulkAddKeys)(nil),        // 26: latchkey.actors.v1.GetBulkAddKeys
-	(*ChangeLockUUID)(nil),        // 27: latchkey.actors.v1.ChangeLockUUID
-	(*SetConfig)(nil),             // 28: latchkey.actors.v1.SetConfig
-	(*UseTempKey)(nil),            // 29: latchkey.actors.v1.UseTempKey
-	(*Config)(nil),                // 30: latchkey.actors.v1.Config
-	(*AddResident)(nil),           // 31: latchkey.actors.v1.AddResident
-	(*RemoveResident)(nil),        // 32: latchkey.actors.v1.RemoveResident
-	(*RotateDeviceSecret)(nil),    // 33: latchkey.actors.v1.RotateDeviceSecret
-	(*CreateTempKey)(nil),         // 34: latchkey.actors.v1.CreateTempKey
-	(*UpdateTempKey)(nil),         // 35: latchkey.actors.v1.UpdateTempKey
-	(*CreateTempKeys)(nil),        // 36: latchkey.actors.v1.CreateTempKeys
-	(*UpdateTempKeys)(nil),        // 37: latchkey.actors.v1.UpdateTempKeys
-	(*TempKeysDone)(nil),          // 38: latchkey.actors.v1.TempKeysDone
-	(*TempKeyDone)(nil),           // 39: latchkey.actors.v1.TempKeyDone
-	(*Once)(nil),                  // 40: latchkey.actors.v1.Once
-	(*Changes)(nil),               // 41: latchkey.actors.v1.Changes
-	(*ScheduleChange)(nil),        // 42: latchkey.actors.v1.ScheduleChange
-	(*MaxUses)(nil),               // 43: latchkey.actors.v1.MaxUses
-	(*UserIDs)(nil),               // 44: latchkey.actors.v1.UserIDs
-	(*DeleteTempKey)(nil),         // 45: latchkey.actors.v1.DeleteTempKey
-	(*OpenLock)(nil),              // 46: latchkey.actors.v1.OpenLock
-	(*OpenWithTempKey)(nil),       // 47: latchkey.actors.v1.OpenWithTempKey
-	(*OpenWithPIN)(nil),           // 48: latchkey.actors.v1.OpenWithPIN
-	(*Door)(nil),                  // 49: latchkey.actors.v1.Door
-	(*PINRefused)(nil),            // 50: latchkey.actors.v1.PINRefused
-	(*GetLock)(nil),               // 51: latchkey.actors.v1.GetLock
-	(*GetTempKey)(nil),            // 52: latchkey.actors.v1.GetTempKey
-	(*ListTempKeys)(nil),          // 53: latchkey.actors.v1.ListTempKeys
-	(*AuthenticateDevice)(nil),    // 54: latchkey.actors.v1.AuthenticateDevice
-	(*ConnectDevice)(nil),         // 55: latchkey.actors.v1.ConnectDevice
-	(*KeepDevice)(nil),            // 56: latchkey.actors.v1.KeepDevice
-	(*DisconnectDevice)(nil),      // 57: latchkey.actors.v1.DisconnectDevice
-	(*AnswerOpen)(nil),            // 58: latchkey.actors.v1.AnswerOpen
-	(*AnswerKey)(nil),             // 59: latchkey.actors.v1.AnswerKey
-	(*AnswerConfig)(nil),          // 60: latchkey.actors.v1.AnswerConfig
-	(*AnswerStatus)(nil),          // 61: latchkey.actors.v1.AnswerStatus
-	(*ReportEvents)(nil),          // 62: latchkey.actors.v1.ReportEvents
-	(*DeviceEvent)(nil),           // 63: latchkey.actors.v1.DeviceEvent
-	(*Tick)(nil),                  // 64: latchkey.actors.v1.Tick
-	(*Done)(nil),                  // 65: latchkey.actors.v1.Done
-	(*KeyResult)(nil),             // 66: latchkey.actors.v1.KeyResult
-	(*BulkProgress)(nil),          // 67: latchkey.actors.v1.BulkProgress
-	(*BulkKey)(nil),               // 68: latchkey.actors.v1.BulkKey
-	(*OpenResult)(nil),            // 69: latchkey.actors.v1.OpenResult
-	(*Info)(nil),                  // 70: latchkey.actors.v1.Info
-	(*TempKeyList)(nil),           // 71: latchkey.actors.v1.TempKeyList
-	(*TempKeyInfo)(nil),           // 72: latchkey.actors.v1.TempKeyInfo
-	(*Greeting)(nil),              // 73: latchkey.actors.v1.Greeting
-	nil,                           // 74: latchkey.actors.v1.AnswerStatus.StatusesEntry
-	(*timestamppb.Timestamp)(nil), // 75: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 76: google.protobuf.Duration
+	(*Recall)(nil),                // 8: latchkey.actors.v1.Recall
+	(*Response)(nil),              // 9: latchkey.actors.v1.Response
+	(*Error)(nil),                 // 10: latchkey.actors.v1.Error
+	(*Event)(nil),                 // 11: latchkey.actors.v1.Event
+	(*Caller)(nil),                // 12: latchkey.actors.v1.Caller
+	(*Key)(nil),                   // 13: latchkey.actors.v1.Key
+	(*Resident)(nil),              // 14: latchkey.actors.v1.Resident
+	(*Session)(nil),               // 15: latchkey.actors.v1.Session
+	(*Reported)(nil),              // 16: latchkey.actors.v1.Reported
+	(*Device)(nil),                // 17: latchkey.actors.v1.Device
+	(*TempKey)(nil),               // 18: latchkey.actors.v1.TempKey
+	(*TempKeyView)(nil),           // 19: latchkey.actors.v1.TempKeyView
+	(*CreateLock)(nil),            // 20: latchkey.actors.v1.CreateLock
+	(*SetOwner)(nil),              // 21: latchkey.actors.v1.SetOwner
+	(*SetOrganization)(nil),       // 22: latchkey.actors.v1.SetOrganization
+	(*AddKey)(nil),                // 23: latchkey.actors.v1.AddKey
+	(*RemoveKey)(nil),             // 24: latchkey.actors.v1.RemoveKey
+	(*WriteKey)(nil),              // 25: latchkey.actors.v1.WriteKey
+	(*BulkAddKeys)(nil),           // 26: latchkey.actors.v1.BulkAddKeys
+	(*GetBulkAddKeys)(nil),        // 27: latchkey.actors.v1.GetBulkAddKeys
+	(*ChangeLockUUID)(nil),        // 28: latchkey.actors.v1.ChangeLockUUID
+	(*SetConfig)(nil),             // 29: latchkey.actors.v1.SetConfig
+	(*UseTempKey)(nil),            // 30: latchkey.actors.v1.UseTempKey
+	(*Config)(nil),                // 31: latchkey.actors.v1.Config
+	(*AddResident)(nil),           // 32: latchkey.actors.v1.AddResident
+	(*RemoveResident)(nil),        // 33: latchkey.actors.v1.RemoveResident
+	(*RotateDeviceSecret)(nil),    // 34: latchkey.actors.v1.RotateDeviceSecret
+	(*CreateTempKey)(nil),         // 35: latchkey.actors.v1.CreateTempKey
+	(*UpdateTempKey)(nil),         // 36: latchkey.actors.v1.UpdateTempKey
+	(*CreateTempKeys)(nil),        // 37: latchkey.actors.v1.CreateTempKeys
+	(*UpdateTempKeys)(nil),        // 38: latchkey.actors.v1.UpdateTempKeys
+	(*TempKeysDone)(nil),          // 39: latchkey.actors.v1.TempKeysDone
+	(*TempKeyDone)(nil),           // 40: latchkey.actors.v1.TempKeyDone
+	(*Once)(nil),                  // 41: latchkey.actors.v1.Once
+	(*Changes)(nil),               // 42: latchkey.actors.v1.Changes
+	(*ScheduleChange)(nil),        // 43: latchkey.actors.v1.ScheduleChange
+	(*MaxUses)(nil),               // 44: latchkey.actors.v1.MaxUses
+	(*UserIDs)(nil),               // 45: latchkey.actors.v1.UserIDs
+	(*DeleteTempKey)(nil),         // 46: latchkey.actors.v1.DeleteTempKey
+	(*OpenLock)(nil),              // 47: latchkey.actors.v1.OpenLock
+	(*OpenWithTempKey)(nil),       // 48: latchkey.actors.v1.OpenWithTempKey
+	(*OpenWithPIN)(nil),           // 49: latchkey.actors.v1.OpenWithPIN
+	(*Door)(nil),                  // 50: latchkey.actors.v1.Door
+	(*PINRefused)(nil),            // 51: latchkey.actors.v1.PINRefused
+	(*GetLock)(nil),               // 52: latchkey.actors.v1.GetLock
+	(*GetTempKey)(nil),            // 53: latchkey.actors.v1.GetTempKey
+	(*ListTempKeys)(nil),          // 54: latchkey.actors.v1.ListTempKeys
+	(*AuthenticateDevice)(nil),    // 55: latchkey.actors.v1.AuthenticateDevice
+	(*ConnectDevice)(nil),         // 56: latchkey.actors.v1.ConnectDevice
+	(*KeepDevice)(nil),            // 57: latchkey.actors.v1.KeepDevice
+	(*DisconnectDevice)(nil),      // 58: latchkey.actors.v1.DisconnectDevice
+	(*AnswerOpen)(nil),            // 59: latchkey.actors.v1.AnswerOpen
+	(*AnswerKey)(nil),             // 60: latchkey.actors.v1.AnswerKey
+	(*AnswerConfig)(nil),          // 61: latchkey.actors.v1.AnswerConfig
+	(*AnswerStatus)(nil),          // 62: latchkey.actors.v1.AnswerStatus
+	(*ReportEvents)(nil),          // 63: latchkey.actors.v1.ReportEvents
+	(*DeviceEvent)(nil),           // 64: latchkey.actors.v1.DeviceEvent
+	(*Tick)(nil),                  // 65: latchkey.actors.v1.Tick
+	(*Done)(nil),                  // 66: latchkey.actors.v1.Done
+	(*KeyResult)(nil),             // 67: latchkey.actors.v1.KeyResult
+	(*BulkProgress)(nil),          // 68: latchkey.actors.v1.BulkProgress
+	(*BulkKey)(nil),               // 69: latchkey.actors.v1.BulkKey
+	(*OpenResult)(nil),            // 70: latchkey.actors.v1.OpenResult
+	(*Info)(nil),                  // 71: latchkey.actors.v1.Info
+	(*TempKeyList)(nil),           // 72: latchkey.actors.v1.TempKeyList
+	(*TempKeyInfo)(nil),           // 73: latchkey.actors.v1.TempKeyInfo
+	(*Greeting)(nil),              // 74: latchkey.actors.v1.Greeting
+	nil,                           // 75: latchkey.actors.v1.AnswerStatus.StatusesEntry
+	(*timestamppb.Timestamp)(nil), // 76: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 77: google.protobuf.Duration
 }
 var file_actors_actorspb_actors_proto_depIdxs = []int32{
-	19,  // 0: latchkey.actors.v1.Request.create_lock:type_name -> latchkey.actors.v1.CreateLock
-	20,  // 1: latchkey.actors.v1.Request.set_owner:type_name -> latchkey.actors.v1.SetOwner
-	21,  // 2: latchkey.actors.v1.Request.set_organization:type_name -> latchkey.actors.v1.SetOrganization
-	22,  // 3: latchkey.actors.v1.Request.add_key:type_name -> latchkey.actors.v1.AddKey
-	23,  // 4: latchkey.actors.v1.Request.remove_key:type_name -> latchkey.actors.v1.RemoveKey
-	31,  // 5: latchkey.actors.v1.Request.add_resident:type_name -> latchkey.actors.v1.AddResident
-	32,  // 6: latchkey.actors.v1.Request.remove_resident:type_name -> latchkey.actors.v1.RemoveResident
-	33,  // 7: latchkey.actors.v1.Request.rotate_device_secret:type_name -> latchkey.actors.v1.RotateDeviceSecret
-	34,  // 8: latchkey.actors.v1.Request.create_temp_key:type_name -> latchkey.actors.v1.CreateTempKey
-	35,  // 9: latchkey.actors.v1.Request.update_temp_key:type_name -> latchkey.actors.v1.UpdateTempKey
-	45,  // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
-	46,  // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
-	47,  // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
-	51,  // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
-	52,  // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
-	53,  // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
-	54,  // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
-	55,  // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
-	56,  // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
-	57,  // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
-	58,  // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
-	61,  // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
-	62,  // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
-	64,  // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
-	48,  // 24: latchkey.actors.v1.Request.open_with_pin:type_name -> latchkey.actors.v1.OpenWithPIN
-	24,  // 25: latchkey.actors.v1.Request.write_key:type_name -> latchkey.actors.v1.WriteKey
-	25,  // 26: latchkey.actors.v1.Request.bulk_add_keys:type_name -> latchkey.actors.v1.BulkAddKeys
-	26,  // 27: latchkey.actors.v1.Request.bulk_add_progress:type_name -> latchkey.actors.v1.GetBulkAddKeys
-	27,  // 28: latchkey.actors.v1.Request.change_lock_uuid:type_name -> latchkey.actors.v1.ChangeLockUUID
-	28,  // 29: latchkey.actors.v1.Request.set_config:type_name -> latchkey.actors.v1.SetConfig
-	29,  // 30: latchkey.actors.v1.Request.use_temp_key:type_name -> latchkey.actors.v1.UseTempKey
-	59,  // 31: latchkey.actors.v1.Request.answer_key:type_name -> latchkey.actors.v1.AnswerKey
-	60,  // 32: latchkey.actors.v1.Request.answer_config:type_name -> latchkey.actors.v1.AnswerConfig
-	36,  // 33: latchkey.actors.v1.Request.create_temp_keys:type_name -> latchkey.actors.v1.CreateTempKeys
-	37,  // 34: latchkey.actors.v1.Request.update_temp_keys:type_name -> latchkey.actors.v1.UpdateTempKeys
-	40,  // 35: latchkey.actors.v1.Request.once:type_name -> latchkey.actors.v1.Once
-	14,  // 36: latchkey.actors.v1.Effect.session:type_name -> latchkey.actors.v1.Session
+	20,  // 0: latchkey.actors.v1.Request.create_lock:type_name -> latchkey.actors.v1.CreateLock
+	21,  // 1: latchkey.actors.v1.Request.set_owner:type_name -> latchkey.actors.v1.SetOwner
+	22,  // 2: latchkey.actors.v1.Request.set_organization:type_name -> latchkey.actors.v1.SetOrganization
+	23,  // 3: latchkey.actors.v1.Request.add_key:type_name -> latchkey.actors.v1.AddKey
+	24,  // 4: latchkey.actors.v1.Request.remove_key:type_name -> latchkey.actors.v1.RemoveKey
+	32,  // 5: latchkey.actors.v1.Request.add_resident:type_name -> latchkey.actors.v1.AddResident
+	33,  // 6: latchkey.actors.v1.Request.remove_resident:type_name -> latchkey.actors.v1.RemoveResident
+	34,  // 7: latchkey.actors.v1.Request.rotate_device_secret:type_name -> latchkey.actors.v1.RotateDeviceSecret
+	35,  // 8: latchkey.actors.v1.Request.create_temp_key:type_name -> latchkey.actors.v1.CreateTempKey
+	36,  // 9: latchkey.actors.v1.Request.update_temp_key:type_name -> latchkey.actors.v1.UpdateTempKey
+	46,  // 10: latchkey.actors.v1.Request.delete_temp_key:type_name -> latchkey.actors.v1.DeleteTempKey
+	47,  // 11: latchkey.actors.v1.Request.open_lock:type_name -> latchkey.actors.v1.OpenLock
+	48,  // 12: latchkey.actors.v1.Request.open_with_temp_key:type_name -> latchkey.actors.v1.OpenWithTempKey
+	52,  // 13: latchkey.actors.v1.Request.get_lock:type_name -> latchkey.actors.v1.GetLock
+	53,  // 14: latchkey.actors.v1.Request.get_temp_key:type_name -> latchkey.actors.v1.GetTempKey
+	54,  // 15: latchkey.actors.v1.Request.list_temp_keys:type_name -> latchkey.actors.v1.ListTempKeys
+	55,  // 16: latchkey.actors.v1.Request.authenticate_device:type_name -> latchkey.actors.v1.AuthenticateDevice
+	56,  // 17: latchkey.actors.v1.Request.connect_device:type_name -> latchkey.actors.v1.ConnectDevice
+	57,  // 18: latchkey.actors.v1.Request.keep_device:type_name -> latchkey.actors.v1.KeepDevice
+	58,  // 19: latchkey.actors.v1.Request.disconnect_device:type_name -> latchkey.actors.v1.DisconnectDevice
+	59,  // 20: latchkey.actors.v1.Request.answer_open:type_name -> latchkey.actors.v1.AnswerOpen
+	62,  // 21: latchkey.actors.v1.Request.answer_status:type_name -> latchkey.actors.v1.AnswerStatus
+	63,  // 22: latchkey.actors.v1.Request.report_events:type_name -> latchkey.actors.v1.ReportEvents
+	65,  // 23: latchkey.actors.v1.Request.tick:type_name -> latchkey.actors.v1.Tick
+	49,  // 24: latchkey.actors.v1.Request.open_with_pin:type_name -> latchkey.actors.v1.OpenWithPIN
+	25,  // 25: latchkey.actors.v1.Request.write_key:type_name -> latchkey.actors.v1.WriteKey
+	26,  // 26: latchkey.actors.v1.Request.bulk_add_keys:type_name -> latchkey.actors.v1.BulkAddKeys
+	27,  // 27: latchkey.actors.v1.Request.bulk_add_progress:type_name -> latchkey.actors.v1.GetBulkAddKeys
+	28,  // 28: latchkey.actors.v1.Request.change_lock_uuid:type_name -> latchkey.actors.v1.ChangeLockUUID
+	29,  // 29: latchkey.actors.v1.Request.set_config:type_name -> latchkey.actors.v1.SetConfig
+	30,  // 30: latchkey.actors.v1.Request.use_temp_key:type_name -> latchkey.actors.v1.UseTempKey
+	60,  // 31: latchkey.actors.v1.Request.answer_key:type_name -> latchkey.actors.v1.AnswerKey
+	61,  // 32: latchkey.actors.v1.Request.answer_config:type_name -> latchkey.actors.v1.AnswerConfig
+	37,  // 33: latchkey.actors.v1.Request.create_temp_keys:type_name -> latchkey.actors.v1.CreateTempKeys
+	38,  // 34: latchkey.actors.v1.Request.update_temp_keys:type_name -> latchkey.actors.v1.UpdateTempKeys
+	41,  // 35: latchkey.actors.v1.Request.once:type_name -> latchkey.actors.v1.Once
+	15,  // 36: latchkey.actors.v1.Effect.session:type_name -> latchkey.actors.v1.Session
 	2,   // 37: latchkey.actors.v1.Effect.send_open:type_name -> latchkey.actors.v1.SendOpen
 	5,   // 38: latchkey.actors.v1.Effect.ask_status:type_name -> latchkey.actors.v1.AskStatus
 	6,   // 39: latchkey.actors.v1.Effect.ack_events:type_name -> latchkey.actors.v1.AckEvents
@@ -6583,114 +6631,114 @@ var file_actors_actorspb_actors_proto_depIdxs = []int32{
 	3,   // 41: latchkey.actors.v1.Effect.send_key:type_name -> latchkey.actors.v1.SendKey
 	4,   // 42: latchkey.actors.v1.Effect.send_config:type_name -> latchkey.actors.v1.SendConfig
 	2,   // 43: latchkey.actors.v1.SendKey.order:type_name -> latchkey.actors.v1.SendOpen
-	12,  // 44: latchkey.actors.v1.SendKey.key:type_name -> latchkey.actors.v1.Key
-	30,  // 45: latchkey.actors.v1.SendConfig.config:type_name -> latchkey.actors.v1.Config
-	9,   // 46: latchkey.actors.v1.Response.error:type_name -> latchkey.actors.v1.Error
-	65,  // 47: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
-	69,  // 48: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
-	70,  // 49: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
-	71,  // 50: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
-	72,  // 51: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
-	73,  // 52: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
-	50,  // 53: latchkey.actors.v1.Response.pin_refused:type_name -> latchkey.actors.v1.PINRefused
-	66,  // 54: latchkey.actors.v1.Response.key_result:type_name -> latchkey.actors.v1.KeyResult
-	67,  // 55: latchkey.actors.v1.Response.bulk_progress:type_name -> latchkey.actors.v1.BulkProgress
-	38,  // 56: latchkey.actors.v1.Response.temp_keys_done:type_name -> latchkey.actors.v1.TempKeysDone
-	14,  // 57: latchkey.actors.v1.Device.session:type_name -> latchkey.actors.v1.Session
-	15,  // 58: latchkey.actors.v1.Device.reported:type_name -> latchkey.actors.v1.Reported
-	75,  // 59: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
-	75,  // 60: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
-	75,  // 61: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
-	49,  // 62: latchkey.actors.v1.TempKey.door:type_name -> latchkey.actors.v1.Door
-	17,  // 63: latchkey.actors.v1.TempKeyView.key:type_name -> latchkey.actors.v1.TempKey
-	75,  // 64: latchkey.actors.v1.TempKeyView.open_until:type_name -> google.protobuf.Timestamp
-	75,  // 65: latchkey.actors.v1.TempKeyView.next_from:type_name -> google.protobuf.Timestamp
-	75,  // 66: latchkey.actors.v1.TempKeyView.next_until:type_name -> google.protobuf.Timestamp
-	11,  // 67: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
-	12,  // 68: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
-	11,  // 69: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 70: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 71: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
-	12,  // 72: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
-	11,  // 73: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 74: latchkey.actors.v1.WriteKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 75: latchkey.actors.v1.BulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
-	12,  // 76: latchkey.actors.v1.BulkAddKeys.keys:type_name -> latchkey.actors.v1.Key
-	11,  // 77: latchkey.actors.v1.GetBulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 78: latchkey.actors.v1.ChangeLockUUID.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 79: latchkey.actors.v1.SetConfig.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 80: latchkey.actors.v1.UseTempKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 81: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
-	13,  // 82: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
-	11,  // 83: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 84: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
-	76,  // 85: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
-	11,  // 86: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	75,  // 87: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
-	75,  // 88: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
-	49,  // 89: latchkey.actors.v1.CreateTempKey.door:type_name -> latchkey.actors.v1.Door
-	75,  // 90: latchkey.actors.v1.CreateTempKey.grant_by:type_name -> google.protobuf.Timestamp
-	11,  // 91: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
-	41,  // 92: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
-	11,  // 93: latchkey.actors.v1.CreateTempKeys.by:type_name -> latchkey.actors.v1.Caller
-	34,  // 94: latchkey.actors.v1.CreateTempKeys.keys:type_name -> latchkey.actors.v1.CreateTempKey
-	11,  // 95: latchkey.actors.v1.UpdateTempKeys.by:type_name -> latchkey.actors.v1.Caller
-	35,  // 96: latchkey.actors.v1.UpdateTempKeys.updates:type_name -> latchkey.actors.v1.UpdateTempKey
-	39,  // 97: latchkey.actors.v1.TempKeysDone.items:type_name -> latchkey.actors.v1.TempKeyDone
-	10,  // 98: latchkey.actors.v1.TempKeyDone.event:type_name -> latchkey.actors.v1.Event
-	9,   // 99: latchkey.actors.v1.TempKeyDone.error:type_name -> latchkey.actors.v1.Error
-	11,  // 100: latchkey.actors.v1.Once.by:type_name -> latchkey.actors.v1.Caller
+	13,  // 44: latchkey.actors.v1.SendKey.key:type_name -> latchkey.actors.v1.Key
+	31,  // 45: latchkey.actors.v1.SendConfig.config:type_name -> latchkey.actors.v1.Config
+	10,  // 46: latchkey.actors.v1.Response.error:type_name -> latchkey.actors.v1.Error
+	66,  // 47: latchkey.actors.v1.Response.done:type_name -> latchkey.actors.v1.Done
+	70,  // 48: latchkey.actors.v1.Response.open_result:type_name -> latchkey.actors.v1.OpenResult
+	71,  // 49: latchkey.actors.v1.Response.info:type_name -> latchkey.actors.v1.Info
+	72,  // 50: latchkey.actors.v1.Response.temp_key_list:type_name -> latchkey.actors.v1.TempKeyList
+	73,  // 51: latchkey.actors.v1.Response.temp_key_info:type_name -> latchkey.actors.v1.TempKeyInfo
+	74,  // 52: latchkey.actors.v1.Response.greeting:type_name -> latchkey.actors.v1.Greeting
+	51,  // 53: latchkey.actors.v1.Response.pin_refused:type_name -> latchkey.actors.v1.PINRefused
+	67,  // 54: latchkey.actors.v1.Response.key_result:type_name -> latchkey.actors.v1.KeyResult
+	68,  // 55: latchkey.actors.v1.Response.bulk_progress:type_name -> latchkey.actors.v1.BulkProgress
+	39,  // 56: latchkey.actors.v1.Response.temp_keys_done:type_name -> latchkey.actors.v1.TempKeysDone
+	15,  // 57: latchkey.actors.v1.Device.session:type_name -> latchkey.actors.v1.Session
+	16,  // 58: latchkey.actors.v1.Device.reported:type_name -> latchkey.actors.v1.Reported
+	76,  // 59: latchkey.actors.v1.TempKey.valid_from:type_name -> google.protobuf.Timestamp
+	76,  // 60: latchkey.actors.v1.TempKey.valid_until:type_name -> google.protobuf.Timestamp
+	76,  // 61: latchkey.actors.v1.TempKey.created_at:type_name -> google.protobuf.Timestamp
+	50,  // 62: latchkey.actors.v1.TempKey.door:type_name -> latchkey.actors.v1.Door
+	18,  // 63: latchkey.actors.v1.TempKeyView.key:type_name -> latchkey.actors.v1.TempKey
+	76,  // 64: latchkey.actors.v1.TempKeyView.open_until:type_name -> google.protobuf.Timestamp
+	76,  // 65: latchkey.actors.v1.TempKeyView.next_from:type_name -> google.protobuf.Timestamp
+	76,  // 66: latchkey.actors.v1.TempKeyView.next_until:type_name -> google.protobuf.Timestamp
+	12,  // 67: latchkey.actors.v1.CreateLock.by:type_name -> latchkey.actors.v1.Caller
+	13,  // 68: latchkey.actors.v1.CreateLock.keys:type_name -> latchkey.actors.v1.Key
+	12,  // 69: latchkey.actors.v1.SetOwner.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 70: latchkey.actors.v1.SetOrganization.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 71: latchkey.actors.v1.AddKey.by:type_name -> latchkey.actors.v1.Caller
+	13,  // 72: latchkey.actors.v1.AddKey.key:type_name -> latchkey.actors.v1.Key
+	12,  // 73: latchkey.actors.v1.RemoveKey.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 74: latchkey.actors.v1.WriteKey.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 75: latchkey.actors.v1.BulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
+	13,  // 76: latchkey.actors.v1.BulkAddKeys.keys:type_name -> latchkey.actors.v1.Key
+	12,  // 77: latchkey.actors.v1.GetBulkAddKeys.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 78: latchkey.actors.v1.ChangeLockUUID.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 79: latchkey.actors.v1.SetConfig.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 80: latchkey.actors.v1.UseTempKey.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 81: latchkey.actors.v1.AddResident.by:type_name -> latchkey.actors.v1.Caller
+	14,  // 82: latchkey.actors.v1.AddResident.resident:type_name -> latchkey.actors.v1.Resident
+	12,  // 83: latchkey.actors.v1.RemoveResident.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 84: latchkey.actors.v1.RotateDeviceSecret.by:type_name -> latchkey.actors.v1.Caller
+	77,  // 85: latchkey.actors.v1.RotateDeviceSecret.grace:type_name -> google.protobuf.Duration
+	12,  // 86: latchkey.actors.v1.CreateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	76,  // 87: latchkey.actors.v1.CreateTempKey.valid_from:type_name -> google.protobuf.Timestamp
+	76,  // 88: latchkey.actors.v1.CreateTempKey.valid_until:type_name -> google.protobuf.Timestamp
+	50,  // 89: latchkey.actors.v1.CreateTempKey.door:type_name -> latchkey.actors.v1.Door
+	76,  // 90: latchkey.actors.v1.CreateTempKey.grant_by:type_name -> google.protobuf.Timestamp
+	12,  // 91: latchkey.actors.v1.UpdateTempKey.by:type_name -> latchkey.actors.v1.Caller
+	42,  // 92: latchkey.actors.v1.UpdateTempKey.changes:type_name -> latchkey.actors.v1.Changes
+	12,  // 93: latchkey.actors.v1.CreateTempKeys.by:type_name -> latchkey.actors.v1.Caller
+	35,  // 94: latchkey.actors.v1.CreateTempKeys.keys:type_name -> latchkey.actors.v1.CreateTempKey
+	12,  // 95: latchkey.actors.v1.UpdateTempKeys.by:type_name -> latchkey.actors.v1.Caller
+	36,  // 96: latchkey.actors.v1.UpdateTempKeys.updates:type_name -> latchkey.actors.v1.UpdateTempKey
+	40,  // 97: latchkey.actors.v1.TempKeysDone.items:type_name -> latchkey.actors.v1.TempKeyDone
+	11,  // 98: latchkey.actors.v1.TempKeyDone.event:type_name -> latchkey.actors.v1.Event
+	10,  // 99: latchkey.actors.v1.TempKeyDone.error:type_name -> latchkey.actors.v1.Error
+	12,  // 100: latchkey.actors.v1.Once.by:type_name -> latchkey.actors.v1.Caller
 	0,   // 101: latchkey.actors.v1.Once.request:type_name -> latchkey.actors.v1.Request
-	75,  // 102: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
-	75,  // 103: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
-	43,  // 104: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
-	44,  // 105: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
-	42,  // 106: latchkey.actors.v1.Changes.schedule:type_name -> latchkey.actors.v1.ScheduleChange
-	11,  // 107: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 108: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
-	76,  // 109: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
-	11,  // 110: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
-	76,  // 111: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
-	76,  // 112: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
-	76,  // 113: latchkey.actors.v1.OpenWithPIN.lifetime:type_name -> google.protobuf.Duration
-	76,  // 114: latchkey.actors.v1.OpenWithPIN.hold:type_name -> google.protobuf.Duration
-	76,  // 115: latchkey.actors.v1.PINRefused.locked_for:type_name -> google.protobuf.Duration
-	11,  // 116: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
-	11,  // 117: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
-	44,  // 118: latchkey.actors.v1.ListTempKeys.uuids:type_name -> latchkey.actors.v1.UserIDs
-	75,  // 119: latchkey.actors.v1.ListTempKeys.after_created_at:type_name -> google.protobuf.Timestamp
-	16,  // 120: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
-	16,  // 121: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
-	14,  // 122: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
-	14,  // 123: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
-	14,  // 124: latchkey.actors.v1.AnswerKey.session:type_name -> latchkey.actors.v1.Session
-	14,  // 125: latchkey.actors.v1.AnswerConfig.session:type_name -> latchkey.actors.v1.Session
-	14,  // 126: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
-	74,  // 127: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
-	14,  // 128: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
-	63,  // 129: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
-	10,  // 130: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
-	12,  // 131: latchkey.actors.v1.KeyResult.key:type_name -> latchkey.actors.v1.Key
-	10,  // 132: latchkey.actors.v1.KeyResult.event:type_name -> latchkey.actors.v1.Event
-	75,  // 133: latchkey.actors.v1.KeyResult.deadline:type_name -> google.protobuf.Timestamp
-	75,  // 134: latchkey.actors.v1.BulkProgress.started_at:type_name -> google.protobuf.Timestamp
-	75,  // 135: latchkey.actors.v1.BulkProgress.changed_at:type_name -> google.protobuf.Timestamp
-	68,  // 136: latchkey.actors.v1.BulkProgress.keys:type_name -> latchkey.actors.v1.BulkKey
-	12,  // 137: latchkey.actors.v1.BulkKey.key:type_name -> latchkey.actors.v1.Key
-	10,  // 138: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
-	75,  // 139: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
-	75,  // 140: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
-	12,  // 141: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
-	13,  // 142: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
-	75,  // 143: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
-	75,  // 144: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
-	15,  // 145: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
-	30,  // 146: latchkey.actors.v1.Info.config:type_name -> latchkey.actors.v1.Config
-	18,  // 147: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
-	18,  // 148: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
-	15,  // 149: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
-	69,  // 150: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
-	30,  // 151: latchkey.actors.v1.Greeting.desired:type_name -> latchkey.actors.v1.Config
+	76,  // 102: latchkey.actors.v1.Changes.valid_from:type_name -> google.protobuf.Timestamp
+	76,  // 103: latchkey.actors.v1.Changes.valid_until:type_name -> google.protobuf.Timestamp
+	44,  // 104: latchkey.actors.v1.Changes.max_uses:type_name -> latchkey.actors.v1.MaxUses
+	45,  // 105: latchkey.actors.v1.Changes.allowed_user_ids:type_name -> latchkey.actors.v1.UserIDs
+	43,  // 106: latchkey.actors.v1.Changes.schedule:type_name -> latchkey.actors.v1.ScheduleChange
+	12,  // 107: latchkey.actors.v1.DeleteTempKey.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 108: latchkey.actors.v1.OpenLock.by:type_name -> latchkey.actors.v1.Caller
+	77,  // 109: latchkey.actors.v1.OpenLock.lifetime:type_name -> google.protobuf.Duration
+	12,  // 110: latchkey.actors.v1.OpenWithTempKey.by:type_name -> latchkey.actors.v1.Caller
+	77,  // 111: latchkey.actors.v1.OpenWithTempKey.lifetime:type_name -> google.protobuf.Duration
+	77,  // 112: latchkey.actors.v1.OpenWithTempKey.hold:type_name -> google.protobuf.Duration
+	77,  // 113: latchkey.actors.v1.OpenWithPIN.lifetime:type_name -> google.protobuf.Duration
+	77,  // 114: latchkey.actors.v1.OpenWithPIN.hold:type_name -> google.protobuf.Duration
+	77,  // 115: latchkey.actors.v1.PINRefused.locked_for:type_name -> google.protobuf.Duration
+	12,  // 116: latchkey.actors.v1.GetLock.by:type_name -> latchkey.actors.v1.Caller
+	12,  // 117: latchkey.actors.v1.ListTempKeys.by:type_name -> latchkey.actors.v1.Caller
+	45,  // 118: latchkey.actors.v1.ListTempKeys.uuids:type_name -> latchkey.actors.v1.UserIDs
+	76,  // 119: latchkey.actors.v1.ListTempKeys.after_created_at:type_name -> google.protobuf.Timestamp
+	17,  // 120: latchkey.actors.v1.ConnectDevice.device:type_name -> latchkey.actors.v1.Device
+	17,  // 121: latchkey.actors.v1.KeepDevice.device:type_name -> latchkey.actors.v1.Device
+	15,  // 122: latchkey.actors.v1.DisconnectDevice.session:type_name -> latchkey.actors.v1.Session
+	15,  // 123: latchkey.actors.v1.AnswerOpen.session:type_name -> latchkey.actors.v1.Session
+	15,  // 124: latchkey.actors.v1.AnswerKey.session:type_name -> latchkey.actors.v1.Session
+	15,  // 125: latchkey.actors.v1.AnswerConfig.session:type_name -> latchkey.actors.v1.Session
+	15,  // 126: latchkey.actors.v1.AnswerStatus.session:type_name -> latchkey.actors.v1.Session
+	75,  // 127: latchkey.actors.v1.AnswerStatus.statuses:type_name -> latchkey.actors.v1.AnswerStatus.StatusesEntry
+	15,  // 128: latchkey.actors.v1.ReportEvents.session:type_name -> latchkey.actors.v1.Session
+	64,  // 129: latchkey.actors.v1.ReportEvents.items:type_name -> latchkey.actors.v1.DeviceEvent
+	11,  // 130: latchkey.actors.v1.Done.event:type_name -> latchkey.actors.v1.Event
+	13,  // 131: latchkey.actors.v1.KeyResult.key:type_name -> latchkey.actors.v1.Key
+	11,  // 132: latchkey.actors.v1.KeyResult.event:type_name -> latchkey.actors.v1.Event
+	76,  // 133: latchkey.actors.v1.KeyResult.deadline:type_name -> google.protobuf.Timestamp
+	76,  // 134: latchkey.actors.v1.BulkProgress.started_at:type_name -> google.protobuf.Timestamp
+	76,  // 135: latchkey.actors.v1.BulkProgress.changed_at:type_name -> google.protobuf.Timestamp
+	69,  // 136: latchkey.actors.v1.BulkProgress.keys:type_name -> latchkey.actors.v1.BulkKey
+	13,  // 137: latchkey.actors.v1.BulkKey.key:type_name -> latchkey.actors.v1.Key
+	11,  // 138: latchkey.actors.v1.OpenResult.event:type_name -> latchkey.actors.v1.Event
+	76,  // 139: latchkey.actors.v1.OpenResult.at:type_name -> google.protobuf.Timestamp
+	76,  // 140: latchkey.actors.v1.OpenResult.deadline:type_name -> google.protobuf.Timestamp
+	13,  // 141: latchkey.actors.v1.Info.keys:type_name -> latchkey.actors.v1.Key
+	14,  // 142: latchkey.actors.v1.Info.residents:type_name -> latchkey.actors.v1.Resident
+	76,  // 143: latchkey.actors.v1.Info.created_at:type_name -> google.protobuf.Timestamp
+	76,  // 144: latchkey.actors.v1.Info.changed_at:type_name -> google.protobuf.Timestamp
+	16,  // 145: latchkey.actors.v1.Info.reported:type_name -> latchkey.actors.v1.Reported
+	31,  // 146: latchkey.actors.v1.Info.config:type_name -> latchkey.actors.v1.Config
+	19,  // 147: latchkey.actors.v1.TempKeyList.temp_keys:type_name -> latchkey.actors.v1.TempKeyView
+	19,  // 148: latchkey.actors.v1.TempKeyInfo.key:type_name -> latchkey.actors.v1.TempKeyView
+	16,  // 149: latchkey.actors.v1.TempKeyInfo.reported:type_name -> latchkey.actors.v1.Reported
+	70,  // 150: latchkey.actors.v1.TempKeyInfo.open:type_name -> latchkey.actors.v1.OpenResult
+	31,  // 151: latchkey.actors.v1.Greeting.desired:type_name -> latchkey.actors.v1.Config
 	152, // [152:152] is the sub-list for method output_type
 	152, // [152:152] is the sub-list for method input_type
 	152, // [152:152] is the sub-list for extension type_name
@@ -6749,7 +6797,7 @@ func file_actors_actorspb_actors_proto_init() {
 		(*Effect_SendKey)(nil),
 		(*Effect_SendConfig)(nil),
 	}
-	file_actors_actorspb_actors_proto_msgTypes[8].OneofWrappers = []any{
+	file_actors_actorspb_actors_proto_msgTypes[9].OneofWrappers = []any{
 		(*Response_Error)(nil),
 		(*Response_Done)(nil),
 		(*Response_OpenResult)(nil),
@@ -6762,21 +6810,21 @@ func file_actors_actorspb_actors_proto_init() {
 		(*Response_BulkProgress)(nil),
 		(*Response_TempKeysDone)(nil),
 	}
-	file_actors_actorspb_actors_proto_msgTypes[12].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[16].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[13].OneofWrappers = []any{}
 	file_actors_actorspb_actors_proto_msgTypes[17].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[23].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[18].OneofWrappers = []any{}
 	file_actors_actorspb_actors_proto_msgTypes[24].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[34].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[41].OneofWrappers = []any{}
-	file_actors_actorspb_actors_proto_msgTypes[43].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[25].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[35].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[42].OneofWrappers = []any{}
+	file_actors_actorspb_actors_proto_msgTypes[44].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorspb_actors_proto_rawDesc), len(file_actors_actorspb_actors_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   75,
+			NumMessages:   76,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -42,3 +42,9 @@ func (x *Response) Deserialize() (remote.RootSerializable, error) { return x, ni
 
 // Serialize gives the response as it travels.
 func (x *Response) Serialize() (remote.RootSerialized, error) { return x, nil }
+
+// Deserialize leaves a recall as it is: what it starts is started by whom it is for.
+func (x *Recall) Deserialize() (remote.RootSerializable, error) { return x, nil }
+
+// Serialize gives the recall as it travels.
+func (x *Recall) Serialize() (remote.RootSerialized, error) { return x, nil }

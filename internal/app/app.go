@@ -13,6 +13,7 @@ import (
 	"time"
 
 	pcluster "github.com/asynkron/protoactor-go/cluster"
+	"github.com/asynkron/protoactor-go/remote"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latchkey/latchkey/actors"
@@ -194,13 +195,16 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	})
 	locks.Join(a.node, a.node.System().ID, hub)
 	// Grains move when members come and go; the sessions tell the new ones where they are.
-	topology := a.node.System().EventStream.Subscribe(func(event any) {
-		if _, changed := event.(*pcluster.ClusterTopology); changed {
+	events := a.node.System().EventStream.Subscribe(func(event any) {
+		switch e := event.(type) {
+		case *pcluster.ClusterTopology:
 			locks.MembersChanged()
 			hub.Keep()
+		case *remote.EndpointTerminatedEvent:
+			locks.ConnectionLost(e.Address)
 		}
 	})
-	a.onStop(func(context.Context) error { a.node.System().EventStream.Unsubscribe(topology); return nil })
+	a.onStop(func(context.Context) error { a.node.System().EventStream.Unsubscribe(events); return nil })
 
 	a.sweep(doors)
 	a.http.open(withDevices(hub, routes))
