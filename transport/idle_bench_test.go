@@ -54,7 +54,7 @@ func BenchmarkIdleConnections(b *testing.B) {
 }
 
 // idleDevice connects one device, which is greeted and sends a heartbeat.
-func idleDevice(b testing.TB, url string) {
+func idleDevice(b testing.TB, url string) *websocket.Conn {
 	// The server is our own child, with a certificate that nobody has signed.
 	dialer := websocket.Dialer{Subprotocols: []string{wire.Subprotocol}, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	ws, resp, err := dialer.Dial("ws"+url[len("http"):]+"/devices/"+string(device)+"/connect", credentials(device, secret))
@@ -62,18 +62,22 @@ func idleDevice(b testing.TB, url string) {
 	_ = resp.Body.Close()
 	conn := ws.NetConn()
 	b.Cleanup(func() { _ = conn.Close() })
-	for id, p := range []wire.Payload{
-		&wire.Hello{BootID: "b7", Mono: 1, Firmware: "1.4.2", Reported: wire.Reported{Bolt: "locked", Door: "closed", Battery: 78}},
-		&wire.Heartbeat{Mono: 2},
-	} {
-		action := [...]string{wire.ActionHello, wire.ActionHeartbeat}[id]
-		require.NoError(b, ws.WriteMessage(websocket.TextMessage, wire.AppendCall(nil, strconv.Itoa(id), action, p)))
-		_, _, err = ws.ReadMessage()
-		require.NoError(b, err)
-	}
+	converse(b, ws, wire.ActionHello, &wire.Hello{BootID: "b7", Mono: 1, Firmware: "1.4.2", Reported: wire.Reported{Bolt: "locked", Door: "closed", Battery: 78}})
+	converse(b, ws, wire.ActionHeartbeat, &wire.Heartbeat{Mono: 2})
+	return ws
 }
 
-// child is a server in a process of its own. Every line that it gets it answers with its memory.
+// converse makes a call, and waits for its answer.
+func converse(b testing.TB, ws *websocket.Conn, action string, p wire.Payload) {
+	require.NoError(b, ws.WriteMessage(websocket.TextMessage, wire.AppendCall(nil, "1", action, p)))
+	_, answer, err := ws.ReadMessage()
+	require.NoError(b, err)
+	f, err := wire.ParseFrame(answer)
+	require.NoError(b, err)
+	require.Equal(b, wire.Result, f.Kind)
+}
+
+// child is a server in a process of its own. Every line that it gets it answers with what it holds.
 type child struct {
 	url string
 	in  io.Writer
@@ -100,8 +104,8 @@ func startServer(b testing.TB, scheme string) *child {
 	return c
 }
 
-// memory is what the child tells of itself, in bytes.
-type memory struct{ Resident, Stacks int }
+// memory is what the child tells of itself: bytes, and how many workers stay with a device.
+type memory struct{ Resident, Stacks, Staying int }
 
 func (c *child) ask(b testing.TB) (m memory) {
 	_, err := fmt.Fprintln(c.in)
@@ -153,11 +157,16 @@ func serve(scheme string) error {
 		}
 		var stats runtime.MemStats
 		runtime.ReadMemStats(&stats)
-		if err := json.NewEncoder(os.Stdout).Encode(memory{n, int(stats.StackInuse)}); err != nil {
+		if err := json.NewEncoder(os.Stdout).Encode(memory{n, int(stats.StackInuse), staying()}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func staying() int {
+	all := make([]byte, 1<<20)
+	return strings.Count(string(all[:runtime.Stack(all, true)]), ".(*session).stay(")
 }
 
 // resident gives the memory that is really in use, once the garbage of the handshakes is gone.
