@@ -48,6 +48,7 @@ func (s *server) newBulk(r *http.Request, n int) (*bulk, error) {
 	if n < 1 || n > lock.MaxTempKeysAtOnce {
 		return nil, errBulkSize
 	}
+	s.owe(r, n/bulkPerToken)
 	return &bulk{server: s, r: r, items: make([]TempKeyResult, n), keys: make([]lock.TempKeyID, n), of: make(map[lock.ID][]int)}, nil
 }
 

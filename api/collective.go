@@ -132,6 +132,7 @@ func (s *server) ListCollectiveKeys(w http.ResponseWriter, r *http.Request, para
 		s.fail(w, r, err)
 		return
 	}
+	s.owe(r, len(keys)/scanPerToken)
 	list := CollectiveKeyList{TempKeys: make([]CollectiveKey, len(keys)), NextCursor: cursorTo(next)}
 	for i, k := range keys {
 		list.TempKeys[i] = CollectiveKey{

@@ -30,14 +30,21 @@ type named struct {
 	key  string
 	what string // the operation
 	body []byte // once it was read
+
+	once sync.Once
+	sum  []byte // made by once
 }
 
-// hash is of the request, in a form in which neither the order of fields nor white space matters.
+// hash is of the request, in a form in which neither the order of fields nor white space matters. It is made once, for all the
+// locks of a bulk call.
 func (n *named) hash() []byte {
-	h := sha256.New()
-	fmt.Fprintf(h, "%s\n", n.what)
-	h.Write(canonical(n.body))
-	return h.Sum(nil)
+	n.once.Do(func() {
+		h := sha256.New()
+		fmt.Fprintf(h, "%s\n", n.what)
+		h.Write(canonical(n.body))
+		n.sum = h.Sum(nil)
+	})
+	return n.sum
 }
 
 // canonical writes JSON in one way of many. What is no JSON was refused before anything asks for it.

@@ -182,6 +182,22 @@ func targetOf(r *http.Request) string {
 	return ""
 }
 
+// What counts as one request more, by about what it costs: keys of a bulk call, keys that a list over several locks looks at,
+// and keys in a list.
+const (
+	bulkPerToken   = 8
+	scanPerToken   = 8
+	listedPerToken = 25
+)
+
+// owe takes the tokens of a request that was more than one. Who has not so many has to wait before the next one.
+func (s *server) owe(r *http.Request, tokens int) {
+	caller := callerOf(r)
+	if b := s.limiter.callers; b != nil && !caller.Super && tokens > 0 {
+		b.of(callerName(caller)).ReserveN(s.Now(), min(tokens, b.Burst))
+	}
+}
+
 // charge takes a token. Whoever has more than half of them left is not bothered with headers.
 func (b *buckets) charge(w http.ResponseWriter, name string, now time.Time) error {
 	if b == nil {

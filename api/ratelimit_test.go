@@ -154,3 +154,37 @@ func TestWrongPINsAreCountedByAddress(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, try(1, wrong, "2001:db8::1").status)
 	require.Equal(t, http.StatusTooManyRequests, try(1, wrong, "2001:db8::1").status)
 }
+
+// One call that does the work of many counts as several.
+func TestLargeCallsCountMore(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, limited(api.Rates{Caller: api.Rate{PerSecond: 1, Burst: 100}}))
+	hotel := s.orgKey("hotel-9")
+	s.withLocks(superKey, 1)
+	s.super("POST", "/locks/1/SetOrganization", `{"orgId":"hotel-9"}`)
+	left := func() int {
+		t.Helper()
+		a := s.call("GET", "/locks/1/details", "", as(hotel))
+		var left, after int
+		_, err := fmt.Sscanf(a.header.Get("RateLimit"), `"caller";r=%d;t=%d`, &left, &after)
+		require.NoError(t, err, a.header)
+		return left
+	}
+	for range 60 {
+		s.call("GET", "/locks/1/details", "", as(hotel))
+	}
+	was := left()
+	items := strings.TrimSuffix(strings.Repeat(bulkKey(1, "")+",", 80), ",")
+	require.Equal(t, http.StatusOK, s.call("POST", "/bulk/create-temp-keys", `{"items":[`+items+`]}`, as(hotel)).status)
+	require.Equal(t, was-12, left(), "the call, 80/8 and the question how many are left")
+	require.Equal(t, http.StatusOK, s.call("GET", "/locks/1/temp-keys", "", as(hotel)).status)
+	require.Equal(t, was-12-5, left(), "the list, 80/25 and the question")
+	require.Equal(t, http.StatusOK, s.call("GET", "/locks/temp-keys?createdBy=hotel-9", "", as(hotel)).status)
+	require.Equal(t, was-12-5-12, left())
+	items = strings.TrimSuffix(strings.Repeat(bulkKey(1, "")+",", 400), ",")
+	require.Equal(t, http.StatusOK, s.call("POST", "/bulk/create-temp-keys", `{"items":[`+items+`]}`, as(hotel)).status)
+	s.clock.Advance(30 * time.Second)
+	require.Equal(t, http.StatusTooManyRequests, s.call("GET", "/locks/1/details", "", as(hotel)).status, "it has a debt")
+	s.clock.Advance(20 * time.Second)
+	require.Equal(t, http.StatusOK, s.call("GET", "/locks/1/details", "", as(hotel)).status)
+}

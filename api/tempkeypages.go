@@ -125,6 +125,7 @@ func (s *server) ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId,
 		return
 	}
 	next := ""
+	s.owe(r, len(list.TempKeys)/listedPerToken)
 	if n := len(list.TempKeys); list.More && n > 0 {
 		last := &list.TempKeys[n-1]
 		next = l.cursor(lock.TempKeyPlace{CreatedAt: last.CreatedAt, UUID: last.UUID})
@@ -189,7 +190,9 @@ func (s *server) ListTempKeysOfCreator(w http.ResponseWriter, r *http.Request, p
 // them may be hidden from the caller, who must not learn their UUIDs from the cursor either: they open doors.
 func (s *server) pageOfCreator(r *http.Request, l *listing, of lock.ID) (page []*lock.TempKeyList, next string, err error) {
 	after, shown := l.after.UUID, l.after.UUID
-	for found, scanned := 0, 0; scanned < maxScanned; {
+	scanned := 0
+	defer func() { s.owe(r, scanned/scanPerToken) }()
+	for found := 0; scanned < maxScanned; {
 		keys, err := s.Locks.TempKeysBy(r.Context(), l.only.CreatedBy, after, maxPageSize)
 		if err != nil {
 			return nil, "", err

@@ -128,6 +128,11 @@ func (s *Schedule) first(l *time.Location, t int64) (int64, bool) {
 		if end == forever || !ok && end-t > maxBack {
 			break // nothing comes later, and no clock will be put back so far that it shows something that was
 		}
+		if ok && end-t > maxBack {
+			// Until shortly before w, no clock shows anything that comes before what it would show now, or w and later. Without this,
+			// hours in a hundred years would cost two hundred steps.
+			end = max(end, w-ahead-maxBack)
+		}
 		t = end
 	}
 	return 0, false
