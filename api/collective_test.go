@@ -191,6 +191,7 @@ func TestBadCollectiveKeysAreRefused(t *testing.T) {
 		"lock-id-invalid":       `{` + window + `,"doors":[{"lockId":"042"}]}`,
 		"door-named-twice":      `{` + window + `,"doors":[{"lockId":"42"},{"lockId":"42"}]}`,
 		"access-method-invalid": `{` + window + `,"doors":[{"lockId":"42","accessMethod":"knock"}]}`,
+		"instant-invalid":       `{"validFrom":"0001-01-01T00:00:00+23:59","validUntil":"2026-05-01T12:00:00Z","doors":[{"lockId":"42"}]}`,
 		"window-empty":          `{"validFrom":"2026-05-01T12:00:00Z","validUntil":"2026-05-01T12:00:00Z","doors":[{"lockId":"42"}]}`,
 	} {
 		v := s.call("POST", "/temp-keys", body, as(hotel))

@@ -4,6 +4,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // limitOf reads how many items a page may have; without a limit it is otherwise.
@@ -23,8 +26,13 @@ func cursorTo(item string) string { return base64.RawURLEncoding.EncodeToString(
 
 func afterCursor(cursor string) (item string, err error) {
 	data, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil {
+	if err != nil || !plain(string(data)) {
 		return "", badRequest("cursor-invalid", "cursor", "cursor must be the nextCursor of another page")
 	}
 	return string(data), nil
+}
+
+// plain tells whether there is nothing in a text that a store may not take for one. No name of ours has such things.
+func plain(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }

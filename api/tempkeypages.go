@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/latchkey/latchkey/lock"
 )
@@ -49,8 +48,8 @@ func newListing(scope, status, mode, creator, limit, cursor string) (l listing, 
 	default:
 		return l, badRequest("access-mode-invalid", "accessMode", "accessMode must be public or user-whitelist")
 	}
-	if len(creator) > maxCreator || !utf8.ValidString(creator) {
-		return l, badRequest("created-by-invalid", "createdBy", "createdBy must be a name of up to 800 bytes")
+	if len(creator) > maxCreator || !plain(creator) {
+		return l, badRequest("created-by-invalid", "createdBy", "createdBy must be a name of up to 800 bytes, without control characters")
 	}
 	if l.limit, err = limitOf(limit, maxPageSize, l.limit); err != nil {
 		return l, err

@@ -215,6 +215,7 @@ func TestHostileCursors(t *testing.T) {
 		{"limit=0", "limit-invalid", "limit"}, {"limit=501", "limit-invalid", "limit"}, {"limit=x", "limit-invalid", "limit"}, {"limit=-1", "limit-invalid", "limit"},
 		{"status=good", "status-invalid", "status"}, {"accessMode=private", "access-mode-invalid", "accessMode"},
 		{"createdBy=" + strings.Repeat("x", 801), "created-by-invalid", "createdBy"}, {"createdBy=%ff", "created-by-invalid", "createdBy"},
+		{"createdBy=a%00", "created-by-invalid", "createdBy"},
 		{"limit=1&limit=2", "parameter-invalid", "limit"},
 	} {
 		for _, path := range []string{"/locks/42/temp-keys?", "/locks/temp-keys?"} {
@@ -223,4 +224,9 @@ func TestHostileCursors(t *testing.T) {
 		}
 	}
 	s.super("GET", "/locks/temp-keys?lockId=x", "").requireError(http.StatusBadRequest, "lock-id-invalid")
+	for _, text := range []string{"a\x00b", "\xff", "a\n"} {
+		for _, path := range []string{"/temp-keys?cursor=", "/organizations?cursor="} {
+			s.super("GET", path+base64.RawURLEncoding.EncodeToString([]byte(text)), "").requireError(http.StatusBadRequest, "cursor-invalid")
+		}
+	}
 }

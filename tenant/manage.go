@@ -223,8 +223,8 @@ func (n *NewKey) check(now time.Time) error {
 			return &lock.Error{Kind: lock.Invalid, Reason: "scope-invalid", Field: "scopes", Message: "scopes may have read, manage and open"}
 		}
 	}
-	if !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now) {
-		return &lock.Error{Kind: lock.Invalid, Reason: "expiry-invalid", Field: "expiresAt", Message: "expiresAt must be in the future"}
+	if !n.ExpiresAt.IsZero() && (!n.ExpiresAt.After(now) || n.ExpiresAt.UTC().Year() > 9999) {
+		return &lock.Error{Kind: lock.Invalid, Reason: "expiry-invalid", Field: "expiresAt", Message: "expiresAt must be in the future, until the year 9999 in UTC"}
 	}
 	return checkName(n.Name)
 }

@@ -49,6 +49,7 @@ func TestWhatAKeyMayNotBe(t *testing.T) {
 		{tenant.NewKey{Scopes: []tenant.Scope{""}}, "scopes", "scope-invalid"},
 		{tenant.NewKey{Scopes: []tenant.Scope{"super"}}, "scopes", "scope-invalid"},
 		{tenant.NewKey{ExpiresAt: start}, "expiresAt", "expiry-invalid"},
+		{tenant.NewKey{ExpiresAt: time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -3600))}, "expiresAt", "expiry-invalid"},
 		{tenant.NewKey{Name: strings.Repeat("x", 801)}, "name", "name-invalid"},
 		{tenant.NewKey{Name: "a\nb"}, "name", "name-invalid"},
 	} {
