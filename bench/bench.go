@@ -31,6 +31,7 @@ type Options struct {
 	Locks     int           // connected under load
 	IdleLocks int           // connected for the figure of memory; 0: leave it out
 	ListKeys  int           // temporary keys of the lock that is listed
+	Profile   string        // the file for a CPU profile of the server, of the first round of the highest level; empty: none
 	Progress  io.Writer
 	Out       io.Writer
 }
@@ -47,6 +48,8 @@ func (o Options) validate() error {
 	switch {
 	case len(o.Callers) == 0 || o.Rounds < 1 || o.Period < 100*time.Millisecond:
 		return errors.New("bench: name at least one level of callers, one round, and 100 ms for each")
+	case o.Profile != "" && o.Period < time.Second:
+		return errors.New("bench: a profile takes measurements of a second or longer")
 	case o.Locks < 1 || o.IdleLocks < 0 || o.ListKeys < 1:
 		return errors.New("bench: the numbers of locks and keys must be positive")
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -65,8 +66,12 @@ func (r *run) compare(ctx context.Context, name string, callers int, moves bool,
 	rounds := map[*process][]sample{}
 	for round := range r.Rounds {
 		for _, p := range servers {
+			profiled := func() error { return nil }
+			if r.Profile != "" && p == r.ours && round == 0 && moves && callers == slices.Max(r.Callers) {
+				profiled = r.profile(ctx)
+			}
 			s, err := r.measure(ctx, p, callers, moves, call)
-			if err != nil {
+			if err = errors.Join(err, profiled()); err != nil {
 				return fmt.Errorf("bench: %s: %w", name, err)
 			}
 			rounds[p] = append(rounds[p], s)

@@ -15,12 +15,13 @@ type benchCommand struct {
 	Locks     int           `default:"1000" placeholder:"N" help:"Locks that are connected under load (${default})."`
 	IdleLocks int           `default:"10000" placeholder:"N" help:"Locks that are connected to measure memory; 0: leave it out (${default})."`
 	ListKeys  int           `default:"20" placeholder:"N" help:"Temporary keys of the lock that is listed (${default})."`
+	Profile   string        `type:"path" placeholder:"FILE" help:"Write a CPU profile of the server under the most callers."`
 }
 
 // Run measures this very program against the bare server, in the same run.
 func (c *benchCommand) Run(ctx context.Context, out terminal) error {
 	return bench.Run(ctx, bench.Options{
-		Callers: c.Callers, Period: c.Period, Rounds: c.Rounds, Locks: c.Locks, IdleLocks: c.IdleLocks, ListKeys: c.ListKeys,
+		Callers: c.Callers, Period: c.Period, Rounds: c.Rounds, Locks: c.Locks, IdleLocks: c.IdleLocks, ListKeys: c.ListKeys, Profile: c.Profile,
 		Progress: os.Stderr, Out: out,
 	})
 }
