@@ -161,7 +161,7 @@ func TestCollectiveKeysAreListedAndRevoked(t *testing.T) {
 	s.call("GET", "/temp-keys?limit=0", "", as(hotel)).requireError(http.StatusBadRequest, "limit-invalid")
 	s.call("GET", "/temp-keys?cursor=%21", "", as(hotel)).requireError(http.StatusBadRequest, "cursor-invalid")
 
-	// Its doors are temporary keys of their locks, and end with it only.
+	// Its doors are temporary keys of their locks, and end with it only: for those who created it.
 	parts := s.call("GET", "/locks/42/temp-keys", "", as(hotel)).json()["tempKeys"].([]any)
 	require.Len(t, parts, 1)
 	part := parts[0].(map[string]any)["uuid"].(string)

@@ -10,7 +10,8 @@ const ReasonPINTaken = "pin-taken"
 
 const pinHashBytes = 32
 
-// Door makes a temporary key the lock's part of a collective key. Only through that key it is revoked, and it is never changed.
+// Door makes a temporary key the lock's part of a collective key. Who created that key revokes the part through it only; others whose
+// lock it is, perhaps since later, can delete the part. It is never changed.
 type Door struct {
 	Key    TempKeyID `json:"key"`           // the collective key
 	Number int64     `json:"number"`        // of the door, from 1
