@@ -68,18 +68,25 @@ func (l *Locks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply,
 		return nil, unavailable()
 	}
 	req := &Request{ID: requestID(c), Deadline: deadline, Command: c}
-	var answer any
-	var err error
-	for range maxSends {
-		answer, err = l.shell.node.Request(ctx, Kind, id.String(), req)
-		if !errors.Is(err, cluster.ErrLost) || ctx.Err() != nil || !repeatable(c) {
-			break
+	var lost error // of a send that may have been executed
+	for sends := 1; ; sends++ {
+		answer, err := l.shell.node.Request(ctx, Kind, id.String(), req)
+		if errors.Is(err, cluster.ErrLost) && ctx.Err() == nil && repeatable(c) && sends < maxSends {
+			lost = err
+			continue
 		}
+		var r lock.Reply
+		if err != nil {
+			err = failure(err)
+		} else {
+			r, err = reply(answer)
+		}
+		var rejection *lock.Error
+		if lost != nil && errors.As(err, &rejection) && rejection.Kind == lock.Busy {
+			return nil, lost // this send was not executed, which says nothing of the one before it
+		}
+		return r, err
 	}
-	if err != nil {
-		return nil, failure(err)
-	}
-	return reply(answer)
 }
 
 // Home names the member that a lock's grain belongs to, as far as this node knows.
