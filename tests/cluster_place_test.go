@@ -47,7 +47,7 @@ func (c *cluster) homes(t *testing.T, ids []lock.ID) map[lock.ID]*node {
 			}
 		}
 		for _, n := range c.nodes {
-			if n.fromPeers.Addr() == addr {
+			if n.peers == addr {
 				all[id] = n
 			}
 		}

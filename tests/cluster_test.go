@@ -31,10 +31,12 @@ type cluster struct {
 	store *pgtest.Server
 }
 
-// node is one of them. Every link on which there can be a fault goes through a proxy of this process.
+// node is one of them. Every link on which there can be a fault goes through a proxy of this process, unless the nodes are on a
+// network of their own.
 type node struct {
 	*server
 	name            string
+	peers           string     // the address for other nodes
 	toEtcd, toStore *sim.Proxy // Up is from the node
 	fromPeers       *sim.Proxy // Up is to the node; it answers on connections of its own
 }
@@ -58,16 +60,7 @@ func newClusterOf(t *testing.T, size int, args ...string) *cluster {
 	t.Helper()
 	store, err := pgtest.Start(t.Context(), "")
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Remove()) })
-	require.NoError(t, store.CreateDatabase(t.Context(), database))
-
-	transport := &http.Transport{MaxIdleConnsPerHost: 256}
-	t.Cleanup(transport.CloseIdleConnections)
-	front := &balancer{next: transport}
-	c := &cluster{front: front, etcd: startEtcd(t), store: store, server: &server{
-		superKey: rand.Text() + rand.Text(), url: "http://" + balancedHost,
-		ledger: newLedger(), motors: sim.NewRecorder(nil), web: newClient(front),
-	}}
+	c := clusterOn(t, startEtcd(t), store)
 	for i := range size {
 		n := c.newNode(t, "node "+strconv.Itoa(i+1), args...)
 		c.nodes = append(c.nodes, n)
@@ -76,13 +69,28 @@ func newClusterOf(t *testing.T, size int, args ...string) *cluster {
 	return c
 }
 
+// clusterOn prepares a cluster without nodes.
+func clusterOn(t *testing.T, etcd *etcd, store *pgtest.Server) *cluster {
+	t.Helper()
+	t.Cleanup(func() { require.NoError(t, store.Remove()) })
+	require.NoError(t, store.CreateDatabase(t.Context(), database))
+	transport := &http.Transport{MaxIdleConnsPerHost: 256}
+	t.Cleanup(transport.CloseIdleConnections)
+	front := &balancer{next: transport}
+	return &cluster{front: front, etcd: etcd, store: store, server: &server{
+		superKey: rand.Text() + rand.Text(), url: "http://" + balancedHost,
+		ledger: newLedger(), motors: sim.NewRecorder(nil), web: newClient(front),
+	}}
+}
+
 func (c *cluster) newNode(t *testing.T, name string, args ...string) *node {
 	t.Helper()
 	addr := quietAddr(t)
 	n := &node{name: name, toEtcd: newLink(t, c.etcd.addr), toStore: newLink(t, c.store.Addr()), fromPeers: newLink(t, addr)}
+	n.peers = n.fromPeers.Addr()
 	n.server = c.beside(t, append([]string{
 		"--etcd-endpoints", "http://" + n.toEtcd.Addr(), "--journal-url", c.store.TCP(n.toStore.Addr(), database),
-		"--cluster-addr", addr, "--cluster-advertise-addr", n.fromPeers.Addr(),
+		"--cluster-addr", addr, "--cluster-advertise-addr", n.peers,
 	}, args...)...)
 	return n
 }

@@ -33,9 +33,10 @@ type server struct {
 	dir, url, ops string
 	superKey      string
 	args          []string
-	program       string   // in place of the one that all run
-	env           []string // besides the environment
-	clocksDiffer  bool     // from node to node
+	program       string             // in place of the one that all run
+	env           []string           // besides the environment
+	clocksDiffer  bool               // from node to node
+	inside        func(func()) error // runs the program somewhere else; nil: on this machine
 	web           *http.Client
 	ledger        *ledger
 	motors        *sim.Recorder
@@ -86,7 +87,11 @@ func (s *server) begin(t *testing.T) {
 	t.Helper()
 	cmd := exec.Command(cmp.Or(s.program, binary), s.args...)
 	cmd.Env = append(os.Environ(), s.env...)
-	s.process = run(t, cmd)
+	if s.inside == nil {
+		s.process = run(t, cmd)
+	} else {
+		require.NoError(t, s.inside(func() { s.process = run(t, cmd) }))
+	}
 	p := s.process
 	t.Cleanup(func() {
 		for _, bad := range []string{"DATA RACE", "panic", "goroutine 1 ["} {

@@ -110,7 +110,17 @@ func (s *Server) initialize(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("pgtest: initdb: %w\n%s", err, out)
 	}
-	return nil
+	return s.letNeighboursIn()
+}
+
+// letNeighboursIn lets other machines on the networks of this one in, with the password, if the server listens there.
+func (s *Server) letNeighboursIn() error {
+	hosts, err := os.OpenFile(filepath.Join(s.data(), "pg_hba.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = hosts.WriteString("host all all samenet scram-sha-256\n")
+	return errors.Join(err, hosts.Close())
 }
 
 func (s *Server) command(ctx context.Context, name string, args ...string) *exec.Cmd {
