@@ -129,6 +129,7 @@ type server struct {
 	tokens    *tokens
 	limiter   limiter
 	flights   flights
+	bodies    bodies
 	origins   *http.CrossOriginProtection
 	exports   chan struct{} // has as many as run
 }
@@ -138,7 +139,7 @@ func New(o Options) (*API, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &server{Options: o, origins: http.NewCrossOriginProtection(), exports: make(chan struct{}, maxExports)}
+	s := &server{Options: o, origins: http.NewCrossOriginProtection(), bodies: newBodies(), exports: make(chan struct{}, maxExports)}
 	var err error
 	if s.spec, err = loadSpec(); err != nil {
 		return nil, err

@@ -56,7 +56,8 @@ func (s *server) authenticate(next http.Handler) http.Handler {
 		if rule.security == authRequired {
 			c.caller.Addr = s.address(r) // of guests none is kept
 		}
-		traceOf(r).caller = c.caller
+		t := traceOf(r)
+		t.caller, t.body = c.caller, s.bodies.boundOf(r, rule)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -36,14 +36,12 @@ type problem struct {
 func (p *problem) Error() string { return p.message }
 
 var (
-	errNoRoute      = &problem{status: http.StatusNotFound, reason: "route-not-found", message: "There is nothing at this address. GET /openapi.json describes what there is."}
-	errMethod       = &problem{status: http.StatusMethodNotAllowed, reason: "method-not-allowed", message: "This address takes other methods; see Allow."}
-	errTooLarge     = &problem{status: http.StatusRequestEntityTooLarge, reason: "body-too-large", message: "The body may have up to 65536 bytes."}
-	errBulkTooLarge = &problem{status: http.StatusRequestEntityTooLarge, reason: "body-too-large", message: "The body may have up to 1048576 bytes."}
-	errSlowBody     = &problem{status: http.StatusRequestTimeout, reason: "body-too-slow", message: "The body did not come in time. Send the request again."}
-	errPanic        = &problem{status: http.StatusInternalServerError, reason: "internal", message: "The server failed. If it happens again, tell its operator the requestId."}
-	errIdentity     = badRequest("identity-header", "", "X-Org-Id and X-User-Id are not taken: who calls follows from the credentials. Leave the headers out.")
-	errForeignWeb   = &problem{status: http.StatusForbidden, reason: "cross-origin", message: "Another web site sent this request. Open the key's own page and use the button there."}
+	errNoRoute    = &problem{status: http.StatusNotFound, reason: "route-not-found", message: "There is nothing at this address. GET /openapi.json describes what there is."}
+	errMethod     = &problem{status: http.StatusMethodNotAllowed, reason: "method-not-allowed", message: "This address takes other methods; see Allow."}
+	errSlowBody   = &problem{status: http.StatusRequestTimeout, reason: "body-too-slow", message: "The body did not come in time. Send the request again."}
+	errPanic      = &problem{status: http.StatusInternalServerError, reason: "internal", message: "The server failed. If it happens again, tell its operator the requestId."}
+	errIdentity   = badRequest("identity-header", "", "X-Org-Id and X-User-Id are not taken: who calls follows from the credentials. Leave the headers out.")
+	errForeignWeb = &problem{status: http.StatusForbidden, reason: "cross-origin", message: "Another web site sent this request. Open the key's own page and use the button there."}
 )
 
 func badRequest(reason, field, message string) *problem {

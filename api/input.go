@@ -1,24 +1,14 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
-	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/latchkey/latchkey/lock"
-)
-
-const (
-	maxBody     = 64 << 10
-	maxBulkBody = 1 << 20 // of the operations whose path begins with bulkPath
-	bulkPath    = "/bulk/"
-	bodyTimeout = 5 * time.Second
 )
 
 // instant is a point in time in the body of a request.
@@ -99,43 +89,4 @@ func mediaType(r *http.Request) string {
 		return ""
 	}
 	return t
-}
-
-// readAll reads the body within its bounds of size and time, so that nobody can hold a request open by dripping.
-func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.Body == nil || r.ContentLength == 0 {
-		return nil, nil
-	}
-	limit, errTooLarge := int64(maxBody), errTooLarge
-	if strings.HasPrefix(r.URL.Path, bulkPath) {
-		limit, errTooLarge = maxBulkBody, errBulkTooLarge
-	}
-	if r.ContentLength > limit {
-		return nil, errTooLarge
-	}
-	c := http.NewResponseController(w)
-	// A writer without deadlines is one of a test, or has a body in memory.
-	limited := c.SetReadDeadline(time.Now().Add(bodyTimeout)) == nil
-	var data bytes.Buffer
-	_, err := io.Copy(&data, http.MaxBytesReader(w, r.Body, limit))
-	if limited && err == nil {
-		// The server goes on reading, to notice when the caller leaves: that must not time out.
-		err = c.SetReadDeadline(time.Time{})
-	}
-	var tooLarge *http.MaxBytesError
-	var network net.Error
-	switch {
-	case err == nil:
-		if n := traceOf(r).named; n != nil {
-			n.body = data.Bytes()
-		}
-		return data.Bytes(), nil
-	case errors.As(err, &tooLarge):
-		return nil, errTooLarge
-	case errors.As(err, &network) && network.Timeout():
-		w.Header().Set("Connection", "close")
-		return nil, errSlowBody
-	default:
-		return nil, badRequest("body-unreadable", "", "The body ends too early, or is not framed as its headers say.")
-	}
 }

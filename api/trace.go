@@ -29,6 +29,7 @@ type trace struct {
 	requestID string
 	caller    lock.Caller
 	named     *named // nil: the request has no name
+	body      bodyBound
 }
 
 // timed is a context with the timer.
