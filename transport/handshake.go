@@ -94,13 +94,18 @@ func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) *refusal {
 	if no != nil {
 		return no
 	}
+	if !h.arrivals.enter(id) {
+		return refusedBusy
+	}
 	ws, err := h.upgrader.Upgrade(w, r, nil)
 	if err != nil {
+		h.arrivals.leave(id)
 		return refusedHandshake
 	}
 	conn := ws.NetConn()
 	h.tune(conn)
 	if err := h.add(conn, id, proof); err != nil {
+		h.arrivals.leave(id)
 		_ = conn.Close()
 		return refusedHandshake
 	}

@@ -35,6 +35,7 @@ type Hub struct {
 	keeps      atomic.Int64 // calls of Keep that wait for the goroutine that keeps
 	shards     [shardCount]shard
 	events     allowance
+	arrivals   arrivals
 
 	stop    chan struct{}
 	workers *workers.Pool[*session]
@@ -178,6 +179,9 @@ func (h *Hub) remove(s *session) {
 	sh.mu.Unlock()
 	h.connected.Add(-1)
 }
+
+// Connected is how many devices have a socket here, those that have not said Hello yet too.
+func (h *Hub) Connected() int { return int(h.connected.Load()) }
 
 // find gives a live session; nil when it has ended.
 func (h *Hub) find(name lock.Session) *session {

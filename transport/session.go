@@ -88,7 +88,11 @@ var (
 )
 
 // run greets the device, and reads the socket until its end.
-func (s *session) run() { s.carryOn(s.hello()) }
+func (s *session) run() {
+	err := s.hello()
+	s.hub.arrivals.leave(s.lock)
+	s.carryOn(err)
+}
 
 // finish says goodbye, if there is anybody to say it to.
 func (s *session) finish(err error) {

@@ -95,5 +95,6 @@ const (
 
 	MissesToClose  = 2 // heartbeats that may be missed
 	HelloTimeout   = 10 * time.Second
+	MaxArrivals    = 4 // sockets of one device that have not said Hello
 	HeartbeatEvery = 25 * time.Second
 )
