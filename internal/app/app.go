@@ -118,7 +118,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.http, err = startHTTP(c, a.logger, a.fail); err != nil {
+	if a.http, err = startHTTP(c, a.logger, newCallers(openFiles(), availableMemory("/"), a.registry), a.fail); err != nil {
 		return nil, err
 	}
 	a.onStop(a.http.stop) // of a start that fails; a server that has served has stopped it before
@@ -207,7 +207,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	a.onStop(func(context.Context) error { a.node.System().EventStream.Unsubscribe(events); return nil })
 
 	a.sweep(doors)
-	a.http.open(withDevices(hub, routes))
+	a.http.open(withDevices(hub, routes), hub.Connected)
 	a.onStop(a.http.stop)
 
 	a.ops.Ready()

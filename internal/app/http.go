@@ -24,6 +24,9 @@ const (
 	writeTimeout   = 30 * time.Second // of a whole answer; WebSockets leave the HTTP server and keep their own time
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 16 << 10
+	// Of HTTP/2, where a connection has many requests: so many at a time, and so much that was received and not read.
+	maxStreams    = 100
+	receiveBuffer = 128 << 10
 )
 
 // withDevices puts the devices' address beside the API. A mux sees only paths that begin like it: a mux redirects paths
@@ -49,13 +52,14 @@ type httpServer struct {
 	secure   bool
 	logger   *slog.Logger
 	handler  atomic.Pointer[http.Handler] // nil until open
-	served   chan struct{}                // closed when the goroutine of startHTTP ended
+	callers  *callers
+	served   chan struct{} // closed when the goroutine of startHTTP ended
 }
 
 // startHTTP listens, and serves until stop: until open gives it something else, that the server is starting. So a wrong flag
 // is found before the node joins the others. A server that ends by itself tells fail.
-func startHTTP(c config.Server, logger *slog.Logger, fail func(error)) (*httpServer, error) {
-	s := &httpServer{secure: c.TLS(), logger: logger, served: make(chan struct{})}
+func startHTTP(c config.Server, logger *slog.Logger, bound *callers, fail func(error)) (*httpServer, error) {
+	s := &httpServer{secure: c.TLS(), logger: logger, callers: bound, served: make(chan struct{})}
 	s.server = &http.Server{
 		Handler:           s.lastAnswers(http.HandlerFunc(s.answer)),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -64,6 +68,8 @@ func startHTTP(c config.Server, logger *slog.Logger, fail func(error)) (*httpSer
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          errorLog(logger),
+		ConnState:         bound.changed,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: receiveBuffer, MaxReceiveBufferPerStream: receiveBuffer / 2},
 	}
 	if s.secure {
 		certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
@@ -85,8 +91,11 @@ func startHTTP(c config.Server, logger *slog.Logger, fail func(error)) (*httpSer
 	return s, nil
 }
 
-// open lets handler answer from now on.
-func (s *httpServer) open(handler http.Handler) { s.handler.Store(&handler) }
+// open lets handler answer from now on. It has so many devices.
+func (s *httpServer) open(handler http.Handler, devices func() int) {
+	s.callers.beside(devices)
+	s.handler.Store(&handler)
+}
 
 func (s *httpServer) answer(w http.ResponseWriter, r *http.Request) {
 	if handler := s.handler.Load(); handler != nil {

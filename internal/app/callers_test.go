@@ -1,0 +1,131 @@
+package app
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/internal/config"
+)
+
+func (c *callers) length() (all, waiting int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.all), c.waiting.Len()
+}
+
+func TestBoundsOfCallers(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[int]struct {
+		files   uint64
+		memory  int64
+		devices int
+	}{
+		leastCallers: {files: 64, memory: 1},
+		17_500:       {files: 20_000},
+		7_500:        {files: 20_000, devices: 10_000},
+		4_096:        {files: 20_000, memory: 1 << 30, devices: 10_000},
+	} {
+		bound := newCallers(c.files, c.memory, prometheus.NewRegistry())
+		bound.beside(func() int { return c.devices })
+		require.Equal(t, want, bound.most(), c)
+	}
+}
+
+// When all places are taken by callers who say nothing, the next one is served, and of the others the one goes that has
+// waited longest. Who waits for an answer stays.
+func TestWhoAsksNothingMakesRoom(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	bound := newCallers(0, 0, registry)
+	s, err := startHTTP(config.Server{HTTPAddr: "127.0.0.1:0"}, slog.New(slog.DiscardHandler), bound, func(err error) { t.Error(err) })
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.server.Close()); <-s.served }()
+	asked, answer := make(chan struct{}), make(chan struct{})
+	s.open(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			close(asked)
+			<-answer
+		}
+		_, _ = io.WriteString(w, "answered")
+	}), func() int { return 0 })
+
+	dial := func(says string) net.Conn {
+		conn, err := net.Dial("tcp", s.addr())
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		_, err = io.WriteString(conn, says)
+		require.NoError(t, err)
+		return conn
+	}
+	shed := func() float64 {
+		families, err := registry.Gather()
+		require.NoError(t, err)
+		require.Equal(t, "latchkey_app_connections_shed_total", families[1].GetName())
+		return families[1].GetMetric()[0].GetCounter().GetValue()
+	}
+	slow := dial("GET /slow HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n")
+	<-asked
+	var silent []net.Conn
+	for i := range leastCallers - 1 {
+		silent = append(silent, dial("GET / HTTP/1.1\r\nX-Drip: "))
+		require.Eventually(t, func() bool { all, _ := bound.length(); return all == 2+i }, 5*time.Second, time.Millisecond)
+	}
+	require.Zero(t, shed())
+
+	const more = 3
+	for range more {
+		told, err := io.ReadAll(dial("GET / HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n"))
+		require.NoError(t, err)
+		require.Contains(t, string(told), "answered")
+		require.Eventually(t, func() bool { all, _ := bound.length(); return all == leastCallers-1 }, 5*time.Second, time.Millisecond)
+		require.EqualValues(t, 1, shed(), "one place is enough for all that ask and leave")
+	}
+	require.NoError(t, silent[0].SetReadDeadline(time.Now().Add(readHeaderTimeout/2)))
+	_, err = silent[0].Read(make([]byte, 1))
+	require.Error(t, err)
+	require.False(t, errors.Is(err, os.ErrDeadlineExceeded), "the one that has waited longest is closed")
+	require.NoError(t, silent[1].SetReadDeadline(time.Now().Add(time.Millisecond)))
+	_, err = silent[1].Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the next one is not")
+	close(answer)
+	told, err := io.ReadAll(slow)
+	require.NoError(t, err)
+	require.Contains(t, string(told), "answered")
+}
+
+// A connection that waits for the next request is counted as waiting from its last answer on, and over TLS as well.
+func TestAccountOfCallers(t *testing.T) {
+	t.Parallel()
+	bound := newCallers(0, 0, prometheus.NewRegistry())
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.EnableHTTP2 = true
+	server.Config.ConnState = bound.changed
+	server.StartTLS()
+	defer server.Close()
+	for _, protocols := range [][]string{{"h2"}, {"http/1.1"}} {
+		client := &http.Client{Transport: &http.Transport{
+			TLSClientConfig:   &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, NextProtos: protocols},
+			ForceAttemptHTTP2: protocols[0] == "h2",
+		}}
+		for range 3 {
+			answer, err := client.Get(server.URL)
+			require.NoError(t, err)
+			require.NoError(t, answer.Body.Close())
+			require.Equal(t, protocols[0] == "h2", answer.ProtoMajor == 2)
+		}
+		require.Eventually(t, func() bool { all, waiting := bound.length(); return all == 1 && waiting == 1 }, 5*time.Second, time.Millisecond)
+		client.CloseIdleConnections()
+		require.Eventually(t, func() bool { all, waiting := bound.length(); return all == 0 && waiting == 0 }, 5*time.Second, time.Millisecond)
+	}
+}
