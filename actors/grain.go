@@ -99,8 +99,15 @@ func (g *grain) Receive(ctx actor.Context) {
 			g.panicked(ctx, reason)
 		}
 	}()
-	if g.settled.Load() {
-		g.settle(ctx)
+	if _, last := ctx.Message().(*actor.Stopping); last { // whatever it could begin is for the next activation
+		if g.settled.Load() {
+			g.settle(ctx)
+		}
+		g.stop()
+		return
+	}
+	if g.settled.Load() && g.settle(ctx) {
+		g.submit()
 	}
 	if g.loaded.Load() != nil {
 		g.takeOver(ctx)
@@ -124,8 +131,6 @@ func (g *grain) Receive(ctx actor.Context) {
 		g.part(m)
 	case *actor.Started:
 		g.init(ctx)
-	case *actor.Stopping:
-		g.stop()
 	}
 	if len(g.parked) > 0 {
 		g.unpark(ctx)

@@ -84,7 +84,7 @@ func TestCallersWaitForTheDeviceTogether(t *testing.T) {
 		})
 	}
 	require.Eventually(t, func() bool { return w.metric("waiters") == callers }, 10*time.Second, time.Millisecond)
-	reply, err := w.Do(within(t, 500*time.Millisecond), id, adding("card-1"))
+	reply, err := w.Do(within(t, 2*time.Second), id, adding("card-1")) // of which a margin is left for the answer
 	require.NoError(t, err)
 	require.Equal(t, lock.Sent, reply.(*lock.KeyResult).Outcome)
 	_, err = w.Do(within(t, 10*time.Second), id, &lock.RemoveKey{By: owner, KeyUUID: "card-1", CommandID: "c"})

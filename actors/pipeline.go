@@ -161,15 +161,14 @@ func bytesOf(records []journal.NewRecord) (n int) {
 	return n
 }
 
-// settle takes the journal's answer to the append in flight.
-func (g *grain) settle(ctx actor.Context) {
+// settle takes the journal's answer to the append in flight. It reports whether the next one may follow.
+func (g *grain) settle(ctx actor.Context) bool {
 	g.settled.Store(false)
 	if g.phase == stopping {
-		return
+		return false
 	}
 	if err := g.answer.Err; err != nil {
-		g.failed(ctx, err)
-		return
+		return g.failed(ctx, err)
 	}
 	g.over, g.covered = g.covered, 0
 	for i := range g.over {
@@ -177,7 +176,7 @@ func (g *grain) settle(ctx actor.Context) {
 	}
 	g.pop(g.over)
 	g.over = 0
-	g.submit()
+	return true
 }
 
 // pop takes the first n out of the queue.
@@ -239,13 +238,14 @@ func (o *op) say(g *grain, answer any) {
 }
 
 // failed deals with an append that did not happen. The staged state is wrong from that command on, so it is dropped, and
-// loaded again from the journal, unless another activation may own the stream: then this one ends.
-func (g *grain) failed(ctx actor.Context, err error) {
+// loaded again from the journal, unless another activation may own the stream: then this one ends. It reports whether neither
+// is needed.
+func (g *grain) failed(ctx actor.Context, err error) bool {
 	g.metrics.failures(err)
 	batch, later := g.queue[:g.covered], g.queue[g.covered:]
 	if firstStored(batch) < 0 && !errors.Is(err, journal.ErrConflict) {
 		g.unconfirmed(batch)
-		return
+		return true
 	}
 	var claim *journal.ClaimError
 	var answer any
@@ -263,7 +263,7 @@ func (g *grain) failed(ctx actor.Context, err error) {
 		g.Logger.Warn("an append failed, the grain starts anew", slog.String("stream", g.stream()), slog.Any("error", err))
 		g.over, g.covered = g.covered, 0 // the journal has answered: nothing of it was stored
 		g.quit(ctx)
-		return
+		return false
 	}
 	for i := range batch {
 		// What has no records of its own was decided on what failed. A device says nothing twice.
@@ -279,6 +279,7 @@ func (g *grain) failed(ctx actor.Context, err error) {
 	g.metrics.staged.Sub(float64(len(later)))
 	g.queue, g.covered = nil, 0
 	g.reload(ctx)
+	return false
 }
 
 // unconfirmed answers those to whom nothing can be said, since it may be out of date. The state has lost nothing by it.
@@ -289,7 +290,6 @@ func (g *grain) unconfirmed(batch []op) {
 	}
 	g.pop(g.covered)
 	g.covered = 0
-	g.submit()
 }
 
 // again keeps a command that was decided on a state that never was, to be decided anew.

@@ -20,6 +20,8 @@ type activations struct {
 type shard struct {
 	mu     sync.RWMutex
 	grains map[string]*actor.PID // by identity, whose bytes are those of the PID's name
+
+	leaving map[*actor.PID]*eviction // of the grains those that a change of the members stops
 }
 
 func newActivations(kind string, props *actor.Props) *activations {
@@ -42,16 +44,21 @@ func (s *shard) get(identity string) *actor.PID {
 // put wants mu held.
 func (a *activations) put(s *shard, pid *actor.PID) { s.grains[pid.Id[len(a.kind)+1:]] = pid }
 
-// remove takes a grain out unless another one has its place.
-func (a *activations) remove(identity string, pid *actor.PID) bool {
+// remove takes a grain out unless another one has its place. It also gives the eviction that has stopped it, if one has.
+func (a *activations) remove(identity string, pid *actor.PID) (removed bool, e *eviction) {
 	s := a.shard(hash(identity))
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if e = s.leaving[pid]; e != nil {
+		if delete(s.leaving, pid); len(s.leaving) == 0 {
+			s.leaving = nil
+		}
+	}
 	if s.grains[identity] != pid {
-		return false
+		return false, e
 	}
 	delete(s.grains, identity)
-	return true
+	return true, e
 }
 
 // each calls f for every grain, one shard's snapshot after the other; no lock is held while f runs.

@@ -42,48 +42,14 @@ func runEtcd() {
 // ear is where a child listens to other members.
 const ear = "ear"
 
-// live is the set of activations of a child.
-type live struct {
-	told  atomic.Int64 // messages without a sender
-	heard atomic.Int64 // by the ear
-	asked atomic.Int64 // requests that stay unanswered
-	mu    sync.Mutex
-	names map[string]int
-}
-
-func (l *live) add(identity string, n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.names[identity] += n; l.names[identity] == 0 {
-		delete(l.names, identity)
-	}
-}
-
 func runNode() {
 	in, s, alive := bufio.NewReader(os.Stdin), setup{}, &live{names: map[string]int{}}
 	read(in, &s)
-	var id string
-	grain := actor.PropsFromFunc(func(ctx actor.Context) {
-		_, identity := cluster.Identity(ctx.Self())
-		switch ctx.Message().(type) {
-		case *actor.Started:
-			alive.add(identity, 1)
-		case *actor.Stopped:
-			alive.add(identity, -1)
-		case *wrapperspb.StringValue:
-			if ctx.Sender() == nil {
-				alive.told.Add(1)
-				return
-			}
-			ctx.Respond(wrapperspb.String(id))
-		case *emptypb.Empty:
-			alive.asked.Add(1)
-		}
-	})
+	props := actor.PropsFromProducer(func() actor.Actor { return &grain{live: alive} })
 	metrics := prometheus.NewRegistry()
 	o := cluster.Options{
 		Registerer: metrics,
-		EtcdDir:    s.Dir, LeaseTTL: s.LeaseTTL, WatchDelay: s.Delay, Kinds: map[string]*actor.Props{"grain": grain},
+		EtcdDir:    s.Dir, LeaseTTL: s.LeaseTTL, WatchDelay: s.Delay, Kinds: map[string]*actor.Props{"grain": props},
 		TLS: s.TLS, EtcdTLS: s.EtcdTLS, EtcdUser: s.EtcdUser, EtcdPassword: s.EtcdPassword,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
@@ -92,8 +58,8 @@ func runNode() {
 	}
 	node, err := cluster.Start(context.Background(), o)
 	check(err)
-	id = node.System().ID
-	write(report{ID: id, Addr: node.System().Address()})
+	alive.node.Store(node)
+	write(report{ID: node.System().ID, Addr: node.System().Address()})
 	node.Listen(ear, func(msg any) {
 		n := alive.heard.Add(1) - 1
 		if s, ok := msg.(*wrapperspb.StringValue); !ok || s.Value != fmt.Sprint(n) {
@@ -183,6 +149,8 @@ func (c *child) obey(o order) report {
 
 func (c *child) state() report {
 	r := report{ID: c.node.System().ID, Told: int(c.alive.told.Load()), Heard: int(c.alive.heard.Load()), Asked: int(c.alive.asked.Load())}
+	r.Late = int(c.alive.late.Load())
+	r.Evictions, r.Evicting = c.evictions()
 	runtime.GC()
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
@@ -217,6 +185,19 @@ func (c *child) gauge(name string) float64 {
 		}
 	}
 	return -1
+}
+
+// evictions counts the changes of the members that moved grains away, and how long it took in all until these were gone.
+func (c *child) evictions() (n int, took time.Duration) {
+	families, err := c.metrics.Gather()
+	check(err)
+	for _, f := range families {
+		if f.GetName() == "latchkey_cluster_eviction_seconds" {
+			h := f.GetMetric()[0].GetHistogram()
+			return int(h.GetSampleCount()), time.Duration(h.GetSampleSum() * float64(time.Second))
+		}
+	}
+	return 0, 0
 }
 
 // load sends requests from several workers and keeps an account of them.

@@ -93,7 +93,7 @@ func (n *Node) startSystem(context.Context) error {
 	n.lookup.view.Store(newView(nil))
 	boxes := &mailboxes{
 		system: n.system, logger: n.logger, metrics: n.metrics, workers: workers.New((*mailbox).run, n.ctx.Done()),
-		limit: n.options.MailboxSize, stopped: n.lookup.stopped,
+		limit: n.options.MailboxSize, view: &n.lookup.view, owned: n.lookup.owned, stopped: n.lookup.stopped,
 	}
 	n.lookup.mailbox = boxes.produce
 	for name, props := range n.options.Kinds {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,9 +20,6 @@ import (
 
 // placementTimeout bounds one question to another node's placement actor; asking again is harmless.
 const placementTimeout = 250 * time.Millisecond
-
-// stopBatch is how many grains are told to stop before they may do so.
-const stopBatch = 256
 
 var (
 	errNoOwner  = errors.New("no member runs the kind")
@@ -128,7 +124,7 @@ func (l *lookup) activate(a *activations, identity string, h uint64) (pid *actor
 	if pid := s.grains[identity]; pid != nil {
 		return pid, nil
 	}
-	if owner := l.view.Load().owner(a.kind, h); (owner == nil || !owner.Self) && !planted.Has(planted.PlacementWithoutOwner) {
+	if !mayRun(l.view.Load(), a.kind, h) {
 		return nil, errNotOwner
 	}
 	defer func() {
@@ -144,6 +140,11 @@ func (l *lookup) activate(a *activations, identity string, h uint64) (pid *actor
 	a.put(s, pid)
 	l.metrics.activations.Inc()
 	return pid, nil
+}
+
+// mayRun tells whether this node may run a grain under a view.
+func mayRun(v *view, kind string, h uint64) bool {
+	return v.owns(kind, h) || planted.Has(planted.PlacementWithoutOwner)
 }
 
 // ask lets the owner start the grain, when it is not running, and tell its process.
@@ -192,35 +193,19 @@ func (l *lookup) receive(ctx actor.Context) {
 	}
 }
 
-// follow takes a new membership over and stops the grains that are another node's now. Topology events come one at a time.
+// follow takes a new membership over and stops the grains that are another node's now; from the moment in which the view is
+// stored these execute nothing any more, however long it takes to stop them all. Topology events come one at a time.
 func (l *lookup) follow(members pcluster.Members) {
 	next := make([]Member, 0, len(members))
 	for _, m := range members {
 		next = append(next, Member{ID: m.Id, Addr: m.Address(), Kinds: slices.Clone(m.Kinds), Self: m.Id == l.system.ID})
 	}
 	v := newView(next)
+	v.number = l.view.Load().number + 1
 	l.view.Store(v)
-	moved := 0
-	for _, a := range l.kinds {
-		a.each(func(identity string, pid *actor.PID) {
-			if owner := v.owner(a.kind, hash(identity)); owner == nil || !owner.Self {
-				l.system.Root.Stop(pid)
-				if moved++; moved%stopBatch == 0 {
-					runtime.Gosched() // the grains that stop get their turn, or each would soon hold a goroutine
-				}
-			}
-		})
-	}
+	moved := l.evict(v)
 	l.metrics.topologies.Inc()
 	l.logger.Info("cluster changed", slog.Int("members", len(next)), slog.Int("grains_moved", moved))
-}
-
-// stopped is called by the mailbox of a grain whose actor is gone.
-func (l *lookup) stopped(pid *actor.PID) {
-	kind, identity := Identity(pid)
-	if a := l.kinds[kind]; a != nil && a.remove(identity, pid) {
-		l.metrics.terminations.Inc()
-	}
 }
 
 // Identity returns the kind and identity of a grain's process.

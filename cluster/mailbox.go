@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -23,7 +24,9 @@ type mailboxes struct {
 	logger  *slog.Logger
 	metrics *metrics
 	workers *workers.Pool[*mailbox]
-	limit   int                  // requests that wait for one grain
+	limit   int // requests that wait for one grain
+	view    *atomic.Pointer[view]
+	owned   func(pid *actor.PID) (view uint64, owned bool)
 	stopped func(pid *actor.PID) // the grain is gone and its name is free
 }
 
@@ -31,6 +34,9 @@ func (s *mailboxes) produce() actor.Mailbox { return &mailbox{shared: s} }
 
 // A mailbox is bounded and never leaves a sender without an answer: a request that finds it full is answered Busy at once,
 // and what waits behind a Stop is answered Retry at once. An idle one holds no buffer, since most grains are idle.
+//
+// It also looks at the node's view before each message: from the moment in which that gives the grain to another node the
+// grain executes nothing more, also when thousands move at once and it is not its turn yet to be told to stop.
 type mailbox struct {
 	shared  *mailboxes
 	invoker actor.MessageInvoker
@@ -41,6 +47,8 @@ type mailbox struct {
 	scheduled bool // a goroutine runs, or is about to
 	suspended bool // a failure is being handled
 	stopping  bool // a Stop was taken out: nothing more is executed
+	moved     bool // the grain is another node's under the view seen: the same, and a Stop is to come
+	seen      uint64
 	gone      bool // the actor has stopped
 }
 
@@ -67,7 +75,7 @@ func (m *mailbox) PostUserMessage(msg any) {
 		limit *= 2
 	}
 	m.mu.Lock()
-	if m.stopping {
+	if m.refuses() {
 		m.mu.Unlock()
 		m.shared.refuse(msg, Retry)
 		return
@@ -119,7 +127,7 @@ func (m *mailbox) drain() (again bool) {
 			return false
 		}
 		switch msg.(type) {
-		case *actor.SuspendMailbox, *actor.ResumeMailbox:
+		case *actor.SuspendMailbox, *actor.ResumeMailbox, nil:
 			continue // next has seen to them
 		}
 		if !system {
@@ -150,10 +158,15 @@ func (m *mailbox) next() (msg any, system, ok bool) {
 			rejected, m.users = m.users, ring{}
 		}
 		m.mu.Unlock()
-		for rejected.n > 0 {
-			m.shared.refuse(rejected.pop(), Retry)
-		}
+		m.shared.refuseAll(rejected)
 		return msg, true, true
+	}
+	if m.users.n > 0 && m.refuses() {
+		rejected := m.users
+		m.users = ring{}
+		m.mu.Unlock()
+		m.shared.refuseAll(rejected)
+		return nil, false, true
 	}
 	if m.users.n > 0 && !m.suspended {
 		msg = m.users.pop()
@@ -164,6 +177,16 @@ func (m *mailbox) next() (msg any, system, ok bool) {
 	m.scheduled = false
 	m.mu.Unlock()
 	return nil, false, false
+}
+
+// refuses tells whether nothing is executed any more. It wants mu held.
+func (m *mailbox) refuses() bool {
+	if v := m.shared.view.Load(); v.number != m.seen && !m.stopping {
+		var owned bool
+		m.seen, owned = m.shared.owned(m.self())
+		m.moved = !owned
+	}
+	return m.stopping || m.moved
 }
 
 // finish reports the end of an actor that was stopped, as soon as its name is free.
@@ -197,6 +220,12 @@ func (m *mailbox) failed(reason, msg any) {
 }
 
 func (m *mailbox) self() *actor.PID { return m.invoker.(interface{ Self() *actor.PID }).Self() }
+
+func (s *mailboxes) refuseAll(messages ring) {
+	for messages.n > 0 {
+		s.refuse(messages.pop(), Retry)
+	}
+}
 
 // refuse tells the sender of a message what became of it; without one the message itself.
 func (s *mailboxes) refuse(message, what any) {

@@ -15,6 +15,7 @@ type metrics struct {
 	dropped, panics                       prometheus.Counter
 	activations, terminations, topologies prometheus.Counter
 	leaseLost, watchBroken, unreachable   prometheus.Counter
+	evictions                             prometheus.Histogram
 	collectors                            []prometheus.Collector
 	registerer                            prometheus.Registerer
 }
@@ -48,6 +49,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m.leaseLost = counter("lease_lost_total", "Leases of this node that etcd took away.")
 	m.watchBroken = counter("watch_broken_total", "Watches of the membership that had to be started again.")
 	m.unreachable = counter("etcd_unreachable_total", "Keep-alives of the lease that did not reach etcd.")
+	m.evictions = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "latchkey_cluster_eviction_seconds",
+		Help:    "From a change of the members that moved grains away to the end of the last of them. They execute nothing meanwhile.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	})
+	m.collectors = append(m.collectors, m.evictions)
 	return m
 }
 

@@ -62,8 +62,11 @@ type report struct {
 	Owners     map[string]int // grains by the node that answered
 	Told       int
 	Heard      int
-	Asked      int    // requests that stay unanswered
-	Heap       uint64 // bytes in use
+	Asked      int           // requests that stay unanswered
+	Late       int           // the most requests that one activation has begun although its node knew that it is another's
+	Evictions  int           // changes of the members that moved grains away
+	Evicting   time.Duration // until these were gone, in all
+	Heap       uint64        // bytes in use
 	Waiting    float64
 	Expiry     float64 // of the certificate that other nodes see
 	Requests   int

@@ -11,6 +11,7 @@ const maxCachedPIDs = 1 << 17
 // A view is what this node knows about the cluster at one time. It never changes: a new membership makes a new view. The
 // addresses of grains on other nodes that were learned under a view die with it.
 type view struct {
+	number  uint64   // counts the views of this node
 	members []Member // by ID
 	owners  map[string][]candidate
 	pids    *lru.Cache[grainKey, *actor.PID]
@@ -38,6 +39,12 @@ func newView(members []Member) *view {
 		}
 	}
 	return v
+}
+
+// owns tells whether an identity of a kind is this node's.
+func (v *view) owns(kind string, h uint64) bool {
+	owner := v.owner(kind, h)
+	return owner != nil && owner.Self
 }
 
 // owner returns the member that owns an identity by its hash: the one of the highest score (rendezvous hashing), so that a

@@ -44,6 +44,7 @@ var arrows = map[string][]string{
 	"internal/demo":         {"client", "sim"},
 	"internal/arch":         {},
 	"internal/dose":         {},
+	"internal/lateness":     {},
 	"internal/localcluster": {"cluster", "internal/demo", "journal"},
 	"internal/planted":      {},
 	"internal/verify":       {"collective", "journal", "lock", "tenant"},
