@@ -16,6 +16,12 @@ import (
 // oneHome is how soon nothing is left of a grain on a node that knows that it has moved, on a machine that is on time.
 const oneHome = 100 * time.Millisecond
 
+// Locks that nobody opens: of those that move most are such.
+const (
+	idleLocks = 100
+	firstIdle = 2000
+)
+
 // Bar: a third node joins under load, and one of the others learns of it 0, 20 or 300 ms later. No request fails, and of a lock that
 // has moved nothing is left where it was 100 ms after the node there has learnt of it. (That it acts no more from the first moment
 // on is for the tests of package cluster.)
@@ -31,10 +37,17 @@ func TestClusterGrows(t *testing.T) {
 	c.awaitMembers(t, len(c.nodes))
 	probes, stop := c.probes(t)
 	l := c.use(t)
+	_, err := sim.Provision(t.Context(), sim.ProvisionOptions{Server: c.url, SuperKey: c.superKey, Count: idleLocks, FirstID: firstIdle, Client: c.web})
+	require.NoError(t, err)
 	skews := []time.Duration{300 * time.Millisecond, 20 * time.Millisecond, 0}
 	for i := range dose.Of(3, 50) {
 		l.mustFlow(t)
 		first, late, skew := c.nodes[i%2], c.nodes[(i+1)%2], skews[i%len(skews)]
+		for id := range idleLocks {
+			a, err := c.list(t.Context(), int64(firstIdle+id)) // so that its grain runs
+			require.NoError(t, err)
+			require.Equal(t, http.StatusOK, a.status, a.body)
+		}
 		before := c.evictions(t)
 		watch := lateness.Start()
 		at := time.Now()
@@ -117,6 +130,6 @@ func (c *cluster) awaitOneHome(t *testing.T) {
 		for _, n := range c.activations(t) {
 			running += n
 		}
-		return running <= loadLocks+probesOfNode*(clusterNodes-1)
+		return running <= idleLocks+loadLocks+probesOfNode*(clusterNodes-1)
 	}, patience, 10*time.Millisecond, "a lock stays on two nodes")
 }
