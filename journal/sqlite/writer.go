@@ -81,12 +81,13 @@ func (j *Journal) write() {
 		if !ok {
 			break
 		}
-		early := planted.Has(planted.AcknowledgeBeforeFsync)
+		early, more := planted.Has(planted.AcknowledgeBeforeFsync), j.queue.More
 		if early {
 			j.queue.Answer(promised(items))
+			more = nothing
 		}
 		if len(items) > 0 {
-			j.commit(items, time.Now())
+			items = j.commit(items, time.Now(), more)
 			j.metrics.Answers(items)
 		}
 		if !early {
@@ -109,16 +110,19 @@ func promised(items []batch.Item) []batch.Item {
 	return early
 }
 
-// commit writes a batch and sets its results. now decides which deadlines have passed. A batch that SQLite refuses for
-// what is in it is split until the append that it refuses is alone.
-func (j *Journal) commit(items []batch.Item, now time.Time) {
+// nothing more is added to a batch.
+func nothing(items []batch.Item) []batch.Item { return items }
+
+// commit writes a batch, with more that comes meanwhile, and sets its results. now decides which deadlines have passed. A
+// batch that SQLite refuses for what is in it is split until the append that it refuses is alone.
+func (j *Journal) commit(items []batch.Item, now time.Time, more func([]batch.Item) []batch.Item) []batch.Item {
 	if failure := j.failure.Load(); failure != nil {
 		answer(items, *failure)
-		return
+		return items
 	}
 	start := time.Now()
 	j.committing.Store(&start)
-	staged, err := j.writer.transact(items, now)
+	items, staged, err := j.writer.transact(items, now, more)
 	j.committing.Store(nil)
 	switch {
 	case err == nil && staged > 0:
@@ -135,9 +139,10 @@ func (j *Journal) commit(items []batch.Item, now time.Time) {
 		answer(items, fmt.Errorf("%w: %w", journal.ErrInvalid, err))
 	default:
 		half := len(items) / 2
-		j.commit(items[:half], now)
-		j.commit(items[half:], now)
+		j.commit(items[:half], now, nothing)
+		j.commit(items[half:], now, nothing)
 	}
+	return items
 }
 
 func answer(items []batch.Item, err error) {
@@ -152,35 +157,39 @@ func refused(err error) bool {
 	return code == sqlite.ResultConstraint || code == sqlite.ResultTooBig || code == sqlite.ResultMismatch
 }
 
-// transact stages every append that may be, and commits. It returns how many were staged. On an error nothing was
-// committed, and the writer has forgotten what it had staged; an I/O error without errBeforeCommit leaves that open.
-func (w *writer) transact(items []batch.Item, now time.Time) (staged int, err error) {
+// transact stages every append that may be, those too that come while it does so, and commits. It returns all of them, and
+// how many were staged. On an error nothing was committed, and the writer has forgotten what it had staged; an I/O error
+// without errBeforeCommit leaves that open.
+func (w *writer) transact(items []batch.Item, now time.Time, more func([]batch.Item) []batch.Item) (all []batch.Item, staged int, err error) {
 	if err := run(w.statements.begin); err != nil {
-		return 0, fmt.Errorf("%w: %w", errBeforeCommit, err)
+		return items, 0, fmt.Errorf("%w: %w", errBeforeCommit, err)
 	}
 	w.staged = w.staged[:0]
-	for i := range items {
+	for i := 0; i < len(items); i++ {
 		items[i].Result, err = w.stage(&items[i].Append, now)
 		if err != nil {
-			return 0, w.rollback(err)
+			return items, 0, w.rollback(err)
 		}
 		if items[i].Result.Err == nil {
 			w.walPages += pagesOf(&items[i].Append)
 		}
+		if i == len(items)-1 {
+			items = more(items)
+		}
 	}
 	if len(w.staged) == 0 {
-		return 0, run(w.statements.rollback)
+		return items, 0, run(w.statements.rollback)
 	}
 	saved, err := w.saveHeads()
 	if err != nil {
-		return 0, w.rollback(err)
+		return items, 0, w.rollback(err)
 	}
 	w.walPages += pagesOfCommit + len(saved)
 	if err := run(w.statements.commit); err != nil {
-		return 0, err
+		return items, 0, err
 	}
 	w.committed(saved)
-	return len(w.staged), nil
+	return items, len(w.staged), nil
 }
 
 // rollback undoes a transaction that met err before its commit. What is known of the streams is read anew, because

@@ -44,6 +44,7 @@ type Queue struct {
 	answers chan []Item
 	free    chan []Item   // the batches that are not in flight
 	idle    chan struct{} // closed when everything was answered
+	bytes   int           // in the batch that was taken last; the writer's
 
 	once   sync.Once
 	mu     sync.RWMutex // held for reading while an append is put in
@@ -125,16 +126,17 @@ func (q *Queue) Take(wake <-chan struct{}) (batch []Item, ok bool) {
 	case <-wake:
 		return batch, true
 	}
-	lazy, bytes := batch[0].Lazy, batch[0].Size()
+	lazy := batch[0].Lazy
+	q.bytes = batch[0].Size()
 	var late *time.Timer
 	yields := maxYields
-	for len(batch) < maxAppends && bytes < maxBytes {
+	for q.room(batch) {
 		item, open, more := q.next(lazy, &yields, &late)
 		if !more || !open {
 			break
 		}
 		lazy = lazy && item.Lazy
-		bytes += item.Size()
+		q.bytes += item.Size()
 		batch = append(batch, item)
 	}
 	if late != nil {
@@ -142,6 +144,22 @@ func (q *Queue) Take(wake <-chan struct{}) (batch []Item, ok bool) {
 	}
 	return batch, true
 }
+
+// More adds to the batch that was taken last what has come since, as far as there is room, and waits for nothing. An engine
+// that has not committed yet can store that in the same commit.
+func (q *Queue) More(batch []Item) []Item {
+	for q.room(batch) {
+		item, open, more := q.poll()
+		if !more || !open {
+			break
+		}
+		q.bytes += item.Size()
+		batch = append(batch, item)
+	}
+	return batch
+}
+
+func (q *Queue) room(batch []Item) bool { return len(batch) < maxAppends && q.bytes < maxBytes }
 
 // next takes what waits. Before it says that nothing does, it lets those go first who can run: where the processor is what
 // everybody waits for they are about to submit, and fewer commits are paid for. A batch of lazy appends also waits for what

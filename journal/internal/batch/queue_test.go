@@ -120,6 +120,47 @@ func TestBatchEndsAtItsBytes(t *testing.T) {
 	})
 }
 
+func TestABatchGrowsWhileItIsWritten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := batch.New()
+		answers := make(chan int, queued)
+		submit := func(from, to int, bytes int) {
+			for i := from; i < to; i++ {
+				a := anAppend()
+				a.Records[0].Data = make([]byte, bytes)
+				q.Submit(a, func(journal.Result) { answers <- i })
+			}
+		}
+		submit(0, 2, 0)
+		items, ok := q.Take(nil)
+		require.True(t, ok)
+		require.Len(t, items, 2)
+		require.Len(t, q.More(items), 2, "it does not wait")
+		submit(2, 5, 0)
+		items = q.More(items)
+		require.Len(t, items, 5)
+		submit(5, 600, 0)
+		items = q.More(items)
+		require.Len(t, items, 512, "it is full")
+		require.Len(t, q.More(items), 512)
+		q.Answer(items)
+
+		items, _ = q.Take(nil)
+		require.Len(t, items, 600-512)
+		submit(600, 605, 400<<10)
+		items = q.More(items)
+		require.Len(t, items, 600-512+3, "it has its bytes")
+		q.Answer(items)
+		q.Close()
+		require.Equal(t, []int{2}, takeAll(q))
+		q.Wait()
+		for i := range 605 {
+			require.Equal(t, i, <-answers)
+		}
+	})
+}
+
 func TestWakeGivesAnEmptyBatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
