@@ -1,15 +1,16 @@
 package api
 
 import (
+	"bufio"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"sync"
 
+	"github.com/google/uuid"
+
 	"github.com/latchkey/latchkey/lock"
 )
-
-// bulkWorkers is how many locks a bulk call talks to at a time, so that their appends share the journal's commits.
-const bulkWorkers = 256
 
 // TempKeysResult tells what became of the keys of a bulk call.
 type TempKeysResult struct {
@@ -65,17 +66,21 @@ func (s *server) CreateTempKeys(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	keys := make([]lock.CreateTempKey, len(body.Items))
+	random := bufio.NewReaderSize(rand.Reader, len(body.Items)*len(uuid.UUID{})) // asks the kernel once, and not for each key
 	for i := range body.Items {
 		item := &body.Items[i]
-		if item.TempKey.TempKeyUuid == "" && traceOf(r).named != nil {
-			s.fail(w, r, errNameThem)
-			return
+		if item.TempKey.TempKeyUuid == "" {
+			if traceOf(r).named != nil {
+				s.fail(w, r, errNameThem)
+				return
+			}
+			item.TempKey.TempKeyUuid = uuid.Must(uuid.NewRandomFromReader(random)).String()
 		}
 		keys[i], err = createTempKey(callerOf(r), &item.TempKey)
 		b.add(i, item.LockId, keys[i].UUID, err)
 	}
 	b.run(func(items []int) lock.Command {
-		c := &lock.CreateTempKeys{By: callerOf(r)}
+		c := &lock.CreateTempKeys{By: callerOf(r), Keys: make([]lock.CreateTempKey, 0, len(items))}
 		for _, i := range items {
 			c.Keys = append(c.Keys, keys[i])
 		}
@@ -103,7 +108,7 @@ func (s *server) UpdateTempKeys(w http.ResponseWriter, r *http.Request) {
 		b.add(i, item.LockId, updates[i].TempKeyID, err)
 	}
 	b.run(func(items []int) lock.Command {
-		c := &lock.UpdateTempKeys{By: callerOf(r)}
+		c := &lock.UpdateTempKeys{By: callerOf(r), Updates: make([]lock.UpdateTempKey, 0, len(items))}
 		for _, i := range items {
 			c.Updates = append(c.Updates, updates[i])
 		}
@@ -131,16 +136,12 @@ func (b *bulk) add(i int, lockID int64, key lock.TempKeyID, err error) {
 	b.of[id] = append(b.of[id], i)
 }
 
-// run does the items of each lock at once, and those of several locks side by side.
+// run does the items of each lock at once, and those of all locks side by side, so that their appends share the journal's
+// commits. There are as many locks as items at most.
 func (b *bulk) run(command func(items []int) lock.Command) {
 	var work sync.WaitGroup
-	places := make(chan struct{}, bulkWorkers)
 	for _, id := range b.locks {
-		places <- struct{}{}
-		work.Go(func() {
-			defer func() { <-places }()
-			b.runLock(id, b.of[id], command)
-		})
+		work.Go(func() { b.runLock(id, b.of[id], command) })
 	}
 	work.Wait()
 }
