@@ -23,7 +23,8 @@ run: build ## a whole demo on this machine: server, three simulated locks, guest
 
 .PHONY: cluster
 cluster: build tools ## three servers on this machine with an etcd, a PostgreSQL and simulated locks; kill any of them and watch
-	$(GO) run ./internal/localcluster
+	$(GO) build -o bin/localcluster ./internal/localcluster
+	./bin/localcluster
 
 .PHONY: build
 build: ## build bin/latchkey, one static binary

@@ -22,21 +22,25 @@ var ofKubernetes = regexp.MustCompile("^" + EnvPrefix + "_(SERVICE_(HOST|PORT)|P
 // checkVariables refuses names that are nearly those of a setting, since what they were to set would not be set. Those that
 // are unlike any may be somebody else's, and are kept for a warning.
 func (s *Server) checkVariables(c *kong.Context, environ []string) error {
-	known := []string{SuperKeyVariable, EtcdPasswordVariable}
+	const prefix = EnvPrefix + "_"
+	known := []string{strings.TrimPrefix(SuperKeyVariable, prefix), strings.TrimPrefix(EtcdPasswordVariable, prefix)}
 	_ = kong.Visit(c.Model, func(node kong.Visitable, next kong.Next) error { // it fails only when this function does
 		if flag, ok := node.(*kong.Flag); ok {
-			known = append(known, flag.Envs...)
+			for _, name := range flag.Envs {
+				known = append(known, strings.TrimPrefix(name, prefix))
+			}
 		}
 		return next(nil)
 	})
 	var errs []error
 	for _, variable := range environ {
 		name, _, _ := strings.Cut(variable, "=")
-		if !strings.HasPrefix(name, EnvPrefix+"_") || slices.Contains(known, name) || ofKubernetes.MatchString(name) {
+		bare, ours := strings.CutPrefix(name, prefix)
+		if !ours || slices.Contains(known, bare) || ofKubernetes.MatchString(name) {
 			continue
 		}
-		if meant, near := nearest(name, known); near {
-			errs = append(errs, fmt.Errorf("$%s sets nothing: did you mean $%s?", name, meant))
+		if meant, near := nearest(bare, known); near {
+			errs = append(errs, fmt.Errorf("$%s sets nothing: did you mean $%s%s?", name, prefix, meant))
 		} else {
 			s.strange = append(s.strange, name)
 		}
@@ -47,18 +51,23 @@ func (s *Server) checkVariables(c *kong.Context, environ []string) error {
 // StrangeVariables are the names in the environment that begin like those of settings and are none.
 func (s *Server) StrangeVariables() []string { return s.strange }
 
-// farthest is how many letters may be wrong, missing or too many in a name that is near another.
-const farthest = 3
+// A name is near another when few of its letters are wrong, missing or too many: farthest at most, and no more than one in
+// lettersAWrong, for any three letters are within three of any other three.
+const (
+	farthest      = 3
+	lettersAWrong = 3
+)
 
 // nearest finds the name that differs from the given one by the fewest letters.
 func nearest(name string, known []string) (best string, near bool) {
-	least := farthest + 1
+	limit := min(farthest, len(name)/lettersAWrong)
+	least := limit + 1
 	for _, k := range known {
 		if d := distance(name, k); d < least {
 			best, least = k, d
 		}
 	}
-	return best, least <= farthest
+	return best, least <= limit
 }
 
 // distance is Levenshtein's: how many letters have to be changed, added or taken out to make one of the other.

@@ -172,7 +172,7 @@ func tell(o Options, list []*door) {
 		fmt.Fprintf(&b, "  %-12s %s/temp-keys/%s\n", d.Name, o.PublicURL, d.TempKey)
 	}
 	fmt.Fprintf(&b, "\nOpen the %s as a program does:\n\n  curl -X POST -H 'X-API-Key: %s' %s/locks/%d/OpenLock\n", list[0].Name, o.SuperKey, o.PublicURL, list[0].LockID)
-	fmt.Fprintf(&b, "\n  API          %s/openapi.json\n  super key    %s\n  operations   %s/metrics, /readyz, /debug/pprof/\n", o.PublicURL, o.SuperKey, o.OpsURL)
+	fmt.Fprintf(&b, "\n  API          %s/docs\n  super key    %s\n  operations   %s/metrics, /readyz, /debug/pprof/\n", o.PublicURL, o.SuperKey, o.OpsURL)
 	fmt.Fprintf(&b, "\nEach guest's key is good until %s and for %d uses. Ctrl-C stops.\n\n",
 		list[0].ValidUntil.Local().Format("Monday 2 January 15:04"), keyMaxUses)
 	_, _ = io.WriteString(o.Out, b.String()) // the person has gone when this fails

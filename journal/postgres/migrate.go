@@ -21,6 +21,13 @@ var migrations embed.FS
 // migrationLock keeps the nodes that start together from migrating at the same time ("Ltch" in ASCII).
 const migrationLock = 0x4c746368
 
+// The lock is asked for every second, for five minutes at most. (Its own default is every five seconds, which all nodes but one
+// would wait at the first start of a cluster.)
+const (
+	lockEvery    = 1 // s
+	lockAttempts = 300
+)
+
 // migrate brings the tables to the version that this program knows. A database that has it already is only read.
 func migrate(ctx context.Context, c *pgx.ConnConfig) (err error) {
 	c = c.Copy()
@@ -31,7 +38,7 @@ func migrate(ctx context.Context, c *pgx.ConnConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock))
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock), lock.WithLockTimeout(lockEvery, lockAttempts))
 	if err != nil {
 		return err
 	}

@@ -108,6 +108,7 @@ func Open(ctx context.Context, o Options) (_ *Journal, err error) {
 		pool.Close()
 		return nil, err
 	}
+	j.log.Info("journal opened", "host", config.ConnConfig.Host, "database", config.ConnConfig.Database, "user", config.ConnConfig.User)
 	go j.writer.run()
 	go j.save()
 	return j, nil

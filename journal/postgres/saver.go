@@ -59,7 +59,7 @@ func (j *Journal) save() {
 			}
 			if err := j.saveSome(some); err != nil {
 				j.metrics.SnapshotsLeftOut.Add(float64(len(some)))
-				j.log.Debug("snapshots were left out", "count", len(some), "err", err)
+				j.log.Debug("snapshots were left out", "count", len(some), "error", err)
 				more = more && !closing // the database is away, and nobody waits for a cache
 			}
 		}

@@ -90,7 +90,7 @@ func (w *writer) settle(all []*pending) {
 			claimRaces++
 		case size(p.chains) == 1:
 			only := p.chains[0].links[0]
-			w.log.Warn("PostgreSQL refused an append", "stream", only.Stream, "append", only.ID, "err", err)
+			w.log.Warn("PostgreSQL refused an append", "stream", only.Stream, "append", only.ID, "error", err)
 			only.fail(fmt.Errorf("%w: %w", journal.ErrInvalid, err))
 		default:
 			w.metrics.splits.Inc()
@@ -207,7 +207,7 @@ func (w *writer) again(err error, p *plan) {
 		}
 	}
 	if w.failing == nil {
-		w.log.Warn("PostgreSQL does not take appends, trying again", "err", err)
+		w.log.Warn("PostgreSQL does not take appends, trying again", "error", err)
 	}
 	w.failing = err
 	w.trouble.Store(&err)

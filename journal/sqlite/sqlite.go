@@ -169,7 +169,7 @@ func (j *Journal) fail(cause error) error {
 		return *j.failure.Load()
 	}
 	j.metrics.failures.Inc()
-	j.log.Error("the journal failed, this process must end", "err", cause)
+	j.log.Error("the journal failed, this process must end", "error", cause)
 	go j.onFailure(failure)
 	return failure
 }

@@ -135,7 +135,7 @@ func (j *Journal) commit(items []batch.Item, now time.Time, more func([]batch.It
 		}
 		answer(items, failure)
 	case len(items) == 1:
-		j.log.Warn("SQLite refused an append", "stream", items[0].Stream, "append", items[0].ID, "err", err)
+		j.log.Warn("SQLite refused an append", "stream", items[0].Stream, "append", items[0].ID, "error", err)
 		answer(items, fmt.Errorf("%w: %w", journal.ErrInvalid, err))
 	default:
 		half := len(items) / 2
