@@ -126,6 +126,7 @@ func recycle(b *bytes.Buffer) {
 
 // write answers with JSON.
 func (s *server) write(w http.ResponseWriter, r *http.Request, status int, body any) {
+	traceOf(r).sayReplayed()
 	b := newBuffer()
 	defer recycle(b)
 	e := json.NewEncoder(b)

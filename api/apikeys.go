@@ -16,6 +16,7 @@ type APIKeys interface {
 
 	Register(ctx context.Context, by lock.Caller, org lock.OrgID, name string) (o tenant.Organization, created bool, err error)
 	Organizations(ctx context.Context, after lock.OrgID, limit int) ([]tenant.Organization, error)
+	// Create and Rotate tell no secret when the request, named.From(ctx), was carried out before.
 	Create(ctx context.Context, by lock.Caller, org lock.OrgID, want tenant.NewKey) (key tenant.Key, secret string, err error)
 	Rotate(ctx context.Context, by lock.Caller, org lock.OrgID, id string, grace time.Duration) (key tenant.Key, secret string, err error)
 	Revoke(ctx context.Context, by lock.Caller, org lock.OrgID, id string) (tenant.Key, error)
@@ -69,6 +70,9 @@ func apiKeyOf(k tenant.Key, now time.Time) APIKey {
 }
 
 func (s *server) writeNewKey(w http.ResponseWriter, r *http.Request, key tenant.Key, secret string, err error) {
+	if err == nil && secret == "" {
+		err = toldBefore("Rotate the key, under another Idempotency-Key, if the answer got lost.", Told{KeyID: key.ID})
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -92,7 +92,10 @@ func (s *server) CreateCollectiveKey(w http.ResponseWriter, r *http.Request) {
 		}
 		c.Doors = append(c.Doors, collective.NewDoor{LockID: id, Label: d.Label, Access: d.AccessMethod})
 	}
-	k, err := s.Collective.Create(r.Context(), c)
+	k, err := s.Collective.Create(underOwnName(r), c)
+	if err == nil && k.PIN == "" && k.HasPIN {
+		err = toldBefore("The guest's page, at the url, shows the PIN.", Told{UUID: k.UUID, URL: s.link(r, k.UUID)})
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -31,6 +31,7 @@ type problem struct {
 	message string
 	field   string
 	title   string // in the field error, instead of the name of the status
+	told    *Told  // what a secret is of that is not told again
 }
 
 func (p *problem) Error() string { return p.message }
@@ -97,7 +98,11 @@ type Error struct {
 	RequestID string      `json:"requestId"`
 	Errors    []ErrorItem `json:"errors"`
 	*OpenOutcome
+	*Told
 }
+
+// SecretToldBefore is the error of a request that was carried out before, with Told.
+type SecretToldBefore = Error
 
 // ErrorItem repeats the error for callers that look for a list.
 type ErrorItem struct {
@@ -138,7 +143,7 @@ func (s *server) failOpen(w http.ResponseWriter, r *http.Request, err error, ope
 	}
 	s.write(w, r, p.status, &Error{
 		Error: cmp.Or(p.title, http.StatusText(p.status)), Message: p.message, Code: p.status, Reason: p.reason, Field: p.field,
-		RequestID: requestID, Errors: []ErrorItem{{Code: p.status, Message: p.message}}, OpenOutcome: open,
+		RequestID: requestID, Errors: []ErrorItem{{Code: p.status, Message: p.message}}, OpenOutcome: open, Told: p.told,
 	})
 }
 

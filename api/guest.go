@@ -98,7 +98,7 @@ func (s *server) openForGuest(w http.ResponseWriter, r *http.Request, uuid, door
 		Lifetime: s.OpenLifetime, Hold: s.GuestHold,
 	})
 	if err != nil {
-		s.fail(w, r, err)
+		s.fail(w, r, asNamed(r, err))
 		return
 	}
 	to := "/temp-keys/" + string(key) + "/confirmation?offline=" + strconv.FormatBool(o.Offline) + "&request=" + url.QueryEscape(string(o.RequestID))

@@ -5,31 +5,48 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 
 	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/named"
 )
 
-// A request to change something may have a name, in Idempotency-Key. The lock stores it together with what the request leads to, so
+// A request to change something may have a name, in Idempotency-Key. It is stored together with what the request leads to, so
 // that a request that is sent again, after a crash or to another node, is answered as before (docs/adr/0017).
 
 var (
-	errKeyTwice    = badRequest("parameter-twice", "Idempotency-Key", "Idempotency-Key may come once only")
-	errKeyInvalid  = badRequest("idempotency-key-invalid", "Idempotency-Key", "Idempotency-Key must have 1 to 128 visible ASCII characters, without spaces")
-	errKeyNotTaken = badRequest("idempotency-key-not-taken", "Idempotency-Key", "This operation does not remember requests. Leave Idempotency-Key out.")
-	errInFlight    = &problem{status: http.StatusConflict, reason: "request-in-flight", message: "The request with this Idempotency-Key is being carried out. Ask again in a second."}
-	errToldBefore  = &problem{status: http.StatusConflict, reason: "secret-told-before", message: "The request with this Idempotency-Key was carried out, and its answer had a secret, which is told once. Rotate again, under another Idempotency-Key, if the answer got lost."}
-	errNameThem    = badRequest("temp-key-uuid-required", "items", "With an Idempotency-Key every key needs its tempKeyUuid, so that the call can be answered again")
+	errKeyTwice   = badRequest("parameter-twice", "Idempotency-Key", "Idempotency-Key may come once only")
+	errKeyInvalid = badRequest("idempotency-key-invalid", "Idempotency-Key", "Idempotency-Key must have 1 to 128 visible ASCII characters, without spaces")
+	errInFlight   = &problem{status: http.StatusConflict, reason: "request-in-flight", message: "The request with this Idempotency-Key is being carried out. Ask again in a second."}
+	errToldBefore = toldBefore("Rotate again, under another Idempotency-Key, if the answer got lost.", Told{})
+	errNameThem   = badRequest("temp-key-uuid-required", "items", "With an Idempotency-Key every key needs its tempKeyUuid, so that the call can be answered again")
 )
 
-// named is the name of a request, and what it is the name of.
-type named struct {
-	key  string
-	what string // the operation
-	body []byte // once it was read
+// Told says what a secret is of that is not told again.
+type Told struct {
+	KeyID string         `json:"keyId,omitempty"`
+	UUID  lock.TempKeyID `json:"uuid,omitempty"`
+	URL   string         `json:"url,omitempty"`
+}
+
+// toldBefore answers a request that was carried out before, and whose answer had a secret.
+func toldBefore(advice string, of Told) *problem {
+	return &problem{
+		status: http.StatusConflict, reason: "secret-told-before", told: &of,
+		message: "The request with this Idempotency-Key was carried out, and its answer had a secret, which is told once. " + advice,
+	}
+}
+
+// requestName is the name of a request, and what it is the name of.
+type requestName struct {
+	key     string
+	what    string         // the operation
+	body    []byte         // once it was read
+	request *named.Request // when it is about no lock
 
 	once sync.Once
 	sum  []byte // made by once
@@ -37,7 +54,7 @@ type named struct {
 
 // hash is of the request, in a form in which neither the order of fields nor white space matters. It is made once, for all the
 // locks of a bulk call.
-func (n *named) hash() []byte {
+func (n *requestName) hash() []byte {
 	n.once.Do(func() {
 		h := sha256.New()
 		fmt.Fprintf(h, "%s\n", n.what)
@@ -95,21 +112,19 @@ func (s *server) named(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		err := errKeyNotTaken
+		var err error
 		switch {
 		case len(keys) > 1:
 			err = errKeyTwice
 		case !visible(keys[0], maxRequestIDLength):
 			err = errKeyInvalid
-		case strings.HasPrefix(r.URL.Path, "/locks/"), strings.HasPrefix(r.URL.Path, bulkPath):
-			err = nil
 		}
 		if err != nil {
 			s.fail(w, r, err)
 			return
 		}
 		t := traceOf(r)
-		t.named = &named{key: keys[0], what: r.URL.Path}
+		t.named = &requestName{key: keys[0], what: r.URL.Path}
 		name := fmt.Sprintf("%t %q %q %s", t.caller.Super, t.caller.OrgID, t.caller.UserID, keys[0])
 		if !s.flights.start(name) {
 			w.Header().Set("Retry-After", "1")
@@ -142,6 +157,15 @@ func openRequestID(r *http.Request, body string) (lock.RequestID, error) {
 	return readRequestID(body)
 }
 
+// asNamed says of an error of an open that the name was used for another one, in the words in which it was given.
+func asNamed(r *http.Request, err error) error {
+	var rejection *lock.Error
+	if r.Header["Idempotency-Key"] != nil && errors.As(err, &rejection) && rejection.Reason == lock.ReasonRequestReused {
+		return lock.ErrKeyReused
+	}
+	return err
+}
+
 // underName gives a command that changes something the name of its request, if that has one.
 func underName(ctx context.Context, c lock.Command) lock.Command {
 	t, _ := ctx.Value(traceKey{}).(*trace)
@@ -149,6 +173,23 @@ func underName(ctx context.Context, c lock.Command) lock.Command {
 		return c
 	}
 	return &lock.Once{By: t.caller, Key: t.named.key, Hash: t.named.hash(), Command: c}
+}
+
+// underOwnName is the context of the one call that a request is about, when that is about no lock: it has the request's name.
+func underOwnName(r *http.Request) context.Context {
+	t := traceOf(r)
+	if t.named == nil {
+		return r.Context()
+	}
+	t.named.request = &named.Request{By: t.caller, Key: t.named.key, Hash: t.named.hash()}
+	return named.With(r.Context(), t.named.request)
+}
+
+// sayReplayed tells the caller that a request was carried out before, once whatever remembers it has found that.
+func (t *trace) sayReplayed() {
+	if t.named != nil && t.named.request != nil && t.named.request.Replayed {
+		t.answer.Header().Set("Idempotent-Replayed", "true")
+	}
 }
 
 // changes tells whether a command is one of those that a request with a name is about, and not a question on the way to it.

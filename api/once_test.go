@@ -75,7 +75,7 @@ func TestNamesOfRequests(t *testing.T) {
 		s.super("POST", "/locks/42/SetOwner", `{"userId":"ann"}`, named(key)).requireError(http.StatusBadRequest, "idempotency-key-invalid")
 	}
 	s.super("POST", "/locks/42/SetOwner", `{"userId":"ann"}`, named("a"), named("b")).requireError(http.StatusBadRequest, "parameter-twice")
-	s.super("POST", "/organizations/hotel-9/api-keys", "", named("a")).requireError(http.StatusBadRequest, "idempotency-key-not-taken")
+	s.super("POST", "/organizations", `{"orgId":"hotel-9"}`, named("a b")).requireError(http.StatusBadRequest, "idempotency-key-invalid")
 	s.call("POST", "/locks/42/SetOwner", `{"userId":"ann"}`, named("a b")).requireError(http.StatusUnauthorized, "credentials-required")
 
 	// For an open it is another way to say requestId.
@@ -83,6 +83,8 @@ func TestNamesOfRequests(t *testing.T) {
 	require.Equal(t, "r1", opened.json()["openRequestId"])
 	require.Equal(t, opened.json()["commandId"], s.super("POST", "/locks/42/OpenLock", `{"requestId":"r1"}`, named("r1")).json()["commandId"])
 	s.super("POST", "/locks/42/OpenLock", `{"requestId":"r2"}`, named("r1")).requireError(http.StatusBadRequest, "request-id-invalid")
+	s.super("POST", "/locks/42/OpenLock", `{"reason":"another"}`, named("r1")).requireError(http.StatusUnprocessableEntity, "idempotency-key-reused")
+	s.super("POST", "/locks/42/OpenLock", `{"reason":"another","requestId":"r1"}`).requireError(http.StatusConflict, "request-id-reused")
 	require.Equal(t, 1, s.kernel.opens)
 }
 
@@ -126,7 +128,8 @@ func TestTheSameNameAtTheSameTime(t *testing.T) {
 	a := s.super("POST", "/locks/42/SetOwner", `{"userId":"ann"}`, named("n1"))
 	a.requireError(http.StatusConflict, "request-in-flight")
 	require.Equal(t, "1", a.header.Get("Retry-After"))
-	s.super("POST", "/organizations", "x", named("n1")).requireError(http.StatusBadRequest, "idempotency-key-not-taken")
+	other := s.super("POST", "/organizations", `{"orgId":"hotel-9"}`, named("n1"))
+	other.requireError(http.StatusConflict, "request-in-flight")
 	close(leave)
 	require.Equal(t, http.StatusOK, (<-done).status)
 	require.Equal(t, "true", s.super("POST", "/locks/42/SetOwner", `{"userId":"ann"}`, named("n1")).header.Get("Idempotent-Replayed"))

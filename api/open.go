@@ -38,7 +38,7 @@ func (s *server) OpenLock(w http.ResponseWriter, r *http.Request, id LockId) {
 		By: callerOf(r), RequestID: requestID, CommandID: lock.CommandID(newName()), Reason: body.Reason, Lifetime: s.OpenLifetime,
 	})
 	if err != nil {
-		s.fail(w, r, err)
+		s.fail(w, r, asNamed(r, err))
 		return
 	}
 	state := OpenOutcome{Outcome: o.Outcome, OpenRequestID: o.RequestID, CommandID: o.CommandID}

@@ -636,6 +636,9 @@ type Forbidden = Error
 // Invalid defines model for Invalid.
 type Invalid = Error
 
+// NameReused defines model for NameReused.
+type NameReused = Error
+
 // NotAnswered defines model for NotAnswered.
 type NotAnswered = Error
 
@@ -647,6 +650,9 @@ type NotObeyed = Error
 
 // PageNotFound defines model for PageNotFound.
 type PageNotFound = Error
+
+// ToldBefore defines model for ToldBefore.
+type ToldBefore = SecretToldBefore
 
 // Unauthentic defines model for Unauthentic.
 type Unauthentic = Error
@@ -665,7 +671,8 @@ type ShowCollectiveConfirmationParams struct {
 
 // OpenCollectiveDoorParams defines parameters for OpenCollectiveDoor.
 type OpenCollectiveDoorParams struct {
-	// IdempotencyKey Names the request, as `requestId` in the body does.
+	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, gets the same answer, and it opens once. The name
+	// of another open of the same lock is a 422 `idempotency-key-reused` here, and as a `requestId` a 409 `request-id-reused`.
 	IdempotencyKey RequestId `json:"Idempotency-Key,omitempty"`
 }
 
@@ -760,13 +767,15 @@ type ShowConfirmationParams struct {
 
 // OpenDoorParams defines parameters for OpenDoor.
 type OpenDoorParams struct {
-	// IdempotencyKey Names the request, as `requestId` in the body does.
+	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, gets the same answer, and it opens once. The name
+	// of another open of the same lock is a 422 `idempotency-key-reused` here, and as a `requestId` a 409 `request-id-reused`.
 	IdempotencyKey RequestId `json:"Idempotency-Key,omitempty"`
 }
 
 // OpenWithTempKeyParams defines parameters for OpenWithTempKey.
 type OpenWithTempKeyParams struct {
-	// IdempotencyKey Names the request, as `requestId` in the body does.
+	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, gets the same answer, and it opens once. The name
+	// of another open of the same lock is a 422 `idempotency-key-reused` here, and as a `requestId` a 409 `request-id-reused`.
 	IdempotencyKey RequestId `json:"Idempotency-Key,omitempty"`
 }
 

@@ -38,7 +38,7 @@ func (s *server) RegisterOrganization(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	o, created, err := s.APIKeys.Register(r.Context(), callerOf(r), lock.OrgID(body.OrgId), body.Name)
+	o, created, err := s.APIKeys.Register(underOwnName(r), callerOf(r), lock.OrgID(body.OrgId), body.Name)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -88,7 +88,7 @@ func (s *server) CreateApiKey(w http.ResponseWriter, r *http.Request, orgID stri
 		s.fail(w, r, err)
 		return
 	}
-	key, secret, err := s.APIKeys.Create(r.Context(), callerOf(r), lock.OrgID(orgID), tenant.NewKey{Name: body.Name, Scopes: body.Scopes, ExpiresAt: body.ExpiresAt.Time})
+	key, secret, err := s.APIKeys.Create(underOwnName(r), callerOf(r), lock.OrgID(orgID), tenant.NewKey{Name: body.Name, Scopes: body.Scopes, ExpiresAt: body.ExpiresAt.Time})
 	s.writeNewKey(w, r, key, secret, err)
 }
 
@@ -100,7 +100,7 @@ func (s *server) RotateApiKey(w http.ResponseWriter, r *http.Request, orgID, key
 		return
 	}
 	grace := time.Duration(max(-1, min(body.GraceSeconds, maxGraceSeconds))) * time.Second
-	key, secret, err := s.APIKeys.Rotate(r.Context(), callerOf(r), lock.OrgID(orgID), keyID, grace)
+	key, secret, err := s.APIKeys.Rotate(underOwnName(r), callerOf(r), lock.OrgID(orgID), keyID, grace)
 	s.writeNewKey(w, r, key, secret, err)
 }
 
@@ -110,7 +110,7 @@ func (s *server) RevokeApiKey(w http.ResponseWriter, r *http.Request, orgID, key
 		s.fail(w, r, err)
 		return
 	}
-	key, err := s.APIKeys.Revoke(r.Context(), callerOf(r), lock.OrgID(orgID), keyID)
+	key, err := s.APIKeys.Revoke(underOwnName(r), callerOf(r), lock.OrgID(orgID), keyID)
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -202,7 +202,7 @@ func (s *server) FindOrCreateUser(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	user, created, err := s.Users.FindOrCreate(r.Context(), org, directory.Contact{Email: body.Email, Phone: body.PhoneNumber}, callerOf(r))
+	user, created, err := s.Users.FindOrCreate(underOwnName(r), org, directory.Contact{Email: body.Email, Phone: body.PhoneNumber}, callerOf(r))
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -62,7 +62,7 @@ func (s *server) OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId) 
 		Lifetime: s.OpenLifetime, Hold: s.GuestHold,
 	})
 	if err != nil {
-		s.fail(w, r, err)
+		s.fail(w, r, asNamed(r, err))
 		return
 	}
 	switch reply := reply.(type) {

@@ -29,6 +29,7 @@ import (
 	"github.com/latchkey/latchkey/audit"
 	"github.com/latchkey/latchkey/collective"
 	"github.com/latchkey/latchkey/directory"
+	"github.com/latchkey/latchkey/journal"        //nolint:depguard // the tests look at what is stored
 	"github.com/latchkey/latchkey/journal/memory" //nolint:depguard // the tests join the real store of keys to a journal
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/tenant"
@@ -81,6 +82,7 @@ type server struct {
 	client  *http.Client
 	kernel  *kernel
 	tenants *tenant.Keys
+	journal journal.Journal // of all that is no lock's
 	metrics *prometheus.Registry
 	logs    *syncBuffer
 	clock   *clock
@@ -127,6 +129,7 @@ func newServer(t testing.TB, change ...func(*api.Options)) *server {
 	s.kernel = newKernel(s.clock.Now)
 	j := memory.New()
 	t.Cleanup(func() { _ = j.Close() })
+	s.journal = j
 	var err error
 	s.tenants, err = tenant.New(tenant.Options{Journal: j, Now: s.clock.Now})
 	require.NoError(t, err)

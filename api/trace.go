@@ -28,7 +28,7 @@ type trace struct {
 	route     *chi.Context
 	requestID string
 	caller    lock.Caller
-	named     *named // nil: the request has no name
+	named     *requestName // nil: the request has no name
 	body      bodyBound
 }
 

@@ -375,6 +375,21 @@ func (e ScheduleRuleDays) Valid() bool {
 	}
 }
 
+// Defines values for SecretToldBeforeSuccess.
+const (
+	SecretToldBeforeSuccessFalse SecretToldBeforeSuccess = false
+)
+
+// Valid indicates whether the value is a known member of the SecretToldBeforeSuccess enum.
+func (e SecretToldBeforeSuccess) Valid() bool {
+	switch e {
+	case SecretToldBeforeSuccessFalse:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Status.
 const (
 	StatusExpired     Status = "expired"
@@ -1465,6 +1480,44 @@ type ScheduleRule struct {
 // ScheduleRuleDays defines model for ScheduleRule.Days.
 type ScheduleRuleDays string
 
+// SecretToldBefore defines model for SecretToldBefore.
+type SecretToldBefore struct {
+	// Code The HTTP status.
+	Code int `json:"code"`
+
+	// Error The name of the HTTP status.
+	Error  string `json:"error"`
+	Errors []struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	} `json:"errors"`
+
+	// Field The field that is wrong.
+	Field *string `json:"field,omitempty"`
+
+	// KeyId The API key that the request has made.
+	KeyId *string `json:"keyId,omitempty"`
+
+	// Message For a person: what is wrong, and what to do.
+	Message string `json:"message"`
+
+	// Reason A stable word for programs, such as `temp-key-used-up`.
+	Reason string `json:"reason"`
+
+	// RequestId The X-Request-Id of this request, to look for in the logs.
+	RequestId string                  `json:"requestId"`
+	Success   SecretToldBeforeSuccess `json:"success"`
+
+	// Url Its page, which shows the guest the PIN.
+	Url *string `json:"url,omitempty"`
+
+	// Uuid The collective key that the request has made.
+	Uuid *openapi_types.UUID `json:"uuid,omitempty"`
+}
+
+// SecretToldBeforeSuccess defines model for SecretToldBefore.Success.
+type SecretToldBeforeSuccess bool
+
 // SetConfigRequest defines model for SetConfigRequest.
 type SetConfigRequest struct {
 	// RelockMs How long the bolt stays open after an open.
@@ -1843,6 +1896,9 @@ type Forbidden = Error
 // Invalid defines model for Invalid.
 type Invalid = Error
 
+// NameReused defines model for NameReused.
+type NameReused = Error
+
 // NotAnswered defines model for NotAnswered.
 type NotAnswered = Error
 
@@ -1854,6 +1910,9 @@ type NotObeyed = Error
 
 // PageNotFound defines model for PageNotFound.
 type PageNotFound = Error
+
+// ToldBefore defines model for ToldBefore.
+type ToldBefore = SecretToldBefore
 
 // Unauthentic defines model for Unauthentic.
 type Unauthentic = Error
@@ -1872,7 +1931,8 @@ type ShowCollectiveConfirmationParams struct {
 
 // OpenCollectiveDoorParams defines parameters for OpenCollectiveDoor.
 type OpenCollectiveDoorParams struct {
-	// IdempotencyKey Names the request, as `requestId` in the body does.
+	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, gets the same answer, and it opens once. The name
+	// of another open of the same lock is a 422 `idempotency-key-reused` here, and as a `requestId` a 409 `request-id-reused`.
 	IdempotencyKey *RequestId `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1967,13 +2027,15 @@ type ShowConfirmationParams struct {
 
 // OpenDoorParams defines parameters for OpenDoor.
 type OpenDoorParams struct {
-	// IdempotencyKey Names the request, as `requestId` in the body does.
+	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, gets the same answer, and it opens once. The name
+	// of another open of the same lock is a 422 `idempotency-key-reused` here, and as a `requestId` a 409 `request-id-reused`.
 	IdempotencyKey *RequestId `json:"Idempotency-Key,omitempty"`
 }
 
 // OpenWithTempKeyParams defines parameters for OpenWithTempKey.
 type OpenWithTempKeyParams struct {
-	// IdempotencyKey Names the request, as `requestId` in the body does.
+	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, gets the same answer, and it opens once. The name
+	// of another open of the same lock is a 422 `idempotency-key-reused` here, and as a `requestId` a 409 `request-id-reused`.
 	IdempotencyKey *RequestId `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2496,7 +2558,8 @@ type ClientInterface interface {
 
 	// SetOrganizationWithBody Hand the lock to an organisation
 	//
-	// The organisation that had the lock before does not see it any more.
+	// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
+	// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2505,7 +2568,8 @@ type ClientInterface interface {
 
 	// SetOrganization Hand the lock to an organisation
 	//
-	// The organisation that had the lock before does not see it any more.
+	// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
+	// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2622,7 +2686,8 @@ type ClientInterface interface {
 	//
 	// For the panel at the door. A PIN that does not open gets the same 401 whatever is the matter with it, also when there is no such
 	// lock. Four wrong PINs in a row are free. From the fifth on each one locks the panel, for 30 seconds at first, then twice as
-	// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row.
+	// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
+	// an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2633,7 +2698,8 @@ type ClientInterface interface {
 	//
 	// For the panel at the door. A PIN that does not open gets the same 401 whatever is the matter with it, also when there is no such
 	// lock. Four wrong PINs in a row are free. From the fifth on each one locks the panel, for 30 seconds at first, then twice as
-	// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row.
+	// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
+	// an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2799,7 +2865,8 @@ type ClientInterface interface {
 	//
 	// Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 	// says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
-	// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked.
+	// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
+	// organisation deletes the door, which is in its list of temporary keys.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2810,7 +2877,8 @@ type ClientInterface interface {
 	//
 	// Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 	// says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
-	// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked.
+	// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
+	// organisation deletes the door, which is in its list of temporary keys.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3620,7 +3688,8 @@ func (c *Client) SetConfig(ctx context.Context, id LockId, body SetConfigJSONReq
 
 // SetOrganizationWithBody Hand the lock to an organisation
 //
-// The organisation that had the lock before does not see it any more.
+// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
+// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3639,7 +3708,8 @@ func (c *Client) SetOrganizationWithBody(ctx context.Context, id LockId, content
 
 // SetOrganization Hand the lock to an organisation
 //
-// The organisation that had the lock before does not see it any more.
+// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
+// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3886,7 +3956,8 @@ func (c *Client) ExportLockEvents(ctx context.Context, id LockId, params *Export
 //
 // For the panel at the door. A PIN that does not open gets the same 401 whatever is the matter with it, also when there is no such
 // lock. Four wrong PINs in a row are free. From the fifth on each one locks the panel, for 30 seconds at first, then twice as
-// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row.
+// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
+// an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3907,7 +3978,8 @@ func (c *Client) OpenWithPinWithBody(ctx context.Context, id LockId, contentType
 //
 // For the panel at the door. A PIN that does not open gets the same 401 whatever is the matter with it, also when there is no such
 // lock. Four wrong PINs in a row are free. From the fifth on each one locks the panel, for 30 seconds at first, then twice as
-// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row.
+// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
+// an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4263,7 +4335,8 @@ func (c *Client) ListCollectiveKeys(ctx context.Context, params *ListCollectiveK
 //
 // Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 // says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
-// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked.
+// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
+// organisation deletes the door, which is in its list of temporary keys.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4284,7 +4357,8 @@ func (c *Client) CreateCollectiveKeyWithBody(ctx context.Context, contentType st
 //
 // Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 // says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
-// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked.
+// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
+// organisation deletes the door, which is in its list of temporary keys.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7527,7 +7601,8 @@ type ClientWithResponsesInterface interface {
 
 	// SetOrganizationWithBodyWithResponse Hand the lock to an organisation
 	//
-	// The organisation that had the lock before does not see it any more.
+	// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
+	// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7536,7 +7611,8 @@ type ClientWithResponsesInterface interface {
 
 	// SetOrganizationWithResponse Hand the lock to an organisation
 	//
-	// The organisation that had the lock before does not see it any more.
+	// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
+	// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7661,7 +7737,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// For the panel at the door. A PIN that does not open gets the same 401 whatever is the matter with it, also when there is no such
 	// lock. Four wrong PINs in a row are free. From the fifth on each one locks the panel, for 30 seconds at first, then twice as
-	// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row.
+	// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
+	// an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7672,7 +7749,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// For the panel at the door. A PIN that does not open gets the same 401 whatever is the matter with it, also when there is no such
 	// lock. Four wrong PINs in a row are free. From the fifth on each one locks the panel, for 30 seconds at first, then twice as
-	// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row.
+	// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
+	// an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7854,7 +7932,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 	// says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
-	// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked.
+	// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
+	// organisation deletes the door, which is in its list of temporary keys.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7865,7 +7944,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 	// says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
-	// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked.
+	// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
+	// organisation deletes the door, which is in its list of temporary keys.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8005,6 +8085,10 @@ type CreateTempKeysResponse struct {
 	JSON401 *Unauthentic
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -8029,6 +8113,16 @@ func (r CreateTempKeysResponse) GetJSON401() *Unauthentic {
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
 func (r CreateTempKeysResponse) GetJSON403() *Forbidden {
 	return r.JSON403
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r CreateTempKeysResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r CreateTempKeysResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -8081,6 +8175,10 @@ type UpdateTempKeysResponse struct {
 	JSON401 *Unauthentic
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -8105,6 +8203,16 @@ func (r UpdateTempKeysResponse) GetJSON401() *Unauthentic {
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
 func (r UpdateTempKeysResponse) GetJSON403() *Forbidden {
 	return r.JSON403
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UpdateTempKeysResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UpdateTempKeysResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -8159,6 +8267,10 @@ type CreateCollectiveTempKeyResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *ToldBefore
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -8188,6 +8300,16 @@ func (r CreateCollectiveTempKeyResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r CreateCollectiveTempKeyResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r CreateCollectiveTempKeyResponse) GetJSON409() *ToldBefore {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r CreateCollectiveTempKeyResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -8417,6 +8539,10 @@ type OpenCollectiveDoorResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers303 the parsed response headers for an HTTP 303 response
@@ -8443,6 +8569,16 @@ func (r OpenCollectiveDoorResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r OpenCollectiveDoorResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r OpenCollectiveDoorResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r OpenCollectiveDoorResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -8609,6 +8745,8 @@ type AddKeyResponse struct {
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSON502 the response for an HTTP 502 `application/json` response
 	JSON502 *NotObeyed
 	// JSON504 the response for an HTTP 504 `application/json` response
@@ -8647,6 +8785,11 @@ func (r AddKeyResponse) GetJSON404() *NotFound {
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
 func (r AddKeyResponse) GetJSON409() *Conflict {
 	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r AddKeyResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSON502 returns the response for an HTTP 502 `application/json` response
@@ -8713,6 +8856,8 @@ type AddResidentResponse struct {
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -8747,6 +8892,11 @@ func (r AddResidentResponse) GetJSON404() *NotFound {
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
 func (r AddResidentResponse) GetJSON409() *Conflict {
 	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r AddResidentResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -8801,6 +8951,10 @@ type BulkAddKeysResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -8830,6 +8984,16 @@ func (r BulkAddKeysResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r BulkAddKeysResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r BulkAddKeysResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r BulkAddKeysResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -8969,6 +9133,8 @@ type ChangeLockUuidResponse struct {
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -9003,6 +9169,11 @@ func (r ChangeLockUuidResponse) GetJSON404() *NotFound {
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
 func (r ChangeLockUuidResponse) GetJSON409() *Conflict {
 	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r ChangeLockUuidResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -9059,6 +9230,8 @@ type CreateLockResponse struct {
 	JSON403 *Forbidden
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -9093,6 +9266,11 @@ func (r CreateLockResponse) GetJSON403() *Forbidden {
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
 func (r CreateLockResponse) GetJSON409() *Conflict {
 	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r CreateLockResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -9147,6 +9325,10 @@ type OpenLockResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSON502 the response for an HTTP 502 `application/json` response
 	JSON502 *OpenLockFailure
 	// JSONDefault the response for an HTTP default `application/json` response
@@ -9178,6 +9360,16 @@ func (r OpenLockResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r OpenLockResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r OpenLockResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r OpenLockResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSON502 returns the response for an HTTP 502 `application/json` response
@@ -9237,6 +9429,10 @@ type RemoveKeyResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSON502 the response for an HTTP 502 `application/json` response
 	JSON502 *NotObeyed
 	// JSON504 the response for an HTTP 504 `application/json` response
@@ -9270,6 +9466,16 @@ func (r RemoveKeyResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r RemoveKeyResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r RemoveKeyResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r RemoveKeyResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSON502 returns the response for an HTTP 502 `application/json` response
@@ -9334,6 +9540,10 @@ type RemoveResidentResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -9363,6 +9573,16 @@ func (r RemoveResidentResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r RemoveResidentResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r RemoveResidentResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r RemoveResidentResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -9417,6 +9637,10 @@ type RotateDeviceSecretResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *ToldBefore
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -9446,6 +9670,16 @@ func (r RotateDeviceSecretResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r RotateDeviceSecretResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r RotateDeviceSecretResponse) GetJSON409() *ToldBefore {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r RotateDeviceSecretResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -9500,6 +9734,10 @@ type SetConfigResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -9529,6 +9767,16 @@ func (r SetConfigResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r SetConfigResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r SetConfigResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r SetConfigResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -9583,6 +9831,10 @@ type SetOrganizationResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -9612,6 +9864,16 @@ func (r SetOrganizationResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r SetOrganizationResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r SetOrganizationResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r SetOrganizationResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -9666,6 +9928,10 @@ type SetOwnerResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -9695,6 +9961,16 @@ func (r SetOwnerResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r SetOwnerResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r SetOwnerResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r SetOwnerResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -9749,6 +10025,10 @@ type WriteKeyResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSON502 the response for an HTTP 502 `application/json` response
 	JSON502 *NotObeyed
 	// JSON504 the response for an HTTP 504 `application/json` response
@@ -9782,6 +10062,16 @@ func (r WriteKeyResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r WriteKeyResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r WriteKeyResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r WriteKeyResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSON502 returns the response for an HTTP 502 `application/json` response
@@ -9931,6 +10221,8 @@ type CreateTempKeyResponse struct {
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -9965,6 +10257,11 @@ func (r CreateTempKeyResponse) GetJSON404() *NotFound {
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
 func (r CreateTempKeyResponse) GetJSON409() *Conflict {
 	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r CreateTempKeyResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -10019,6 +10316,10 @@ type DeleteTempKeyResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -10048,6 +10349,16 @@ func (r DeleteTempKeyResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r DeleteTempKeyResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r DeleteTempKeyResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r DeleteTempKeyResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -10345,6 +10656,10 @@ type OpenWithPinResponse struct {
 	JSON400 *Invalid
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthentic
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *Error
 	// JSONDefault the response for an HTTP default `application/json` response
@@ -10368,6 +10683,16 @@ func (r OpenWithPinResponse) GetJSON400() *Invalid {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r OpenWithPinResponse) GetJSON401() *Unauthentic {
 	return r.JSON401
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r OpenWithPinResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r OpenWithPinResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -10593,6 +10918,10 @@ type UpdateTempKeyResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -10622,6 +10951,16 @@ func (r UpdateTempKeyResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r UpdateTempKeyResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UpdateTempKeyResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UpdateTempKeyResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -10676,6 +11015,10 @@ type UseTempKeyResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -10705,6 +11048,16 @@ func (r UseTempKeyResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r UseTempKeyResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UseTempKeyResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UseTempKeyResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -10876,6 +11229,10 @@ type RegisterOrganizationResponse struct {
 	JSON401 *Unauthentic
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -10905,6 +11262,16 @@ func (r RegisterOrganizationResponse) GetJSON401() *Unauthentic {
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
 func (r RegisterOrganizationResponse) GetJSON403() *Forbidden {
 	return r.JSON403
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r RegisterOrganizationResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r RegisterOrganizationResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -11041,7 +11408,9 @@ type CreateApiKeyResponse struct {
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
 	// JSON409 the response for an HTTP 409 `application/json` response
-	JSON409 *Conflict
+	JSON409 *ToldBefore
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -11069,8 +11438,13 @@ func (r CreateApiKeyResponse) GetJSON403() *Forbidden {
 }
 
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r CreateApiKeyResponse) GetJSON409() *Conflict {
+func (r CreateApiKeyResponse) GetJSON409() *ToldBefore {
 	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r CreateApiKeyResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -11125,6 +11499,10 @@ type RevokeApiKeyResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -11154,6 +11532,16 @@ func (r RevokeApiKeyResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r RevokeApiKeyResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r RevokeApiKeyResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r RevokeApiKeyResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -11209,7 +11597,9 @@ type RotateApiKeyResponse struct {
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
-	JSON409 *Conflict
+	JSON409 *ToldBefore
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -11242,8 +11632,13 @@ func (r RotateApiKeyResponse) GetJSON404() *NotFound {
 }
 
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r RotateApiKeyResponse) GetJSON409() *Conflict {
+func (r RotateApiKeyResponse) GetJSON409() *ToldBefore {
 	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r RotateApiKeyResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -11450,6 +11845,10 @@ type CreateCollectiveKeyResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *ToldBefore
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -11479,6 +11878,16 @@ func (r CreateCollectiveKeyResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r CreateCollectiveKeyResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r CreateCollectiveKeyResponse) GetJSON409() *ToldBefore {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r CreateCollectiveKeyResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -11708,6 +12117,10 @@ type OpenDoorResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers303 the parsed response headers for an HTTP 303 response
@@ -11734,6 +12147,16 @@ func (r OpenDoorResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r OpenDoorResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r OpenDoorResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r OpenDoorResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -11791,6 +12214,10 @@ type OpenWithTempKeyResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers303 the parsed response headers for an HTTP 303 response
@@ -11817,6 +12244,16 @@ func (r OpenWithTempKeyResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r OpenWithTempKeyResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r OpenWithTempKeyResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r OpenWithTempKeyResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -11956,6 +12393,8 @@ type FindOrCreateUserResponse struct {
 	JSON403 *Forbidden
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NameReused
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -11990,6 +12429,11 @@ func (r FindOrCreateUserResponse) GetJSON403() *Forbidden {
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
 func (r FindOrCreateUserResponse) GetJSON409() *Conflict {
 	return r.JSON409
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r FindOrCreateUserResponse) GetJSON422() *NameReused {
+	return r.JSON422
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -12592,7 +13036,8 @@ func (c *ClientWithResponses) SetConfigWithResponse(ctx context.Context, id Lock
 
 // SetOrganizationWithBodyWithResponse Hand the lock to an organisation
 //
-// The organisation that had the lock before does not see it any more.
+// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
+// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12607,7 +13052,8 @@ func (c *ClientWithResponses) SetOrganizationWithBodyWithResponse(ctx context.Co
 
 // SetOrganizationWithResponse Hand the lock to an organisation
 //
-// The organisation that had the lock before does not see it any more.
+// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
+// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12810,7 +13256,8 @@ func (c *ClientWithResponses) ExportLockEventsWithResponse(ctx context.Context, 
 //
 // For the panel at the door. A PIN that does not open gets the same 401 whatever is the matter with it, also when there is no such
 // lock. Four wrong PINs in a row are free. From the fifth on each one locks the panel, for 30 seconds at first, then twice as
-// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row.
+// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
+// an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12827,7 +13274,8 @@ func (c *ClientWithResponses) OpenWithPinWithBodyWithResponse(ctx context.Contex
 //
 // For the panel at the door. A PIN that does not open gets the same 401 whatever is the matter with it, also when there is no such
 // lock. Four wrong PINs in a row are free. From the fifth on each one locks the panel, for 30 seconds at first, then twice as
-// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row.
+// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
+// an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13123,7 +13571,8 @@ func (c *ClientWithResponses) ListCollectiveKeysWithResponse(ctx context.Context
 //
 // Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 // says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
-// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked.
+// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
+// organisation deletes the door, which is in its list of temporary keys.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13140,7 +13589,8 @@ func (c *ClientWithResponses) CreateCollectiveKeyWithBodyWithResponse(ctx contex
 //
 // Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 // says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
-// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked.
+// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
+// organisation deletes the door, which is in its list of temporary keys.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13383,6 +13833,20 @@ func ParseCreateTempKeysResponse(rsp *http.Response) (*CreateTempKeysResponse, e
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13397,6 +13861,12 @@ func ParseCreateTempKeysResponse(rsp *http.Response) (*CreateTempKeysResponse, e
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 403:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -13462,6 +13932,20 @@ func ParseUpdateTempKeysResponse(rsp *http.Response) (*UpdateTempKeysResponse, e
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13476,6 +13960,12 @@ func ParseUpdateTempKeysResponse(rsp *http.Response) (*UpdateTempKeysResponse, e
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 403:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -13548,6 +14038,20 @@ func ParseCreateCollectiveTempKeyResponse(rsp *http.Response) (*CreateCollective
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ToldBefore
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13565,6 +14069,9 @@ func ParseCreateCollectiveTempKeyResponse(rsp *http.Response) (*CreateCollective
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -13790,6 +14297,20 @@ func ParseOpenCollectiveDoorResponse(rsp *http.Response) (*OpenCollectiveDoorRes
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13807,6 +14328,12 @@ func ParseOpenCollectiveDoorResponse(rsp *http.Response) (*OpenCollectiveDoorRes
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -13991,6 +14518,13 @@ func ParseAddKeyResponse(rsp *http.Response) (*AddKeyResponse, error) {
 		}
 		response.JSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
 		var dest NotObeyed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14022,6 +14556,12 @@ func ParseAddKeyResponse(rsp *http.Response) (*AddKeyResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 502:
@@ -14107,6 +14647,13 @@ func ParseAddResidentResponse(rsp *http.Response) (*AddResidentResponse, error) 
 		}
 		response.JSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14124,6 +14671,12 @@ func ParseAddResidentResponse(rsp *http.Response) (*AddResidentResponse, error) 
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -14196,6 +14749,20 @@ func ParseBulkAddKeysResponse(rsp *http.Response) (*BulkAddKeysResponse, error) 
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14213,6 +14780,12 @@ func ParseBulkAddKeysResponse(rsp *http.Response) (*BulkAddKeysResponse, error) 
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -14381,6 +14954,13 @@ func ParseChangeLockUuidResponse(rsp *http.Response) (*ChangeLockUuidResponse, e
 		}
 		response.JSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14398,6 +14978,12 @@ func ParseChangeLockUuidResponse(rsp *http.Response) (*ChangeLockUuidResponse, e
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -14477,6 +15063,13 @@ func ParseCreateLockResponse(rsp *http.Response) (*CreateLockResponse, error) {
 		}
 		response.JSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14491,6 +15084,12 @@ func ParseCreateLockResponse(rsp *http.Response) (*CreateLockResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 403:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -14563,6 +15162,20 @@ func ParseOpenLockResponse(rsp *http.Response) (*OpenLockResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
 		var dest OpenLockFailure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14587,6 +15200,12 @@ func ParseOpenLockResponse(rsp *http.Response) (*OpenLockResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -14659,6 +15278,20 @@ func ParseRemoveKeyResponse(rsp *http.Response) (*RemoveKeyResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
 		var dest NotObeyed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14690,6 +15323,12 @@ func ParseRemoveKeyResponse(rsp *http.Response) (*RemoveKeyResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 502:
@@ -14768,6 +15407,20 @@ func ParseRemoveResidentResponse(rsp *http.Response) (*RemoveResidentResponse, e
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14785,6 +15438,12 @@ func ParseRemoveResidentResponse(rsp *http.Response) (*RemoveResidentResponse, e
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -14857,6 +15516,20 @@ func ParseRotateDeviceSecretResponse(rsp *http.Response) (*RotateDeviceSecretRes
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ToldBefore
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14874,6 +15547,9 @@ func ParseRotateDeviceSecretResponse(rsp *http.Response) (*RotateDeviceSecretRes
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -14946,6 +15622,20 @@ func ParseSetConfigResponse(rsp *http.Response) (*SetConfigResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14963,6 +15653,12 @@ func ParseSetConfigResponse(rsp *http.Response) (*SetConfigResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -15035,6 +15731,20 @@ func ParseSetOrganizationResponse(rsp *http.Response) (*SetOrganizationResponse,
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15052,6 +15762,12 @@ func ParseSetOrganizationResponse(rsp *http.Response) (*SetOrganizationResponse,
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -15124,6 +15840,20 @@ func ParseSetOwnerResponse(rsp *http.Response) (*SetOwnerResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15141,6 +15871,12 @@ func ParseSetOwnerResponse(rsp *http.Response) (*SetOwnerResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -15213,6 +15949,20 @@ func ParseWriteKeyResponse(rsp *http.Response) (*WriteKeyResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
 		var dest NotObeyed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15244,6 +15994,12 @@ func ParseWriteKeyResponse(rsp *http.Response) (*WriteKeyResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 502:
@@ -15418,6 +16174,13 @@ func ParseCreateTempKeyResponse(rsp *http.Response) (*CreateTempKeyResponse, err
 		}
 		response.JSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15435,6 +16198,12 @@ func ParseCreateTempKeyResponse(rsp *http.Response) (*CreateTempKeyResponse, err
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -15507,6 +16276,20 @@ func ParseDeleteTempKeyResponse(rsp *http.Response) (*DeleteTempKeyResponse, err
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15524,6 +16307,12 @@ func ParseDeleteTempKeyResponse(rsp *http.Response) (*DeleteTempKeyResponse, err
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -15842,6 +16631,20 @@ func ParseOpenWithPinResponse(rsp *http.Response) (*OpenWithPinResponse, error) 
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest Error
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15860,6 +16663,12 @@ func ParseOpenWithPinResponse(rsp *http.Response) (*OpenWithPinResponse, error) 
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 401:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -16120,6 +16929,20 @@ func ParseUpdateTempKeyResponse(rsp *http.Response) (*UpdateTempKeyResponse, err
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -16137,6 +16960,12 @@ func ParseUpdateTempKeyResponse(rsp *http.Response) (*UpdateTempKeyResponse, err
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -16209,6 +17038,20 @@ func ParseUseTempKeyResponse(rsp *http.Response) (*UseTempKeyResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -16226,6 +17069,12 @@ func ParseUseTempKeyResponse(rsp *http.Response) (*UseTempKeyResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -16403,6 +17252,20 @@ func ParseRegisterOrganizationResponse(rsp *http.Response) (*RegisterOrganizatio
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -16417,6 +17280,12 @@ func ParseRegisterOrganizationResponse(rsp *http.Response) (*RegisterOrganizatio
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 403:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -16572,11 +17441,18 @@ func ParseCreateApiKeyResponse(rsp *http.Response) (*CreateApiKeyResponse, error
 		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
+		var dest ToldBefore
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
@@ -16592,6 +17468,9 @@ func ParseCreateApiKeyResponse(rsp *http.Response) (*CreateApiKeyResponse, error
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 403:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -16664,6 +17543,20 @@ func ParseRevokeApiKeyResponse(rsp *http.Response) (*RevokeApiKeyResponse, error
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -16681,6 +17574,12 @@ func ParseRevokeApiKeyResponse(rsp *http.Response) (*RevokeApiKeyResponse, error
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -16754,11 +17653,18 @@ func ParseRotateApiKeyResponse(rsp *http.Response) (*RotateApiKeyResponse, error
 		response.JSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
+		var dest ToldBefore
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
@@ -16777,6 +17683,9 @@ func ParseRotateApiKeyResponse(rsp *http.Response) (*RotateApiKeyResponse, error
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -17010,6 +17919,20 @@ func ParseCreateCollectiveKeyResponse(rsp *http.Response) (*CreateCollectiveKeyR
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ToldBefore
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -17027,6 +17950,9 @@ func ParseCreateCollectiveKeyResponse(rsp *http.Response) (*CreateCollectiveKeyR
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -17252,6 +18178,20 @@ func ParseOpenDoorResponse(rsp *http.Response) (*OpenDoorResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -17269,6 +18209,12 @@ func ParseOpenDoorResponse(rsp *http.Response) (*OpenDoorResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -17347,6 +18293,20 @@ func ParseOpenWithTempKeyResponse(rsp *http.Response) (*OpenWithTempKeyResponse,
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -17364,6 +18324,12 @@ func ParseOpenWithTempKeyResponse(rsp *http.Response) (*OpenWithTempKeyResponse,
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:
@@ -17542,6 +18508,13 @@ func ParseFindOrCreateUserResponse(rsp *http.Response) (*FindOrCreateUserRespons
 		}
 		response.JSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NameReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Failed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -17556,6 +18529,12 @@ func ParseFindOrCreateUserResponse(rsp *http.Response) (*FindOrCreateUserRespons
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 403:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 409:
+	// Content-type (text/html) unsupported
+
+	case rsp.StatusCode == 422:
 	// Content-type (text/html) unsupported
 
 	case true:

@@ -70,7 +70,8 @@ type Key struct {
 	CreatedAt   time.Time
 	RevokedAt   *time.Time // when the last lock had committed the revocation
 	Doors       []Door
-	PIN         string // 6 digits; empty when no door is opened by code
+	HasPIN      bool   // some door is opened by code
+	PIN         string // 6 digits; empty when it is not told
 }
 
 // Door is one door of a key. Number counts from 1.

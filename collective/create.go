@@ -12,7 +12,9 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/named"
 )
 
 // Create is a request for a key.
@@ -63,24 +65,56 @@ func (c *Create) check() error {
 func text(s string, most int) bool { return utf8.ValidString(s) && utf8.RuneCountInString(s) <= most }
 
 // Create grants every door of a new key, or none. The caller must be allowed to manage each of the locks; the error of the
-// first that refuses is returned. It ends within createFor.
+// first that refuses is returned. It ends within createFor. A request that was carried out before gets its key again, without the
+// code, which is told once.
 func (k *Keys) Create(ctx context.Context, c Create) (*Key, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, createFor)
 	defer cancel()
+	if key, err := k.before(ctx); key != nil || err != nil {
+		return key, outward(err)
+	}
 	doors, err := k.look(ctx, &c)
 	if err != nil {
 		return nil, outward(err)
 	}
 	for range maxPINs {
-		var key *Key
-		if key, err = k.create(ctx, &c, doors); !errors.Is(err, errPINTaken) {
-			return key, outward(err)
+		key, err := k.create(ctx, &c, doors)
+		var taken *journal.ClaimError
+		switch {
+		case errors.Is(err, errPINTaken):
+			continue
+		case errors.As(err, &taken): // of the name: another node has carried out the same request
+			if key, err = k.before(ctx); key == nil && err == nil {
+				err = taken
+			}
 		}
+		return key, outward(err)
 	}
 	return nil, busy("no-free-pin", "No PIN was found that is free in all of the locks. Try again, or revoke keys that are not needed any more.")
+}
+
+// before is the key that the request led to when it was carried out before; nil: it was not, or it has no name.
+func (k *Keys) before(ctx context.Context) (*Key, error) {
+	found, err := named.From(ctx).Before(ctx, k.Journal, k.Now())
+	if found == nil || err != nil {
+		return nil, err
+	}
+	id, ok := strings.CutPrefix(found.Stream, StreamPrefix)
+	if !ok {
+		return nil, fmt.Errorf("collective: a request for a key has led to %s", found.Stream)
+	}
+	s, err := k.load(ctx, lock.TempKeyID(id))
+	if err != nil {
+		return nil, err
+	}
+	key, err := k.key(s)
+	if err == nil {
+		key.PIN = ""
+	}
+	return key, err
 }
 
 // look asks the locks before anything is stored, so that a door that does not exist leaves no trace.
@@ -130,7 +164,16 @@ func (k *Keys) create(ctx context.Context, c *Create, doors []Door) (*Key, error
 		k.undo(ctx, s, err)
 		return nil, err
 	}
-	if err := k.append(ctx, s, &granted{At: millis(k.Now())}); err != nil {
+	now := millis(k.Now())
+	events := []any{&granted{At: now}}
+	if mark := named.From(ctx).Mark(); mark != nil {
+		events = append(events, &remembered{At: now, Mark: *mark})
+	}
+	if err := k.append(ctx, s, events...); err != nil {
+		var taken *journal.ClaimError
+		if errors.As(err, &taken) {
+			k.undo(ctx, s, err)
+		}
 		return nil, err // whoever was faster has given it up, or it is found half done
 	}
 	return k.key(s)

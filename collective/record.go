@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/named"
 )
 
 // The records of a key's stream, in the order in which they can come. All times are UTC with milliseconds.
@@ -32,6 +33,11 @@ type (
 	// granted: every lock has committed its door.
 	granted struct {
 		At time.Time `json:"at"`
+	}
+	// remembered: this was done for a request with a name. It comes with granted.
+	remembered struct {
+		At time.Time `json:"at"`
+		named.Mark
 	}
 	// abandoned: not every lock would or could. The doors that were granted are about to be revoked.
 	abandoned struct {
@@ -89,6 +95,8 @@ func (s *state) evolve(r *journal.Record) error {
 	case *granted:
 		ok = s.phase == creating
 		s.phase, s.wasLive = live, true
+	case *remembered:
+		ok = s.phase == live
 	case *abandoned:
 		ok = s.phase == creating
 		s.phase = undoing
@@ -117,6 +125,8 @@ func readRecord(r *journal.Record) (any, error) {
 		e = new(requested)
 	case "CollectiveKeyGranted":
 		e = new(granted)
+	case named.RecordType:
+		e = new(remembered)
 	case "CollectiveKeyAbandoned":
 		e = new(abandoned)
 	case "CollectiveKeyRevoking":
@@ -141,6 +151,8 @@ func newRecord(e any, at time.Time) (journal.NewRecord, error) {
 		typ = "CollectiveKeyRequested"
 	case *granted:
 		typ = "CollectiveKeyGranted"
+	case *remembered:
+		typ = named.RecordType
 	case *abandoned:
 		typ = "CollectiveKeyAbandoned"
 	case *revoking:
@@ -170,6 +182,8 @@ func (s *state) rows(e any) []journal.IndexChange {
 			{Op: journal.Put, Kind: entryKind, Key: listOf(s.owner()), Ref: string(s.UUID)},
 			{Op: journal.Remove, Kind: unfinishedKind, Key: unfinishedKey, Ref: string(s.UUID)},
 		}
+	case *remembered:
+		return e.Claims(e.At)
 	case *revoking:
 		return []journal.IndexChange{{Op: journal.Put, Kind: unfinishedKind, Key: unfinishedKey, Ref: string(s.UUID)}}
 	case *ended:

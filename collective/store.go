@@ -31,7 +31,7 @@ func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 // load reads a key. One that does not exist has the phase missing.
 func (k *Keys) load(ctx context.Context, key lock.TempKeyID) (*state, error) {
 	s := new(state)
-	// A stream has four records at most.
+	// A stream has five records at most.
 	records, err := k.Journal.Read(ctx, streamOf(key), 0, pageSize)
 	if err != nil {
 		return nil, fmt.Errorf("collective: %w", err)
@@ -45,49 +45,55 @@ func (k *Keys) load(ctx context.Context, key lock.TempKeyID) (*state, error) {
 }
 
 // append stores what comes next, and applies it. An error that is journal.ErrConflict says that somebody else went on.
-func (k *Keys) append(ctx context.Context, s *state, e any) error {
-	record, err := newRecord(e, k.Now())
-	if err != nil {
-		return fmt.Errorf("collective: %w", err)
-	}
+func (k *Keys) append(ctx context.Context, s *state, events ...any) error {
 	key := s.UUID
-	if r, first := e.(*requested); first {
+	if r, first := events[0].(*requested); first {
 		key = r.UUID
 	}
-	a := journal.Append{
-		Stream: streamOf(key), Expected: s.version, ID: uuid.NewString(), Records: []journal.NewRecord{record}, Index: s.rows(e),
+	a := journal.Append{Stream: streamOf(key), Expected: s.version, ID: uuid.NewString()}
+	for _, e := range events {
+		record, err := newRecord(e, k.Now())
+		if err != nil {
+			return fmt.Errorf("collective: %w", err)
+		}
+		a.Records, a.Index = append(a.Records, record), append(a.Index, s.rows(e)...)
 	}
-	result, err := journal.Do(ctx, k.Journal, a)
+	_, err := journal.Do(ctx, k.Journal, a)
 	if errors.Is(err, journal.ErrUnknown) {
-		result, err = k.resolve(ctx, &a, err)
+		err = k.resolve(ctx, &a, err)
 	}
 	if err != nil {
 		return fmt.Errorf("collective: %w", err)
 	}
-	return s.evolve(&journal.Record{Stream: a.Stream, Version: result.Version, Type: record.Type, Data: record.Data})
+	for _, r := range a.Records {
+		if err := s.evolve(&journal.Record{Stream: a.Stream, Version: s.version + 1, Type: r.Type, Data: r.Data}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // resolve finds out whether an append happened whose answer was lost.
-func (k *Keys) resolve(ctx context.Context, a *journal.Append, unknown error) (journal.Result, error) {
+func (k *Keys) resolve(ctx context.Context, a *journal.Append, unknown error) error {
 	version, last, err := k.Journal.Head(ctx, a.Stream)
 	switch {
 	case err != nil:
-		return journal.Result{}, errors.Join(unknown, err)
+		return errors.Join(unknown, err)
 	case last == a.ID:
-		return journal.Result{Version: version}, nil
+		return nil
 	case version > a.Expected:
-		return journal.Result{}, fmt.Errorf("%w: %s is at %d", journal.ErrConflict, a.Stream, version)
+		return fmt.Errorf("%w: %s is at %d", journal.ErrConflict, a.Stream, version)
 	}
-	return journal.Result{}, unknown
+	return unknown
 }
 
 // key shows a state to those outside.
 func (k *Keys) key(s *state) (*Key, error) {
 	key := &Key{
 		UUID: s.UUID, Owner: s.owner(), ValidFrom: s.ValidFrom, ValidUntil: s.ValidUntil, Description: s.Description,
-		CreatedAt: s.At, RevokedAt: s.revokedAt, Doors: s.Doors,
+		CreatedAt: s.At, RevokedAt: s.revokedAt, Doors: s.Doors, HasPIN: len(s.PIN) > 0,
 	}
-	if len(s.PIN) == 0 || k.PINs == nil {
+	if !key.HasPIN || k.PINs == nil {
 		return key, nil
 	}
 	var err error

@@ -20,6 +20,7 @@ import (
 
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/named"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 	claimPhone    = "user-phone"
 
 	maxAttempts = 5  // at what others were faster with
-	maxRecords  = 16 // of one user: the first, and one for each kind of contact
+	maxRecords  = 16 // of one user: the first, one for each kind of contact, and the name of the request that led to each
 )
 
 // User is a person.
@@ -107,6 +108,13 @@ func (d *Directory) FindOrCreate(ctx context.Context, org lock.OrgID, c Contact,
 		return User{}, false, err
 	}
 	for range maxAttempts {
+		before, err := named.From(ctx).Before(ctx, d.journal, d.now())
+		if err != nil {
+			return User{}, false, fmt.Errorf("directory: %w", err)
+		}
+		if before != nil {
+			return d.again(ctx, before)
+		}
 		stream, err := d.lookUp(ctx, org, c)
 		if err != nil {
 			return User{}, false, err
@@ -119,6 +127,16 @@ func (d *Directory) FindOrCreate(ctx context.Context, org lock.OrgID, c Contact,
 		return user, created, err
 	}
 	return User{}, false, &lock.Error{Kind: lock.Busy, Reason: "directory-busy", Message: "Others are changing the same user. Try again."}
+}
+
+// again is the answer to a request that was carried out before: the user as it was then.
+func (d *Directory) again(ctx context.Context, before *named.Found) (user User, created bool, err error) {
+	records, err := d.journal.Read(ctx, before.Stream, 0, int(min(before.Version, maxRecords)))
+	if err != nil {
+		return User{}, false, fmt.Errorf("directory: %w", err)
+	}
+	user, _, err = userOf(before.Stream, records)
+	return user, err == nil && records[0].AppendID == before.AppendID, err
 }
 
 // lookUp gives the stream of the one user who has what the contact names; empty: nobody has any of it.
@@ -156,20 +174,24 @@ func (d *Directory) write(ctx context.Context, org lock.OrgID, stream string, c 
 			return User{}, false, err
 		}
 	}
+	request := named.From(ctx)
 	fresh := c.without(user)
 	if fresh == (Contact{}) {
-		return user, false, nil
+		return user, false, request.Keep(ctx, d.journal, r.At, stream, version)
 	}
 	r.UserID, r.Email, r.Phone = user.ID, fresh.Email, fresh.Phone
 	data, err := json.Marshal(r)
 	if err != nil {
 		return User{}, false, fmt.Errorf("directory: %w", err)
 	}
-	_, err = journal.Do(ctx, d.journal, journal.Append{
+	a := journal.Append{
 		Stream: stream, Expected: version, ID: uuid.NewString(),
 		Records: []journal.NewRecord{{Type: typ, Time: r.At, Data: data}}, Index: fresh.claims(org),
-	})
-	if err != nil {
+	}
+	if err := request.Join(&a, r.At); err != nil {
+		return User{}, false, fmt.Errorf("directory: %w", err)
+	}
+	if _, err = journal.Do(ctx, d.journal, a); err != nil {
 		return User{}, false, fmt.Errorf("directory: %w", err)
 	}
 	user.note(&r)
@@ -181,11 +203,19 @@ func (d *Directory) read(ctx context.Context, stream string) (User, uint64, erro
 	if err != nil {
 		return User{}, 0, fmt.Errorf("directory: %w", err)
 	}
+	return userOf(stream, records)
+}
+
+// userOf is what the records of a stream come to.
+func userOf(stream string, records []journal.Record) (User, uint64, error) {
 	if len(records) == 0 || !strings.HasPrefix(stream, streamPrefix) {
 		return User{}, 0, fmt.Errorf("directory: %q holds a claim and is no user", stream)
 	}
 	var user User
 	for _, stored := range records {
+		if stored.Type == named.RecordType {
+			continue // the user is who it was
+		}
 		var r record
 		if err := json.Unmarshal(stored.Data, &r); err != nil {
 			return User{}, 0, fmt.Errorf("directory: %s version %d: %w", stream, stored.Version, err)

@@ -26,6 +26,9 @@ type Once struct {
 
 func (*Once) isCommand() {}
 
+// ErrKeyReused says that the name of a request was used for another one.
+var ErrKeyReused = reject(Mismatch, "idempotency-key-reused", "This Idempotency-Key was used for another request. Use a new one for each request.")
+
 // RequestRemembered says that a request was carried out. It is the last event of its append.
 type RequestRemembered struct {
 	Stamp
@@ -100,8 +103,8 @@ func (l *onceLog) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// scope keeps the names of a user, an organisation and the operator apart, whatever they are called.
-func (c Caller) scope() string {
+// Scope keeps the names of a user, an organisation and the operator apart, whatever they are called.
+func (c Caller) Scope() string {
 	switch {
 	case c.UserID != "":
 		return "user:" + string(c.UserID)
@@ -117,14 +120,14 @@ func (s *State) once(c *Once, now time.Time) (Decision, error) {
 	if !isToken(c.Key) || len(c.Hash) != onceHash {
 		return Decision{}, invalid("Idempotency-Key", "idempotency-key-invalid", "Idempotency-Key must have 1 to 128 visible ASCII characters")
 	}
-	if r := s.Once.byID[[2]string{c.By.scope(), c.Key}]; r != nil && now.Sub(r.At) < onceKeptFor {
+	if r := s.Once.byID[[2]string{c.By.Scope(), c.Key}]; r != nil && now.Sub(r.At) < onceKeptFor {
 		return s.onceMore(c, r, now)
 	}
 	d, err := Decide(s, c.Command, now)
 	if err != nil {
 		return Decision{}, err
 	}
-	e := &RequestRemembered{Stamp: s.stampBy(c.By, now), Key: c.Key, Of: c.By.scope(), Hash: c.Hash}
+	e := &RequestRemembered{Stamp: s.stampBy(c.By, now), Key: c.Key, Of: c.By.Scope(), Hash: c.Hash}
 	if done, ok := d.Reply.(*Done); ok {
 		e.Version = done.Version
 		for i, event := range d.Events {
@@ -146,7 +149,7 @@ func (s *State) onceMore(c *Once, r *remembered, now time.Time) (Decision, error
 		return Decision{}, err
 	}
 	if !bytes.Equal(r.Hash, c.Hash) {
-		return Decision{}, reject(Mismatch, "idempotency-key-reused", "This Idempotency-Key was used for another request. Use a new one for each request.")
+		return Decision{}, ErrKeyReused
 	}
 	if r.Version == 0 {
 		return Decide(s, c.Command, now)

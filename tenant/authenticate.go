@@ -122,11 +122,9 @@ func (k *Keys) look(ctx context.Context, stream string) (view, error) {
 			return view{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		if len(records) > 0 {
-			events := make([]Event, len(records))
-			for i := range records {
-				if events[i], err = ReadEvent(&records[i]); err != nil {
-					return view{}, err
-				}
+			events, err := readEvents(records)
+			if err != nil {
+				return view{}, err
 			}
 			v.organization = v.organization.after(records[len(records)-1].Version, events)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/named"
 )
 
 // Event is a fact about an organisation, as its stream has it.
@@ -63,6 +64,11 @@ type (
 		Stamp
 		KeyID string `json:"keyId"`
 	}
+	// RequestRemembered is the name of the request that led to what came before it in the same append.
+	RequestRemembered struct {
+		Stamp
+		named.Mark
+	}
 )
 
 // The types of the records.
@@ -85,6 +91,9 @@ func (*KeyReplaced) EventType() string { return recordKeyReplaced }
 // EventType gives the type of the record.
 func (*KeyRevoked) EventType() string { return recordKeyRevoked }
 
+// EventType gives the type of the record.
+func (*RequestRemembered) EventType() string { return named.RecordType }
+
 // ReadEvent reads a record of an organisation's stream.
 func ReadEvent(r *journal.Record) (Event, error) {
 	var e Event
@@ -97,6 +106,8 @@ func ReadEvent(r *journal.Record) (Event, error) {
 		e = new(KeyReplaced)
 	case recordKeyRevoked:
 		e = new(KeyRevoked)
+	case named.RecordType:
+		e = new(RequestRemembered)
 	default:
 		return nil, fmt.Errorf("tenant: %s has a record of the unknown type %q: the journal was written by a newer version", r.Stream, r.Type)
 	}
@@ -104,6 +115,16 @@ func ReadEvent(r *journal.Record) (Event, error) {
 		return nil, fmt.Errorf("tenant: %s, version %d: %w", r.Stream, r.Version, err)
 	}
 	return e, nil
+}
+
+func readEvents(records []journal.Record) (events []Event, err error) {
+	events = make([]Event, len(records))
+	for i := range records {
+		if events[i], err = ReadEvent(&records[i]); err != nil {
+			return nil, err
+		}
+	}
+	return events, nil
 }
 
 // PublicEvent projects an event to what callers see of it. Hashes stay out.

@@ -2,17 +2,14 @@ package tenant
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -41,8 +38,7 @@ func (k *Keys) Register(ctx context.Context, by lock.Caller, org lock.OrgID, nam
 		return o, false, err
 	}
 	now := k.stampNow()
-	err = k.change(ctx, org, func(o *organization) ([]Event, error) {
-		created = o.version == 0
+	done, err := k.change(ctx, by, org, now, func(o *organization) ([]Event, error) {
 		if o.registered && o.name == name {
 			return nil, nil
 		}
@@ -51,8 +47,7 @@ func (k *Keys) Register(ctx context.Context, by lock.Caller, org lock.OrgID, nam
 	if err != nil {
 		return o, false, err
 	}
-	o, err = k.Organization(ctx, org)
-	return o, created, err
+	return Organization{ID: org, Name: done.organization.name, Since: done.organization.since}, done.first, nil
 }
 
 // Organization tells of one organisation.
@@ -95,21 +90,22 @@ func (k *Keys) List(ctx context.Context, org lock.OrgID) ([]Key, error) {
 }
 
 // Create makes a key for an organisation. It is durable when it is returned, and its secret cannot be read anywhere
-// afterwards.
+// afterwards: when the request was carried out before, the secret is empty.
 func (k *Keys) Create(ctx context.Context, by lock.Caller, org lock.OrgID, want NewKey) (key Key, secret string, err error) {
-	now := k.stampNow()
-	if err := errors.Join(checkOrg(org), want.check(now)); err != nil {
+	if err := checkOrg(org); err != nil {
 		return key, "", err
 	}
+	now := k.stampNow()
 	event := &KeyCreated{Stamp: stampOf(by, org, now), Name: want.Name, Scopes: want.scopes(), ExpiresAt: millis(want.ExpiresAt)}
 	secret = event.mint()
-	err = k.change(ctx, org, func(o *organization) ([]Event, error) {
-		return []Event{event}, o.room(now)
+	done, err := k.change(ctx, by, org, now, func(o *organization) ([]Event, error) {
+		return []Event{event}, errors.Join(want.check(now), o.room(now))
 	})
-	return keyOf(event), secret, err
+	return done.newKey(event, secret, err)
 }
 
-// Rotate makes a successor of a key, with the same name, scopes and lifetime. The key itself stays good for the grace.
+// Rotate makes a successor of a key, with the same name, scopes and lifetime. The key itself stays good for the grace. The
+// secret is told as by Create.
 func (k *Keys) Rotate(ctx context.Context, by lock.Caller, org lock.OrgID, id string, grace time.Duration) (key Key, secret string, err error) {
 	if err := checkOrg(org); err != nil {
 		return key, "", err
@@ -120,7 +116,7 @@ func (k *Keys) Rotate(ctx context.Context, by lock.Caller, org lock.OrgID, id st
 	now := k.stampNow()
 	event := &KeyCreated{Stamp: stampOf(by, org, now), Replaces: id}
 	secret = event.mint()
-	err = k.change(ctx, org, func(o *organization) ([]Event, error) {
+	done, err := k.change(ctx, by, org, now, func(o *organization) ([]Event, error) {
 		old, ok := o.keys[id]
 		if !ok {
 			return nil, errNotFound
@@ -134,7 +130,7 @@ func (k *Keys) Rotate(ctx context.Context, by lock.Caller, org lock.OrgID, id st
 		}
 		return []Event{event, &KeyReplaced{Stamp: event.Stamp, KeyID: id, GraceUntil: now.Add(grace).Truncate(time.Millisecond)}}, o.room(now)
 	})
-	return keyOf(event), secret, err
+	return done.newKey(event, secret, err)
 }
 
 // Revoke ends a key: a second after it has returned no member of the cluster takes it any more. Doing it again is fine.
@@ -143,57 +139,20 @@ func (k *Keys) Revoke(ctx context.Context, by lock.Caller, org lock.OrgID, id st
 		return Key{}, err
 	}
 	now := k.stampNow()
-	var key Key
-	err := k.change(ctx, org, func(o *organization) ([]Event, error) {
+	done, err := k.change(ctx, by, org, now, func(o *organization) ([]Event, error) {
 		old, ok := o.keys[id]
 		if !ok {
 			return nil, errNotFound
 		}
-		if key = *old; !key.RevokedAt.IsZero() {
+		if !old.RevokedAt.IsZero() {
 			return nil, nil
 		}
-		key.RevokedAt = now
 		return []Event{&KeyRevoked{Stamp: stampOf(by, org, now), KeyID: id}}, nil
 	})
-	return key, err
-}
-
-// change appends the events that decide makes of an organisation as the journal has it.
-func (k *Keys) change(ctx context.Context, org lock.OrgID, decide func(*organization) ([]Event, error)) error {
-	stream := streamOf(org)
-	for range maxAttempts {
-		now := k.now()
-		o, err := k.organization(ctx, stream, now, now)
-		if err != nil {
-			return err
-		}
-		events, err := decide(o)
-		if err != nil || len(events) == 0 {
-			return err
-		}
-		a := journal.Append{Stream: stream, Expected: o.version, ID: rand.Text()}
-		for _, e := range events {
-			data, err := json.Marshal(e)
-			if err != nil {
-				return fmt.Errorf("tenant: %w", err)
-			}
-			a.Records = append(a.Records, journal.NewRecord{Type: e.EventType(), Time: e.stamp().At, Data: data})
-			if created, ok := e.(*KeyCreated); ok {
-				a.Index = append(a.Index, journal.IndexChange{Op: journal.Claim, Kind: claimKind, Key: created.Hash})
-			}
-		}
-		if _, err = journal.Do(ctx, k.journal, a); err == nil {
-			k.views.Add(stream, view{organization: o}) // it is not fresh any more
-			return nil
-		}
-		if errors.Is(err, journal.ErrUnknown) {
-			return fmt.Errorf("%w: %w", ErrUnknown, err)
-		}
-		if !errors.Is(err, journal.ErrConflict) {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
+	if err != nil {
+		return Key{}, err
 	}
-	return errBusy
+	return *done.organization.keys[id], nil
 }
 
 // current is an organisation as the journal has it now.

@@ -33,6 +33,8 @@ func (o *orgReplay) record(r *journal.Record) bool {
 			o.found(o.stream, "version %d creates the key %s, which is there", r.Version, id)
 		}
 		o.keys[id] = true
+	case *tenant.RequestRemembered:
+		o.names(r, e.Claims(e.At))
 	case *tenant.KeyReplaced:
 		o.known(r, e.KeyID)
 	case *tenant.KeyRevoked:

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 
 	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/named"
 )
 
 // userReplay follows the stream of a user: whom an organisation knows by which address.
@@ -18,6 +19,9 @@ type userReplay struct {
 }
 
 func (u *userReplay) record(r *journal.Record) bool {
+	if r.Type == named.RecordType {
+		return u.remembers(r) != nil
+	}
 	var e struct {
 		OrgID  string `json:"orgId"`
 		UserID string `json:"userId"`

@@ -15,6 +15,7 @@ import (
 
 	"github.com/latchkey/latchkey/collective"
 	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/named"
 )
 
 // pageSize is how many rows are asked for at a time.
@@ -212,6 +213,8 @@ func (c *checker) replayer(name string) replayer {
 		return &userReplay{checker: c, stream: name}
 	case strings.HasPrefix(name, collective.StreamPrefix):
 		return &collectiveReplay{checker: c, stream: name}
+	case strings.HasPrefix(name, named.StreamPrefix):
+		return &requestReplay{c}
 	case name == collective.PINStream:
 		return &pinReplay{c}
 	}
