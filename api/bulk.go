@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -70,10 +71,6 @@ func (s *server) CreateTempKeys(w http.ResponseWriter, r *http.Request) {
 	for i := range body.Items {
 		item := &body.Items[i]
 		if item.TempKey.TempKeyUuid == "" {
-			if traceOf(r).named != nil {
-				s.fail(w, r, errNameThem)
-				return
-			}
 			item.TempKey.TempKeyUuid = uuid.Must(uuid.NewRandomFromReader(random)).String()
 		}
 		keys[i], err = createTempKey(callerOf(r), &item.TempKey)
@@ -141,14 +138,19 @@ func (b *bulk) add(i int, lockID int64, key lock.TempKeyID, err error) {
 func (b *bulk) run(command func(items []int) lock.Command) {
 	var work sync.WaitGroup
 	for _, id := range b.locks {
-		work.Go(func() { b.runLock(id, b.of[id], command) })
+		work.Go(func() { b.runLock(id, b.of[id], command, false) })
 	}
 	work.Wait()
 }
 
-func (b *bulk) runLock(id lock.ID, items []int, command func(items []int) lock.Command) {
+// runLock does items of one lock: all of them, or one by itself.
+func (b *bulk) runLock(id lock.ID, items []int, command func(items []int) lock.Command, alone bool) {
 	var done []lock.TempKeyDone
-	reply, err := ask[*lock.TempKeysDone](b.r.Context(), b.server, id, command(items))
+	c := command(items)
+	if alone {
+		c = partOf(b.r, c, items[0])
+	}
+	reply, err := ask[*lock.TempKeysDone](b.r.Context(), b.server, id, c)
 	if err == nil {
 		done = reply.Items
 	}
@@ -156,7 +158,7 @@ func (b *bulk) runLock(id lock.ID, items []int, command func(items []int) lock.C
 	if errors.As(err, &rejected) && rejected.Reason == lock.ReasonTempKeyTaken && len(items) > 1 {
 		// One of them is a key of another lock, and nobody can tell which one but by asking for each.
 		for _, i := range items {
-			b.runLock(id, []int{i}, command)
+			b.runLock(id, []int{i}, command, true)
 		}
 		return
 	}
@@ -172,7 +174,8 @@ func (b *bulk) runLock(id lock.ID, items []int, command func(items []int) lock.C
 		default:
 			item, changed := &b.items[i], done[n].Event != nil
 			item.Status, item.Version, item.Changed = http.StatusOK, done[n].Version, &changed
-			item.TempKeyUUID, item.URL = b.keys[i], b.server.link(b.r, b.keys[i])
+			key := cmp.Or(done[n].TempKeyID, b.keys[i]) // the server had made it up when the request came first
+			item.TempKeyUUID, item.URL = key, b.server.link(b.r, key)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -192,6 +193,16 @@ func (t *trace) sayReplayed() {
 	}
 }
 
+// partOf is a command for a part of what a lock was asked for, under a name of its own: the lock takes each of them as a request.
+func partOf(r *http.Request, c lock.Command, part int) lock.Command {
+	t := traceOf(r)
+	if t.named == nil {
+		return c
+	}
+	key := sha256.Sum256(fmt.Appendf(nil, "%s\n%d", t.named.key, part))
+	return &lock.Once{By: t.caller, Key: hex.EncodeToString(key[:]), Hash: t.named.hash(), Command: c}
+}
+
 // changes tells whether a command is one of those that a request with a name is about, and not a question on the way to it.
 func changes(c lock.Command) bool {
 	switch c.(type) {
@@ -204,7 +215,7 @@ func changes(c lock.Command) bool {
 }
 
 // recall brings back the event of an answer that was given before.
-func (s *server) recall(ctx context.Context, id lock.ID, done *lock.Done) (*lock.Done, error) {
+func (s *server) recall(ctx context.Context, id lock.ID, done *lock.Done) (lock.Reply, error) {
 	if t, _ := ctx.Value(traceKey{}).(*trace); t != nil {
 		t.answer.Header().Set("Idempotent-Replayed", "true")
 	}
@@ -220,5 +231,5 @@ func (s *server) recall(ctx context.Context, id lock.ID, done *lock.Done) (*lock
 		return nil, fmt.Errorf("api: the lock %s has no event %d", id, done.EventVersion)
 	}
 	again.Event = events[0].Event
-	return &again, nil
+	return lock.Recalled(&again), nil
 }

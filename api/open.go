@@ -37,6 +37,9 @@ func (s *server) OpenLock(w http.ResponseWriter, r *http.Request, id LockId) {
 	o, err := ask[*lock.OpenResult](r.Context(), s, lockID, &lock.OpenLock{
 		By: callerOf(r), RequestID: requestID, CommandID: lock.CommandID(newName()), Reason: body.Reason, Lifetime: s.OpenLifetime,
 	})
+	if err == nil && o.Event != nil && o.Event.Reason != body.Reason && r.Header["Idempotency-Key"] != nil {
+		err = lock.ErrKeyReused
+	}
 	if err != nil {
 		s.fail(w, r, asNamed(r, err))
 		return

@@ -61,7 +61,7 @@ func (s *server) AddResident(w http.ResponseWriter, r *http.Request, id LockId) 
 			return nil, err
 		}
 		resident.Email, resident.Phone = contact.Email, contact.Phone
-		if resident.UserID == "" {
+		if resident.UserID == "" && !s.addedBefore(r, id, resident) {
 			resident.UserID, err = s.resolve(r, id, body.Name, contact)
 		}
 		return &lock.AddResident{By: callerOf(r), Resident: resident}, err
@@ -70,7 +70,21 @@ func (s *server) AddResident(w http.ResponseWriter, r *http.Request, id LockId) 
 		s.fail(w, r, err)
 		return
 	}
+	if e, ok := done.Event.(*lock.ResidentAdded); ok {
+		resident = e.Resident
+	}
 	s.write(w, r, http.StatusOK, &AddResidentResult{commandResult(lockID, done.Version, done.Event), resident.UserID, resident.Email})
+}
+
+// addedBefore tells whether the lock knows the name of a request, for this resident or for something else: then nobody has to be looked
+// up for it, or even made. A lock that does not know the name refuses the resident, who is no user yet, and remembers nothing.
+func (s *server) addedBefore(r *http.Request, id lock.ID, resident lock.Resident) bool {
+	if traceOf(r).named == nil {
+		return false
+	}
+	done, err := ask[*lock.Done](r.Context(), s, id, &lock.AddResident{By: callerOf(r), Resident: resident})
+	var rejection *lock.Error
+	return err == nil && done.Event != nil || errors.As(err, &rejection) && rejection.Reason == lock.ErrKeyReused.Reason
 }
 
 // resolve finds or makes the user of a contact, for a lock that the caller may see: nobody else's organisation gets users.

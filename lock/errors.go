@@ -3,7 +3,7 @@ package lock
 // Kind says what sort of answer an Error is. It is mapped to an HTTP status or a close code once, at the edge.
 type Kind uint8
 
-// The kinds of Error.
+// The kinds of Error. Their numbers are in journals: new ones come last.
 const (
 	Invalid     Kind = iota + 1 // the request itself is wrong: 400
 	Unauthentic                 // the credentials are missing or wrong: 401
@@ -17,10 +17,10 @@ const (
 
 // Error is a rejection. Nothing was changed.
 type Error struct {
-	Kind    Kind
-	Reason  string // a stable word for programs, such as "temp-key-used-up"
-	Message string // for a person: what is wrong and what to do
-	Field   string // the field of the request that is wrong, if it is one
+	Kind    Kind   `json:"kind"`
+	Reason  string `json:"reason"`          // a stable word for programs, such as "temp-key-used-up"
+	Message string `json:"message"`         // for a person: what is wrong and what to do
+	Field   string `json:"field,omitempty"` // the field of the request that is wrong, if it is one
 }
 
 func (e *Error) Error() string { return e.Message }

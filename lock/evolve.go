@@ -40,7 +40,7 @@ func Evolve(s *State, e Event) {
 	case *DeviceSecretRotated:
 		s.evolveSecret(e)
 	case *RequestRemembered:
-		s.Once.add(&remembered{Key: e.Key, Of: e.Of, Hash: e.Hash, At: e.At, Version: e.Version, Event: e.Event})
+		s.Once.add(&remembered{Key: e.Key, Of: e.Of, Hash: e.Hash, At: e.At, Version: e.Version, Event: e.Event, Command: e.CommandID})
 	case *TempKeyCreated:
 		k := e.Key
 		s.TempKeys.add(&k)

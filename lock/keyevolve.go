@@ -77,7 +77,11 @@ func (s *State) endKey(id CommandID, uuid string, at time.Time) {
 	if cmd == nil {
 		return
 	}
-	started := cmd.Version
+	started, event := cmd.Version, s.Version
+	if cmd.Action == ActionWriteKey {
+		event = started // the answer has the event that asked for it
+	}
+	s.Once.confirmed(id, s.Version, event)
 	cmd.Version, cmd.At = s.Version, at
 	if cmd.Action != ActionRemoveKey {
 		cmd.Key.OnDevice = OnDevice

@@ -1,7 +1,6 @@
 package lock
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 	"time"
@@ -35,10 +34,23 @@ type RequestRemembered struct {
 	Key  string `json:"key"`
 	Of   string `json:"of"` // whose name it is
 	Hash []byte `json:"hash"`
-	// Version is that of the answer, and Event that of the event in it; 0: there was none. Both are 0 where the answer is found
-	// by doing the command again, which changes nothing then.
+	// Version is that of the answer, and Event that of the event in it, which may be this one; 0: there was none.
 	Version uint64 `json:"version,omitempty"`
 	Event   uint64 `json:"event,omitempty"`
+	// CommandID is that of a change of a permanent key which the device has a part in. The answer is known when that has ended.
+	CommandID CommandID `json:"commandId,omitempty"`
+	// OnDevice is what the device has of a permanent key that nothing was changed of.
+	OnDevice Presence `json:"onDevice,omitempty"`
+	// Items are the answer to a command for many temporary keys.
+	Items []RememberedItem `json:"items,omitempty"`
+}
+
+// RememberedItem is what became of one temporary key of many.
+type RememberedItem struct {
+	TempKeyID TempKeyID `json:"tempKeyUuid"`
+	Version   uint64    `json:"version,omitempty"`
+	Changed   bool      `json:"changed,omitempty"`
+	Err       *Error    `json:"error,omitempty"`
 }
 
 // EventType gives the type of the record.
@@ -52,6 +64,7 @@ type remembered struct {
 	At      time.Time `json:"at"`
 	Version uint64    `json:"version,omitempty"`
 	Event   uint64    `json:"event,omitempty"`
+	Command CommandID `json:"commandId,omitempty"` // that has to end well before there is an answer
 }
 
 // onceLog holds the requests that were carried out, oldest first.
@@ -72,6 +85,15 @@ func (l *onceLog) add(r *remembered) {
 			delete(l.byID, id)
 		}
 		l.list = slices.Delete(l.list, 0, 1)
+	}
+}
+
+// confirmed notes the answer to the requests for a command about a permanent key.
+func (l *onceLog) confirmed(id CommandID, version, event uint64) {
+	for _, r := range l.list {
+		if r.Command == id && id != "" {
+			r.Version, r.Event, r.Command = version, event, ""
+		}
 	}
 }
 
@@ -114,57 +136,4 @@ func (c Caller) Scope() string {
 		return "super"
 	}
 	return "guest"
-}
-
-func (s *State) once(c *Once, now time.Time) (Decision, error) {
-	if !isToken(c.Key) || len(c.Hash) != onceHash {
-		return Decision{}, invalid("Idempotency-Key", "idempotency-key-invalid", "Idempotency-Key must have 1 to 128 visible ASCII characters")
-	}
-	if r := s.Once.byID[[2]string{c.By.Scope(), c.Key}]; r != nil && now.Sub(r.At) < onceKeptFor {
-		return s.onceMore(c, r, now)
-	}
-	d, err := Decide(s, c.Command, now)
-	if err != nil {
-		return Decision{}, err
-	}
-	e := &RequestRemembered{Stamp: s.stampBy(c.By, now), Key: c.Key, Of: c.By.Scope(), Hash: c.Hash}
-	if done, ok := d.Reply.(*Done); ok {
-		e.Version = done.Version
-		for i, event := range d.Events {
-			if event == done.Event {
-				e.Event = s.Version + count(d.Events[:i+1])
-			}
-			if created, ok := event.(*LockCreated); ok {
-				e.LockUUID, e.OrgID = created.LockUUID, created.OrgID
-			}
-		}
-	}
-	d.Events = append(d.Events, e)
-	return d, nil
-}
-
-// onceMore answers a request that was carried out before.
-func (s *State) onceMore(c *Once, r *remembered, now time.Time) (Decision, error) {
-	if err := s.see(c.By); err != nil {
-		return Decision{}, err
-	}
-	if !bytes.Equal(r.Hash, c.Hash) {
-		return Decision{}, ErrKeyReused
-	}
-	if r.Version == 0 {
-		return Decide(s, c.Command, now)
-	}
-	d := Decision{Reply: &Done{Version: r.Version, Replayed: true, EventVersion: r.Event}}
-	// Whoever repeats a revocation waits as long as the one who made it.
-	switch c := c.Command.(type) {
-	case *DeleteTempKey:
-		s.waitOut(&d, &TempKey{UUID: c.TempKeyID}, now)
-	case *UpdateTempKey:
-		if k := s.TempKeys.find(c.TempKeyID); k != nil {
-			s.waitOut(&d, k, now)
-		} else {
-			s.waitOut(&d, &TempKey{UUID: c.TempKeyID}, now)
-		}
-	}
-	return d, nil
 }

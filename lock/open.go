@@ -69,8 +69,7 @@ func (s *State) openWithTempKey(c *OpenWithTempKey, now time.Time) (Decision, er
 // ReasonRequestReused says that the ID of a request to open was used for another one.
 const ReasonRequestReused = "request-id-reused"
 
-// seen looks for an earlier request with the same ID. It must have been for the same key, or by the same caller, and for the same
-// reason.
+// seen looks for an earlier request with the same ID. It must have been for the same key, or by the same caller.
 func (s *State) seen(a ask, key TempKeyID) (*request, error) {
 	if !isToken(string(a.request)) || !isToken(string(a.command)) {
 		return nil, invalid("requestId", "request-id-invalid", "requestId must have 1 to 128 visible ASCII characters")
@@ -79,7 +78,7 @@ func (s *State) seen(a ask, key TempKeyID) (*request, error) {
 	if r == nil {
 		return nil, nil
 	}
-	if r.TempKeyID != key || key == "" && r.By != a.by.Name() || r.Why != a.why {
+	if r.TempKeyID != key || key == "" && r.By != a.by.Name() {
 		return nil, reject(Conflict, ReasonRequestReused, "This requestId was used for another open of this lock. Use a new one for each open.")
 	}
 	return r, nil

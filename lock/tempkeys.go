@@ -33,11 +33,13 @@ func (*UpdateTempKeys) isCommand() {}
 // TempKeysDone answers a command for many keys.
 type TempKeysDone struct{ Items []TempKeyDone }
 
-// TempKeyDone is what became of one of the keys: Err, or what a Done would say.
+// TempKeyDone is what became of one of the keys: Err, or what a Done would say. Event only tells that something was changed when
+// the request was carried out before.
 type TempKeyDone struct {
-	Version uint64
-	Event   Event
-	Err     *Error
+	TempKeyID TempKeyID // as the request named it when it came first; empty: as this one does
+	Version   uint64
+	Event     Event
+	Err       *Error
 }
 
 func (*TempKeysDone) isReply() {}
