@@ -80,9 +80,11 @@ func (s *State) endKey(id CommandID, uuid string, at time.Time) {
 	started, event := cmd.Version, s.Version
 	if cmd.Action == ActionWriteKey {
 		event = started // the answer has the event that asked for it
+	} else {
+		cmd.At = at
 	}
 	s.Once.confirmed(id, s.Version, event)
-	cmd.Version, cmd.At = s.Version, at
+	cmd.Version = s.Version
 	if cmd.Action != ActionRemoveKey {
 		cmd.Key.OnDevice = OnDevice
 	}

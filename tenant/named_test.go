@@ -1,0 +1,111 @@
+package tenant
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/journal/memory"
+	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/named"
+)
+
+func under(ctx context.Context, key, body string) context.Context {
+	return named.With(ctx, &named.Request{By: lock.Caller{Super: true}, Key: key, Hash: []byte(body)})
+}
+
+// Members of a cluster that carry the same request out at the same time make one key, and only the one that made it knows its secret.
+func TestMembersMakeOneKeyForAName(t *testing.T) {
+	t.Parallel()
+	j := memory.New()
+	t.Cleanup(func() { require.NoError(t, j.Close()) })
+	super := lock.Caller{Super: true}
+	var mu sync.Mutex
+	ids, secrets := map[string]int{}, 0
+	var all sync.WaitGroup
+	const members = 4
+	for range members {
+		k, err := New(Options{Journal: j})
+		require.NoError(t, err)
+		all.Go(func() {
+			key, secret, err := k.Create(under(t.Context(), "n1", "a"), super, "hotel", NewKey{Name: "PMS"})
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if ids[key.ID]++; secret != "" {
+				secrets++
+			}
+		})
+	}
+	all.Wait()
+	require.Len(t, ids, 1)
+	require.Equal(t, 1, secrets)
+}
+
+// What a request is answered with is what was so then.
+func TestANamedRequestIsAnsweredAsItWas(t *testing.T) {
+	t.Parallel()
+	j := memory.New()
+	t.Cleanup(func() { require.NoError(t, j.Close()) })
+	now := time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
+	k, err := New(Options{Journal: j, Now: func() time.Time { return now }})
+	require.NoError(t, err)
+	super := lock.Caller{Super: true}
+	register := func(key, body, name string) (Organization, bool) {
+		o, created, err := k.Register(under(t.Context(), key, body), super, "hotel", name)
+		require.NoError(t, err)
+		return o, created
+	}
+	first, created := register("n1", "a", "Hotel")
+	require.True(t, created)
+	same, created := register("n2", "b", "Hotel") // changes nothing
+	require.False(t, created)
+	now = now.Add(time.Hour)
+	register("n3", "c", "Grand Hotel")
+	again, created := register("n1", "a", "Hotel")
+	require.True(t, created)
+	require.Equal(t, first, again)
+	again, created = register("n2", "b", "Hotel")
+	require.False(t, created)
+	require.Equal(t, same, again)
+	o, err := k.Organization(t.Context(), "hotel")
+	require.NoError(t, err)
+	require.Equal(t, "Grand Hotel", o.Name, "and it is not named back")
+	_, _, err = k.Register(under(t.Context(), "n1", "z"), super, "hostel", "Hotel")
+	require.ErrorIs(t, err, lock.ErrKeyReused, "of another organisation, too")
+
+	key, secret, err := k.Create(under(t.Context(), "k1", "a"), super, "hotel", NewKey{ExpiresAt: now.Add(time.Hour)})
+	require.NoError(t, err)
+	require.NotEmpty(t, secret)
+	revoked, err := k.Revoke(under(t.Context(), "r1", "a"), super, "hotel", key.ID)
+	require.NoError(t, err)
+	now = now.Add(2 * time.Hour) // it has expired meanwhile
+	told, secret, err := k.Create(under(t.Context(), "k1", "a"), super, "hotel", NewKey{ExpiresAt: key.ExpiresAt})
+	require.NoError(t, err)
+	require.Empty(t, secret)
+	require.Equal(t, key, told)
+	for _, name := range []string{"r1", "r2", "r2"} {
+		also, err := k.Revoke(under(t.Context(), name, name), super, "hotel", key.ID)
+		if name == "r1" {
+			require.ErrorIs(t, err, lock.ErrKeyReused)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, revoked, also)
+	}
+	rotated, _, err := k.Create(t.Context(), super, "hotel", NewKey{Name: "PMS"})
+	require.NoError(t, err)
+	next, secret, err := k.Rotate(under(t.Context(), "o1", "a"), super, "hotel", rotated.ID, time.Minute)
+	require.NoError(t, err)
+	require.NotEmpty(t, secret)
+	now = now.Add(time.Hour) // the grace is over: without its name the request would be refused
+	told, secret, err = k.Rotate(under(t.Context(), "o1", "a"), super, "hotel", rotated.ID, time.Minute)
+	require.NoError(t, err)
+	require.Empty(t, secret)
+	require.Equal(t, next, told)
+}
