@@ -109,7 +109,9 @@ func TestEveryPostIsCarriedOutOnceUnderItsName(t *testing.T) {
 			if body, ok := whole[o.id]; ok {
 				o.body = body
 			}
-			call := func(o *request, who ...option) *answer { return s.call(o.method, o.path, o.body, append(who, named("n1"))...) }
+			call := func(o *request, who ...option) *answer {
+				return s.call(o.method, o.path, o.body, append(who, named("n1"))...)
+			}
 			isOpen := strings.HasPrefix(o.id, "Open")
 
 			if o.scope != "super" && !isOpen {
