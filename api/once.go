@@ -24,7 +24,6 @@ var (
 	errKeyInvalid = badRequest("idempotency-key-invalid", "Idempotency-Key", "Idempotency-Key must have 1 to 128 visible ASCII characters, without spaces")
 	errInFlight   = &problem{status: http.StatusConflict, reason: "request-in-flight", message: "The request with this Idempotency-Key is being carried out. Ask again in a second."}
 	errToldBefore = toldBefore("Rotate again, under another Idempotency-Key, if the answer got lost.", Told{})
-	errNameThem   = badRequest("temp-key-uuid-required", "items", "With an Idempotency-Key every key needs its tempKeyUuid, so that the call can be answered again")
 )
 
 // Told says what a secret is of that is not told again.

@@ -29,7 +29,6 @@ func examples() []Event {
 	return []Event{
 		&LockCreated{Stamp: stamp, LockID: 5, Index: 1, SerialNumber: "sn", VendorName: "v", OwnerID: "ann", Keys: []Key{{UUID: "card", IndexNumber: &limit, UserID: "ann"}, {UUID: "fob"}}},
 		&OwnerSet{Stamp: stamp, UserID: "bob"},
-		&RequestRemembered{Stamp: stamp, Key: "key", Of: "org:acme", Hash: hash("b"), Version: 3, Event: 2},
 		&RequestRemembered{Stamp: stamp, Key: "keys", Of: "super", Hash: hash("b"), Version: 3, Event: 3, CommandID: "c4", OnDevice: MaybeOnDevice, Items: []RememberedItem{
 			{TempKeyID: name(1), Version: 2, Changed: true}, {TempKeyID: name(2), Err: noTempKey()},
 		}},
