@@ -23,6 +23,7 @@ type History interface {
 
 const (
 	maxExports      = 4   // at a time on one node: each reads as fast as the journal gives
+	maxOwnExports   = 2   // of these of one organisation or user, so that nobody keeps the others from theirs
 	exportPage      = 500 // events of a lock that are read at a time
 	maxCursorLength = 64
 	mediaNDJSON     = "application/x-ndjson"
@@ -130,13 +131,12 @@ func (s *server) ExportOrganizationEvents(w http.ResponseWriter, r *http.Request
 // export writes parts as they are read, one in memory at a time, until there are no more or the request's time is nearly
 // over. Its last line tells which, so that an answer that was cut off cannot be taken for a whole one.
 func (s *server) export(w http.ResponseWriter, r *http.Request, kind string, after uint64, next func(context.Context, uint64) (part, error)) {
-	select {
-	case s.exports <- struct{}{}:
-		defer func() { <-s.exports }()
-	default:
+	end := s.beginExport(r)
+	if end == nil {
 		s.fail(w, r, ErrBusy)
 		return
 	}
+	defer end()
 	p, err := next(r.Context(), after)
 	if err != nil {
 		s.fail(w, r, err)
@@ -166,6 +166,23 @@ func (s *server) export(w http.ResponseWriter, r *http.Request, kind string, aft
 			return
 		}
 		_ = c.Flush()
+	}
+}
+
+// beginExport gives what ends an export, or nil when there are too many. The operator is nobody's organisation.
+func (s *server) beginExport(r *http.Request) func() {
+	release := func() {}
+	if caller := callerOf(r); !caller.Super {
+		if release = s.flights.oneOf("export "+callerScope(caller), maxOwnExports); release == nil {
+			return nil
+		}
+	}
+	select {
+	case s.exports <- struct{}{}:
+		return func() { <-s.exports; release() }
+	default:
+		release()
+		return nil
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/api"
@@ -246,5 +247,60 @@ func TestExportsAreBounded(t *testing.T) {
 	}
 	require.Equal(t, slices.Repeat([]int{http.StatusServiceUnavailable}, 12), refused, "four wait, the others are told to come back")
 	close(h.gate)
+	all.Wait()
+}
+
+// gated has nothing to tell, and tells it when the gate is open.
+type gated struct{ gate chan struct{} }
+
+func (g gated) Organization(_ context.Context, _ lock.OrgID, after uint64) (audit.Page, error) {
+	<-g.gate
+	return audit.Page{Until: after, End: true}, nil
+}
+
+func TestOneOrganisationLeavesExportsToOthers(t *testing.T) {
+	t.Parallel()
+	h := gated{make(chan struct{})}
+	s := newServer(t, func(o *api.Options) { o.History = h })
+	hotel, hostel := s.orgKey("hotel-9"), s.orgKey("hostel-2")
+	var all sync.WaitGroup
+	export := func(org, key string, statuses chan<- int) {
+		all.Go(func() {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/organizations/"+org+"/events?cursor=cDE", nil)
+			if err == nil {
+				r.Header.Set("X-API-Key", key)
+				var response *http.Response
+				if response, err = s.client.Do(r); err == nil {
+					statuses <- response.StatusCode
+					_ = response.Body.Close()
+				}
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	first, second := make(chan int, 6), make(chan int, 6)
+	for range cap(first) {
+		export("hotel-9", hotel, first)
+	}
+	for range cap(first) - 2 {
+		assert.Equal(t, http.StatusServiceUnavailable, <-first)
+	}
+	for range cap(second) {
+		export("hostel-2", hostel, second)
+	}
+	for range cap(second) - 2 {
+		assert.Equal(t, http.StatusServiceUnavailable, <-second)
+	}
+	close(h.gate)
+	all.Wait()
+	for range 2 {
+		require.Equal(t, http.StatusOK, <-first)
+		require.Equal(t, http.StatusOK, <-second)
+	}
+	third := make(chan int, 1)
+	export("hotel-9", hotel, third)
+	require.Equal(t, http.StatusOK, <-third, "a place is free again")
 	all.Wait()
 }

@@ -79,7 +79,7 @@ func canonical(body []byte) []byte {
 	return data
 }
 
-// flights are the named requests that this node carries out.
+// flights are the named requests that this node carries out, and the exports of organisations and users.
 type flights struct {
 	mu    sync.Mutex
 	names map[string]struct{} // guarded by mu
@@ -102,6 +102,16 @@ func (f *flights) end(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.names, name)
+}
+
+// oneOf starts a request that there may be n of, and gives what ends it; nil when there are n.
+func (f *flights) oneOf(name string, n int) func() {
+	for i := range n {
+		if numbered := fmt.Sprintf("%s %d", name, i); f.start(numbered) {
+			return func() { f.end(numbered) }
+		}
+	}
+	return nil
 }
 
 // named reads the name of a request. Opens have names of their own, see openRequestID.
