@@ -13,6 +13,8 @@ import (
 type APIKeys interface {
 	// Authenticate tells whose key it is. A key that is not good is a *lock.Error of the kind Unauthentic.
 	Authenticate(ctx context.Context, secret string) (tenant.Key, error)
+	// Known tells, without asking anybody, whether a key was good lately.
+	Known(secret string) bool
 
 	Register(ctx context.Context, by lock.Caller, org lock.OrgID, name string) (o tenant.Organization, created bool, err error)
 	Organizations(ctx context.Context, after lock.OrgID, limit int) ([]tenant.Organization, error)

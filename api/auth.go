@@ -41,7 +41,9 @@ func (s *server) authenticate(next http.Handler) http.Handler {
 		var c credentials
 		var err error
 		if rule.security != authNone {
-			c, err = s.credentials(r)
+			if c, err = s.credentials(r); err != nil {
+				s.wrongCredentials(w, r)
+			}
 		}
 		if err == nil {
 			err = rule.admit(c)
@@ -110,6 +112,9 @@ func (s *server) checkKey(r *http.Request, secret string, c *credentials) error 
 	if subtle.ConstantTimeCompare(hash[:], s.SuperKeyHash) == 1 {
 		c.caller.Super = true
 		return nil
+	}
+	if !s.APIKeys.Known(secret) && s.mayNotGuess(r) {
+		return errTooMany
 	}
 	key, err := s.APIKeys.Authenticate(r.Context(), secret)
 	if err != nil {

@@ -124,6 +124,19 @@ func (s *server) mayTryPIN(w http.ResponseWriter, r *http.Request) error {
 	return errTooManyPINs
 }
 
+// wrongCredentials counts credentials that were not good as a request without any. When an address has had as many as it may have,
+// no key of it is looked up any more but those that are known, or whoever makes keys up could have the journal all for themselves.
+func (s *server) wrongCredentials(w http.ResponseWriter, r *http.Request) {
+	if b := s.limiter.addresses; b != nil && !b.of(networkOf(s.address(r))).AllowN(s.Now(), 1) {
+		w.Header().Set("Retry-After", "1")
+	}
+}
+
+func (s *server) mayNotGuess(r *http.Request) bool {
+	b := s.limiter.addresses
+	return b != nil && b.of(networkOf(s.address(r))).TokensAt(s.Now()) < 1
+}
+
 // wrongPIN counts a PIN that was wrong: those who send many at the same time have to wait longer.
 func (s *server) wrongPIN(r *http.Request) {
 	if b := s.limiter.wrongPINs; b != nil {

@@ -1,16 +1,19 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/api"
+	"github.com/latchkey/latchkey/tenant"
 )
 
 func limited(r api.Rates) func(*api.Options) { return func(o *api.Options) { o.Rates = r } }
@@ -187,4 +190,40 @@ func TestLargeCallsCountMore(t *testing.T) {
 	require.Equal(t, http.StatusTooManyRequests, s.call("GET", "/locks/1/details", "", as(hotel)).status, "it has a debt")
 	s.clock.Advance(20 * time.Second)
 	require.Equal(t, http.StatusOK, s.call("GET", "/locks/1/details", "", as(hotel)).status)
+}
+
+// Whoever makes keys up has the journal asked for as many as they may make requests, and keeps nobody else from theirs.
+func TestWrongKeysAreCountedByAddress(t *testing.T) {
+	t.Parallel()
+	lookUps := new(countingKeys)
+	s := newServer(t, limited(api.Rates{Address: api.Rate{PerSecond: 1, Burst: 5}}), func(o *api.Options) {
+		lookUps.APIKeys, o.APIKeys = o.APIKeys, lookUps
+	})
+	hotel, hostel := s.orgKey("hotel-9"), s.orgKey("hostel-2")
+	s.withLock(hotel)
+	for i := range 20 {
+		a := s.call("GET", "/locks/42/details", "", as(fmt.Sprint("lk_", i)))
+		if i < 5 {
+			a.requireError(http.StatusUnauthorized, "api-key-mistyped")
+			continue
+		}
+		a.requireError(http.StatusTooManyRequests, "too-many-requests")
+		require.Equal(t, "1", a.header.Get("Retry-After"))
+	}
+	require.EqualValues(t, 1+5, lookUps.n.Load())
+	require.Equal(t, http.StatusOK, s.call("GET", "/locks/42/details", "", as(hotel)).status, "it is known")
+	s.call("GET", "/locks/42/details", "", as(hostel)).requireError(http.StatusTooManyRequests, "too-many-requests")
+	s.clock.Advance(2 * time.Second)
+	require.Equal(t, http.StatusNotFound, s.call("GET", "/locks/42/details", "", as(hostel)).status)
+	require.Equal(t, http.StatusNotFound, s.call("GET", "/locks/42/details", "", as(hostel)).status)
+}
+
+type countingKeys struct {
+	api.APIKeys
+	n atomic.Int64
+}
+
+func (c *countingKeys) Authenticate(ctx context.Context, secret string) (tenant.Key, error) {
+	c.n.Add(1)
+	return c.APIKeys.Authenticate(ctx, secret)
 }
