@@ -27,6 +27,10 @@ var (
 	ErrFailed = fmt.Errorf("cluster: the grain failed, %w", ErrUnknown)
 )
 
+// ErrOtherStore is returned by Start: the members of the cluster keep their grains' state elsewhere than this node would. It has
+// not joined them.
+var ErrOtherStore = errors.New("cluster: a member has another store than this node")
+
 // What Ready returns.
 var (
 	// ErrNotMember says that the node is not, or no longer, a member of the cluster: it owns no grain and never will again.

@@ -16,6 +16,7 @@ type Member struct {
 	ID    string   `json:"id"`
 	Addr  string   `json:"addr"`
 	Kinds []string `json:"kinds"`
+	Store string   `json:"store,omitempty"` // see Options
 	Self  bool     `json:"-"`
 }
 

@@ -71,6 +71,7 @@ func newMembership(o Options, metrics *metrics) *membership {
 		m.ttl = max(m.ttl, aloneTTL)
 		m.patience = m.ttl // it renews seldom, which is no silence of etcd
 	}
+	m.self.Store = o.Store
 	m.self.Kinds = slices.Sorted(maps.Keys(o.Kinds))
 	return m
 }
@@ -114,36 +115,48 @@ func (m *membership) register(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("grant a lease: %w", err)
 	}
 	m.lease = granted.ID
-	if err := m.removeFormerLives(ctx); err != nil {
-		return 0, err
-	}
 	value, err := json.Marshal(m.self)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := m.client.Put(ctx, m.prefix+m.self.ID, string(value), clientv3.WithLease(m.lease)); err != nil {
-		return 0, fmt.Errorf("put the member: %w", err)
+	for joined := false; !joined; {
+		seen, err := m.meetMembers(ctx)
+		if err != nil {
+			return 0, err
+		}
+		// Whoever has joined since then has not been met.
+		put, err := m.client.Txn(ctx).
+			If(clientv3.Compare(clientv3.ModRevision(m.prefix), "<", seen+1).WithPrefix()).
+			Then(clientv3.OpPut(m.prefix+m.self.ID, string(value), clientv3.WithLease(m.lease))).Commit()
+		if err != nil {
+			return 0, fmt.Errorf("put the member: %w", err)
+		}
+		joined = put.Succeeded
 	}
 	return m.fetch(ctx)
 }
 
-// removeFormerLives deletes the members that this node has been before it was killed, so that nobody waits for their leases:
-// no other process can be at the address that this one has.
-func (m *membership) removeFormerLives(ctx context.Context) error {
+// meetMembers looks at the members before this node becomes one. It deletes those that this node has been before it was killed,
+// so that nobody waits for their leases: no other process can be at the address that this one has. It refuses to join any whose
+// store is another one: each would take the other's grains for ones that were never there. It returns the revision of the list.
+func (m *membership) meetMembers(ctx context.Context) (int64, error) {
 	found, err := m.client.Get(ctx, m.prefix, clientv3.WithPrefix())
 	if err != nil {
-		return fmt.Errorf("get the members: %w", err)
+		return 0, fmt.Errorf("get the members: %w", err)
 	}
 	for _, kv := range found.Kvs {
-		former, err := decodeMember(kv.Value)
-		if err == nil && former.Addr != m.self.Addr && !m.alone {
+		member, err := decodeMember(kv.Value)
+		if err == nil && member.Addr != m.self.Addr && !m.alone {
+			if m.self.Store != "" && member.Store != "" && member.Store != m.self.Store {
+				return 0, fmt.Errorf("%w: %s, at %s, has %s, and this one %s", ErrOtherStore, member.ID, member.Addr, member.Store, m.self.Store)
+			}
 			continue
 		}
 		if _, err := m.client.Delete(ctx, string(kv.Key)); err != nil {
-			return fmt.Errorf("delete a former life: %w", err)
+			return 0, fmt.Errorf("delete a former life: %w", err)
 		}
 	}
-	return nil
+	return found.Header.Revision, nil
 }
 
 // fetch reads and publishes the whole list; it returns the revision of etcd up to which that is complete.

@@ -52,6 +52,9 @@ type Options struct {
 
 	// ClusterName keeps the members of several clusters in one etcd apart.
 	ClusterName string
+	// Store names where the grains keep their state, which all nodes of a cluster must share: a node does not join members that
+	// name another one. Empty: nobody looks.
+	Store string
 	// LeaseTTL is how long the others wait for a node that has died.
 	LeaseTTL time.Duration
 

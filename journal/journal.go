@@ -24,6 +24,9 @@ type Journal interface {
 	// Hurry lets the appends go that linger: somebody waits for what comes after them.
 	Hurry()
 
+	// ID names the journal: it is the same for all that share it, after a restart too, and no other journal's. It may say where
+	// the journal is.
+	ID() string
 	// Shared tells whether other processes append to the journal, too. If not, whoever has appended knows all.
 	Shared() bool
 	// Confirm is for those who answer from memory what others may have changed: done is called exactly once, on a goroutine

@@ -51,6 +51,17 @@ func TestWrongFlagsDoNotDisturbTheCluster(t *testing.T) {
 	require.Greater(t, revision(), before)
 }
 
+// A server that was not told of the shared journal does not run the locks of those that share it: it would know none of them.
+func TestServerWithAnotherJournalDoesNotJoin(t *testing.T) {
+	t.Parallel()
+	etcd := startEtcd(t)
+	startServer(t, filepath.Join(t.TempDir(), "data"), "--etcd-endpoints", "http://"+etcd.addr)
+	p := launch(t, "serve", "--data-dir", filepath.Join(t.TempDir(), "data"), "--http-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0",
+		"--etcd-endpoints", "http://"+etcd.addr)
+	require.Equal(t, 1, p.exit(t))
+	require.Contains(t, p.stderr(), "servers that share an etcd share a journal too")
+}
+
 // While a server waits for its cluster, clients are told to come back, and not left without an answer.
 func TestServerThatStartsSaysSo(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"github.com/latchkey/latchkey/actors"
@@ -23,8 +24,12 @@ func (a *App) startNode(ctx context.Context, locks *actors.Locks) error {
 		EtcdEndpoints: c.EtcdEndpoints, EtcdTLS: cluster.TLSFiles{CA: c.EtcdTLSCA, Cert: c.EtcdTLSCert, Key: c.EtcdTLSKey},
 		EtcdUser: c.EtcdUser, EtcdPassword: password, EtcdDir: filepath.Join(c.DataDir, etcdFolder),
 		StartTimeout: max(c.StartTimeout, 1), // 0 would be its default
+		Store:        a.journal.ID(),
 		Kinds:        locks.Kinds(), Owed: locks.Owed, Logger: a.logger, Registerer: a.registry,
 	})
+	if errors.Is(err, cluster.ErrOtherStore) {
+		return fmt.Errorf("--journal-url, --etcd-endpoints: servers that share an etcd share a journal too, in PostgreSQL: %w", err)
+	}
 	if err != nil {
 		return err
 	}

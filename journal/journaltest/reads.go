@@ -168,9 +168,11 @@ func (s *suite) whole() {
 func (s *suite) restart() {
 	s.add(event("a", 0, 3))
 	s.add(indexed("b", 0, claim("device", "x")))
-	before := s.all()
+	before, name := s.all(), s.ID()
+	require.NotEmpty(s, name)
 	s.restarted()
 	require.Equal(s, before, s.all())
+	require.Equal(s, name, s.ID())
 
 	version, id, err := s.Head(s.ctx(), "a")
 	require.NoError(s, err)

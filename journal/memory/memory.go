@@ -77,6 +77,9 @@ func (j *Journal) Submit(a journal.Append, done func(journal.Result)) {
 // Hurry implements journal.Journal.
 func (j *Journal) Hurry() { j.queue.Hurry() }
 
+// ID implements journal.Journal. Those that share a journal share its store.
+func (j *Journal) ID() string { return fmt.Sprintf("memory:%p", j.store) }
+
 // Shared implements journal.Journal.
 func (j *Journal) Shared() bool { return j.shared }
 

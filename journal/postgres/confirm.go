@@ -30,6 +30,9 @@ type question struct {
 	done    func(error)
 }
 
+// ID implements journal.Journal: the tables were given it when they were made, and take it along in a dump.
+func (j *Journal) ID() string { return j.id }
+
 // Shared implements journal.Journal: other nodes append too.
 func (j *Journal) Shared() bool { return true }
 

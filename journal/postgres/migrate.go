@@ -28,36 +28,49 @@ const (
 	lockAttempts = 300
 )
 
-// migrate brings the tables to the version that this program knows. A database that has it already is only read.
-func migrate(ctx context.Context, c *pgx.ConnConfig) (err error) {
+// opened is what is known of a journal when its tables are there.
+type opened struct {
+	id       string // see ID
+	position int64  // of the last record
+	server   string // the address of the one that answered
+}
+
+// migrate brings the tables to the version that this program knows, and looks at them. A database that has it already is only
+// read.
+func migrate(ctx context.Context, c *pgx.ConnConfig) (o opened, err error) {
 	c = c.Copy()
 	c.RuntimeParams["statement_timeout"] = "0" // a large table takes its time
 	db := stdlib.OpenDB(*c)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	folder, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
+		return o, err
 	}
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock), lock.WithLockTimeout(lockEvery, lockAttempts))
 	if err != nil {
-		return err
+		return o, err
 	}
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, folder,
 		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithTableName("latchkey_schema"))
 	if err != nil {
-		return err
+		return o, err
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+		return o, fmt.Errorf("migrate: %w", err)
 	}
 	if planted.Has(planted.PositionsWithoutOrder) {
 		if _, err := db.ExecContext(ctx, "CREATE SEQUENCE IF NOT EXISTS planted"); err != nil {
-			return err
+			return o, err
 		}
 	}
 	has, knows, err := provider.GetVersions(ctx)
-	if err == nil && has > knows {
-		err = fmt.Errorf("schema %d is newer than this program, which knows %d", has, knows)
+	if err != nil {
+		return o, err
 	}
-	return err
+	if has > knows {
+		return o, fmt.Errorf("schema %d is newer than this program, which knows %d", has, knows)
+	}
+	err = db.QueryRowContext(ctx, `SELECT id, coalesce((SELECT max(position) FROM records), 0), coalesce(host(inet_server_addr()), 'local')
+		FROM journal`).Scan(&o.id, &o.position, &o.server)
+	return o, err
 }

@@ -65,6 +65,7 @@ func (o *Options) validate() error {
 
 // Journal is a journal.Journal in a PostgreSQL database.
 type Journal struct {
+	id      string
 	log     *slog.Logger
 	metrics *metrics
 	queue   *batch.Queue
@@ -91,14 +92,15 @@ func Open(ctx context.Context, o Options) (_ *Journal, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, config.ConnConfig); err != nil {
+	about, err := migrate(ctx, config.ConnConfig)
+	if err != nil {
 		return nil, fmt.Errorf("postgres journal: %w", err)
 	}
 	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), config)
 	if err != nil {
 		return nil, fmt.Errorf("postgres journal: %w", err)
 	}
-	j := &Journal{log: o.Logger, queue: batch.New(), pool: pool, saver: newSaver()}
+	j := &Journal{id: about.id, log: o.Logger, queue: batch.New(), pool: pool, saver: newSaver()}
 	j.ctx, j.cancel = context.WithCancel(context.Background())
 	j.writer = newWriter(j, writing(config.ConnConfig))
 	if j.metrics, err = newMetrics(o.Registerer, j.queue); err != nil {
@@ -108,7 +110,7 @@ func Open(ctx context.Context, o Options) (_ *Journal, err error) {
 		pool.Close()
 		return nil, err
 	}
-	j.log.Info("journal opened", "host", config.ConnConfig.Host, "database", config.ConnConfig.Database, "user", config.ConnConfig.User)
+	j.log.Info("journal opened", "id", j.id, "server", about.server, "database", config.ConnConfig.Database, "position", about.position)
 	go j.writer.run()
 	go j.save()
 	return j, nil

@@ -44,6 +44,14 @@ func openURL(t testing.TB, url string) (*postgres.Journal, *prometheus.Registry)
 	return j, registry
 }
 
+// Servers that share an etcd find out by the ID that one of them was given another database.
+func TestEachDatabaseIsAJournal(t *testing.T) {
+	t.Parallel()
+	database := pgtest.Database(t)
+	require.Equal(t, open(t, database).ID(), open(t, database).ID())
+	require.NotEqual(t, open(t, database).ID(), open(t, pgtest.Database(t)).ID())
+}
+
 func TestJournal(t *testing.T) {
 	t.Parallel()
 	journaltest.Run(t, func(t *testing.T) (journal.Journal, func() journal.Journal) {

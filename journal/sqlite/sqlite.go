@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -67,6 +68,7 @@ func (o *Options) validate() error {
 
 // Journal is a journal.Journal in an SQLite file.
 type Journal struct {
+	id        string
 	log       *slog.Logger
 	onFailure func(error)
 	metrics   *metrics
@@ -92,7 +94,7 @@ func Open(o Options) (_ *Journal, err error) {
 		return nil, err
 	}
 	j := &Journal{
-		log: o.Logger, onFailure: o.OnFailure, lock: lock,
+		id: place(o.Path), log: o.Logger, onFailure: o.OnFailure, lock: lock,
 		queue: batch.New(), snapshots: batch.NewSnapshots(), wake: make(chan struct{}, 1),
 	}
 	defer func() {
@@ -127,6 +129,15 @@ func Open(o Options) (_ *Journal, err error) {
 	return j, nil
 }
 
+// place is where a file is, on which machine.
+func place(path string) string {
+	host, _ := os.Hostname() // without a name, all such machines look like one
+	if whole, err := filepath.Abs(path); err == nil {
+		path = whole
+	}
+	return fmt.Sprintf("sqlite:%s:%s", host, path)
+}
+
 // Submit implements journal.Journal.
 func (j *Journal) Submit(a journal.Append, done func(journal.Result)) {
 	if planted.Has(planted.NoCompareAndSet) {
@@ -137,6 +148,9 @@ func (j *Journal) Submit(a journal.Append, done func(journal.Result)) {
 
 // Hurry implements journal.Journal.
 func (j *Journal) Hurry() { j.queue.Hurry() }
+
+// ID implements journal.Journal. A copy of the file is another journal, so what tells them apart is where the file is.
+func (j *Journal) ID() string { return j.id }
 
 // Shared implements journal.Journal: the file is locked, so nobody else appends to it.
 func (j *Journal) Shared() bool { return false }
