@@ -45,7 +45,7 @@ func TestDrippingConnections(t *testing.T) {
 	}
 	files := func() float64 { return s.figure(t, "process_open_fds") }
 	before, filesBefore := memory(), files()
-	ctx, cancel := context.WithTimeout(t.Context(), dripFor)
+	ctx, cancel := context.WithTimeout(t.Context(), dripFor+time.Duration(connections)*time.Second/dripRamp)
 	defer cancel()
 	crowd := &drippers{addr: strings.TrimPrefix(s.url, "http://")}
 	var all sync.WaitGroup

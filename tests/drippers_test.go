@@ -156,7 +156,7 @@ func (d *drip) read(conn *net.TCPConn) error {
 	}
 	var one [1]byte
 	read := 0
-	for until := time.Now().Add(d.ends + dripEvery); time.Now().Before(until); {
+	for until := time.Now().Add(d.ends + 3*dripEvery); time.Now().Before(until); {
 		<-time.After(dripEvery)
 		n, err := conn.Read(one[:])
 		if read += n; err != nil {
