@@ -185,7 +185,7 @@ func TestWhoMayGetsThrough(t *testing.T) {
 
 func TestNobodyGetsAtWhatIsNotTheirs(t *testing.T) {
 	t.Parallel()
-	s, _ := newEstate(t)
+	s, hotel := newEstate(t)
 	hostel := s.orgKey("hostel-2")
 	id, revoked := s.key("hotel-9", tenant.NewKey{})
 	_, err := s.tenants.Revoke(t.Context(), lock.Caller{Super: true}, "hotel-9", id)
@@ -195,7 +195,7 @@ func TestNobodyGetsAtWhatIsNotTheirs(t *testing.T) {
 	s.clock.Advance(59 * time.Minute)
 	require.Equal(t, http.StatusOK, s.call("GET", "/locks/42/details", "", as(expired)).status, "it is good until it expires")
 	s.clock.Advance(time.Minute)
-	before := s.history()
+	before, view := s.history(), s.view(hotel)
 
 	for _, o := range s.operations() {
 		if o.scope == "public" {
@@ -215,6 +215,7 @@ func TestNobodyGetsAtWhatIsNotTheirs(t *testing.T) {
 		s.hides(&o, "another user of another organisation", call(as(hostel), bearer(eve)), foreigners)
 	}
 	require.Equal(t, before, s.history(), "nothing may have happened")
+	require.Equal(t, view, s.view(hotel))
 	require.Zero(t, s.kernel.opens)
 }
 
@@ -245,12 +246,27 @@ func (s *server) hides(o *request, who string, a *answer, exceptions map[string]
 	}
 	require.Contains(s.t, want, a.status,
 		"%s by %s: %s\nIf that is as it should be, say so with the reason in foreigners or strangers.", o.id, who, a.body)
-	for _, secret := range []string{"hotel", keyUUID, s.made["uuid"], s.made["keyId"]} {
-		if !strings.Contains(o.path+o.body, secret) { // what they said themselves they may hear again
+	s.saysNothing(o, who, a)
+	o.documents(s.t, a.status)
+}
+
+// theirs are names that are hotel-9's business, and the texts that only its own may see.
+func (s *server) theirs() []string {
+	return []string{
+		"hotel", deviceUUID, keyUUID, s.made["uuid"], s.made["keyId"], s.made["instanceId"],
+		"SN-1", "Acme", "olga", "Kim", "kim@", "04A1B2C3D4E5F6", "card-9",
+	}
+}
+
+// saysNothing checks that an answer tells nothing of hotel-9's but what the request named itself.
+func (s *server) saysNothing(o *request, who string, a *answer) {
+	s.t.Helper()
+	for _, secret := range s.theirs() {
+		require.NotEmpty(s.t, secret)
+		if !strings.Contains(o.path+o.body, secret) {
 			require.NotContains(s.t, a.body, secret, "%s tells %s what is not theirs", o.id, who)
 		}
 	}
-	o.documents(s.t, a.status)
 }
 
 // documents checks that a caller can read in openapi.yaml that this may happen.
