@@ -23,6 +23,7 @@ const (
 	jwksRefresh     = 15 * time.Minute
 	jwksLookForKeys = time.Minute
 	maxJWKSBytes    = 1 << 20
+	maxRedirects    = 3
 )
 
 // loadJWKS reads the keys of the identity provider from a file, or from its URL and again whenever that is due.
@@ -42,7 +43,7 @@ func loadJWKS(ctx context.Context, where string, transport http.RoundTripper, lo
 		logger.WarnContext(ctx, "the keys of tokens could not be fetched; the known ones stay", "url", where, "error", err)
 	}
 	remote, err := jwkset.NewStorageFromHTTP(where, jwkset.HTTPClientStorageOptions{
-		Ctx: ctx, Client: &http.Client{Transport: bounded{transport}}, HTTPTimeout: jwksTimeout,
+		Ctx: ctx, Client: &http.Client{Transport: bounded{transport}, CheckRedirect: stayHere}, HTTPTimeout: jwksTimeout,
 		NoErrorReturnFirstHTTPReq: true, RefreshErrorHandler: tell, RefreshInterval: jwksRefresh,
 		Storage: keptKeys{jwkset.NewMemoryStorage()},
 	})
@@ -54,6 +55,14 @@ func loadJWKS(ctx context.Context, where string, transport http.RoundTripper, lo
 		RateLimitWaitMax:  jwksTimeout, // it bounds the request as well
 		RefreshUnknownKID: rate.NewLimiter(rate.Every(jwksLookForKeys), 1),
 	})
+}
+
+// stayHere follows no redirect to another server, nor to one without TLS: whose keys are believed is said by the operator.
+func stayHere(r *http.Request, via []*http.Request) error {
+	if first := via[0].URL; r.URL.Scheme != first.Scheme || r.URL.Host != first.Host || len(via) > maxRedirects {
+		return fmt.Errorf("the set of keys is not at its address any more, but at %s", r.URL.Redacted())
+	}
+	return nil
 }
 
 // keptKeys keeps the keys that are known when a set comes without any: an identity provider that fails may well answer with

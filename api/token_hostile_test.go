@@ -182,9 +182,23 @@ func TestHostileTokens(t *testing.T) {
 	}
 	names := map[string]bool{}
 	accepted := 0
+	// Nor does it help to show one beside what is good, or where nothing has to be shown.
+	hotel := s.orgKey("hotel-9")
+	s.super("POST", "/locks/42/SetOrganization", `{"orgId":"hotel-9"}`)
+	s.withKey(hotel, "")
+	require.NoError(t, s.kernel.connect(42, opens))
 	for _, c := range hostile {
 		require.False(t, names[c.name], "%s is there twice", c.name)
 		names[c.name] = true
+		for _, a := range []*answer{
+			s.call("GET", "/locks/42/details", "", as(hotel), bearer(c.token)),
+			s.call("POST", "/temp-keys/"+keyUUID+"/open", "", bearer(c.token), header("Accept", "application/json")),
+		} {
+			if a.status != http.StatusUnauthorized {
+				accepted++
+				t.Errorf("%s, beside what is good: %d %s", c.name, a.status, a.body)
+			}
+		}
 		a := s.call("GET", "/locks/42/details", "", bearer(c.token))
 		if a.status != http.StatusUnauthorized {
 			accepted++
@@ -196,6 +210,12 @@ func TestHostileTokens(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, len(names), 40)
+	for _, path := range []string{"?access_token=" + rs(good()), "?token=" + rs(good())} { // addresses are kept in logs
+		require.Equal(t, http.StatusUnauthorized, s.call("GET", "/locks/42/details"+path, "").status)
+	}
+	require.Equal(t, http.StatusUnauthorized, s.call("GET", "/locks/42/details", "", header("Cookie", "token="+rs(good()))).status)
+	require.Equal(t, http.StatusOK, s.call("GET", "/locks/42/details", "", as(hotel), bearer(rs(good()))).status)
+	require.Zero(t, s.kernel.opens)
 	require.Zero(t, accepted)
 	require.Zero(t, lured.Load(), "nobody goes where a token says")
 	t.Logf("%d hostile tokens, %d accepted", len(names), accepted)

@@ -36,7 +36,17 @@ func (t *tokens) key(ctx context.Context, token *jwt.Token) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if kid, there := token.Header["kid"]; there {
+	kid, there := token.Header["kid"]
+	if !there && len(all) == 0 {
+		// Nothing has come from the provider yet: it was down when the server started. It is asked as for an unknown key.
+		if _, err := t.keys.KeyRead(context.WithoutCancel(ctx), ""); err != nil && !errors.Is(err, jwkset.ErrKeyNotFound) {
+			return nil, err
+		}
+		if all, err = t.keys.KeyReadAll(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if there {
 		name, ok := kid.(string)
 		if !ok || name == "" || len(name) > maxKeyIDs {
 			return nil, errors.New("kid is no name of a key")
