@@ -58,6 +58,7 @@ type Options struct {
 	History      History
 	Collective   *collective.Keys
 	Users        Users
+	Names        Names
 	SuperKeyHash []byte       // SHA-256 of the operator's key
 	Tokens       TokenOptions // empty: no tokens are taken
 
@@ -88,8 +89,8 @@ func (o *Options) validate() error {
 		return err
 	}
 	switch {
-	case o.Locks == nil || o.APIKeys == nil || o.History == nil || o.Collective == nil || o.Users == nil || o.Logger == nil || o.Registerer == nil:
-		return errors.New("api: Locks, APIKeys, History, Collective, Users, Logger and Registerer are required")
+	case o.Locks == nil || o.APIKeys == nil || o.History == nil || o.Collective == nil || o.Users == nil || o.Names == nil || o.Logger == nil || o.Registerer == nil:
+		return errors.New("api: Locks, APIKeys, History, Collective, Users, Names, Logger and Registerer are required")
 	case len(o.SuperKeyHash) != sha256.Size:
 		return errors.New("api: SuperKeyHash must be a SHA-256")
 	case o.OpenLifetime < 0 || o.OpenLifetime > lock.MaxLifetime:

@@ -51,6 +51,9 @@ func (s *server) newBulk(r *http.Request, n int) (*bulk, error) {
 		return nil, errBulkSize
 	}
 	s.owe(r, n/bulkPerToken)
+	if err := s.begin(r); err != nil {
+		return nil, err
+	}
 	return &bulk{server: s, r: r, items: make([]TempKeyResult, n), keys: make([]lock.TempKeyID, n), of: make(map[lock.ID][]int)}, nil
 }
 

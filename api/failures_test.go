@@ -19,8 +19,10 @@ import (
 
 	"github.com/latchkey/latchkey/api"
 	"github.com/latchkey/latchkey/audit"
+	"github.com/latchkey/latchkey/collective"
 	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/lock"
+	names "github.com/latchkey/latchkey/named"
 )
 
 func TestErrorsAndTheirStatus(t *testing.T) {
@@ -189,10 +191,16 @@ func TestOptionsAreChecked(t *testing.T) {
 	} {
 		s := newServer(t)
 		o := api.Options{
-			Locks: s.kernel, APIKeys: s.tenants, History: audit.New(nil), Users: new(directory.Directory), SuperKeyHash: hash[:], Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+			Locks: s.kernel, APIKeys: s.tenants, History: audit.New(nil), Collective: new(collective.Keys), Users: new(directory.Directory), Names: new(names.Names),
+			SuperKeyHash: hash[:], Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 		}
+		whole := o
+		whole.Registerer = prometheus.NewRegistry()
+		a, err := api.New(whole)
+		require.NoError(t, err, "what is not damaged is good")
+		a.Close()
 		damage(&o)
-		_, err := api.New(o)
+		_, err = api.New(o)
 		require.Error(t, err, name)
 	}
 }

@@ -185,6 +185,22 @@ func underName(ctx context.Context, c lock.Command) lock.Command {
 	return &lock.Once{By: t.caller, Key: t.named.key, Hash: t.named.hash(), Command: c}
 }
 
+// Names takes the names of requests that are about many locks.
+type Names interface {
+	// Begin fails with a *lock.Error of the kind Mismatch when the name was used for another request.
+	Begin(ctx context.Context, r *named.Request) error
+}
+
+// begin takes the name of a request that is about many locks. Each of them remembers what the request has led to there, and none of them
+// would notice that the same name came with other locks.
+func (s *server) begin(r *http.Request) error {
+	t := traceOf(r)
+	if t.named == nil {
+		return nil
+	}
+	return s.Names.Begin(r.Context(), &named.Request{By: t.caller, Key: t.named.key, Hash: t.named.hash()})
+}
+
 // underOwnName is the context of the one call that a request is about, when that is about no lock: it has the request's name.
 func underOwnName(r *http.Request) context.Context {
 	t := traceOf(r)

@@ -32,6 +32,7 @@ import (
 	"github.com/latchkey/latchkey/journal"        //nolint:depguard // the tests look at what is stored
 	"github.com/latchkey/latchkey/journal/memory" //nolint:depguard // the tests join the real store of keys to a journal
 	"github.com/latchkey/latchkey/lock"
+	names "github.com/latchkey/latchkey/named"
 	"github.com/latchkey/latchkey/tenant"
 )
 
@@ -141,7 +142,7 @@ func newServer(t testing.TB, change ...func(*api.Options)) *server {
 	require.NoError(t, err)
 	hash := sha256.Sum256([]byte(superKey))
 	options := api.Options{
-		Locks: s.kernel, APIKeys: s.tenants, History: audit.New(j), Collective: doors, Users: users, SuperKeyHash: hash[:], Tokens: api.TokenOptions{HS256Secret: tokenSecret},
+		Locks: s.kernel, APIKeys: s.tenants, History: audit.New(j), Collective: doors, Users: users, Names: names.NewNames(j, s.clock.Now), SuperKeyHash: hash[:], Tokens: api.TokenOptions{HS256Secret: tokenSecret},
 		Logger: slog.New(slog.NewJSONHandler(s.logs, nil)), Registerer: s.metrics, Now: s.clock.Now,
 	}
 	for _, f := range change {

@@ -137,6 +137,27 @@ func TestOneOfManyGetsTheName(t *testing.T) {
 	require.EqualValues(t, 1, got.Load())
 }
 
+// What has effects in many streams takes its name first.
+func TestANameThatIsTakenFirst(t *testing.T) {
+	t.Parallel()
+	j := newJournal(t)
+	names := named.NewNames(j, func() time.Time { return midnight })
+	var all sync.WaitGroup
+	var refused atomic.Int64
+	for i := range 10 {
+		all.Go(func() {
+			err := names.Begin(t.Context(), request(acme, "n1", string(rune('a'+i%2))))
+			if errors.Is(err, lock.ErrKeyReused) {
+				refused.Add(1)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	require.EqualValues(t, 5, refused.Load(), "all who want the same may go on, and nobody else")
+}
+
 func TestACallHasItsName(t *testing.T) {
 	t.Parallel()
 	require.Nil(t, named.From(context.Background()))

@@ -24,6 +24,7 @@ import (
 	"github.com/latchkey/latchkey/internal/config"
 	"github.com/latchkey/latchkey/internal/ops"
 	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/named"
 	"github.com/latchkey/latchkey/tenant"
 	"github.com/latchkey/latchkey/transport"
 )
@@ -163,7 +164,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	routes, err := api.New(api.Options{
-		Locks: apiLocks{locks}, APIKeys: keys, Collective: doors, History: audit.New(store), Users: apiUsers{users}, SuperKeyHash: superKeyHash, Tokens: tokens,
+		Locks: apiLocks{locks}, APIKeys: keys, Collective: doors, History: audit.New(store), Users: apiUsers{users}, Names: apiNames{named.NewNames(store, nil)}, SuperKeyHash: superKeyHash, Tokens: tokens,
 		PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies, Rates: rates(c), Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {

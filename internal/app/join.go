@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/named"
 )
 
 // apiLocks gives the API the locks in its own words.
@@ -71,6 +72,14 @@ func (u apiUsers) Find(ctx context.Context, org lock.OrgID, c directory.Contact)
 func (u apiUsers) FindOrCreate(ctx context.Context, org lock.OrgID, c directory.Contact, by lock.Caller) (directory.User, bool, error) {
 	user, created, err := u.Directory.FindOrCreate(ctx, org, c, by)
 	return user, created, inWordsOfAPI(err)
+}
+
+// apiNames gives the API the names of requests in its own words.
+type apiNames struct{ *named.Names }
+
+// Begin takes the name of a request that leads to something in many streams.
+func (n apiNames) Begin(ctx context.Context, r *named.Request) error {
+	return inWordsOfAPI(n.Names.Begin(ctx, r))
 }
 
 // lookedUp says of an error of a look-up in the journal what is always true of it: nothing was done.

@@ -41,7 +41,7 @@ var arrows = map[string][]string{
 	"sim":                   {"client", "transport/wire", "lock"},
 	"internal/config":       {},
 	"internal/ops":          {},
-	"internal/app":          {"actors", "api", "audit", "cluster", "collective", "directory", "internal/config", "internal/ops", "journal", "lock", "tenant", "transport"},
+	"internal/app":          {"actors", "api", "audit", "cluster", "collective", "directory", "internal/config", "internal/ops", "journal", "lock", "named", "tenant", "transport"},
 	"internal/demo":         {"client", "sim"},
 	"internal/arch":         {},
 	"internal/dose":         {},

@@ -33,6 +33,7 @@ func (q *requestReplay) record(r *journal.Record) bool {
 		return false
 	case r.Version > 1:
 		q.found(r.Stream, "version %d should not be there: the stream has one record", r.Version)
+	case m.Stream == "": // the streams that it has led to remember it, too
 	case q.versions[m.Stream].last < m.Version || m.Version == 0:
 		q.found(r.Stream, "its answer is version %d of %q, which is not there", m.Version, m.Stream)
 	}

@@ -31,6 +31,7 @@ func namesOfRequests(t *testing.T) journal.Journal {
 		_, _, err = people.FindOrCreate(named.With(t.Context(), request("u")), "acme", directory.Contact{Email: "ann@example.org"}, super)
 		require.NoError(t, err)
 	}
+	require.NoError(t, named.NewNames(j, nil).Begin(t.Context(), &named.Request{By: super, Key: "n3", Hash: []byte("n3")}))
 	return j
 }
 
@@ -38,7 +39,7 @@ func TestNamesOfRequestsAreUnderstood(t *testing.T) {
 	t.Parallel()
 	found, summary := check(t, namesOfRequests(t))
 	require.Empty(t, found)
-	require.Equal(t, 3, summary.Streams)
+	require.Equal(t, 4, summary.Streams)
 }
 
 func TestWrongNamesOfRequestsAreFound(t *testing.T) {
