@@ -188,7 +188,7 @@ func tempKeysDoneToPB(r *lock.TempKeysDone) (*pb.TempKeysDone, error) {
 		if err != nil {
 			return nil, err
 		}
-		m.Items = append(m.Items, &pb.TempKeyDone{Version: item.Version, Event: e, Error: errorToPB(item.Err)})
+		m.Items = append(m.Items, &pb.TempKeyDone{TempKeyId: string(item.TempKeyID), Version: item.Version, Event: e, Error: errorToPB(item.Err)})
 	}
 	return m, nil
 }
@@ -200,7 +200,7 @@ func tempKeysDoneOf(m *pb.TempKeysDone) (*lock.TempKeysDone, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.Items = append(r.Items, lock.TempKeyDone{Version: x.GetVersion(), Event: e, Err: errorOf(x.GetError())})
+		r.Items = append(r.Items, lock.TempKeyDone{TempKeyID: lock.TempKeyID(x.GetTempKeyId()), Version: x.GetVersion(), Event: e, Err: errorOf(x.GetError())})
 	}
 	return r, nil
 }

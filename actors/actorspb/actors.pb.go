@@ -3495,6 +3495,7 @@ type TempKeyDone struct {
 	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	Event         *Event                 `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
 	Error         *Error                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	TempKeyId     string                 `protobuf:"bytes,4,opt,name=temp_key_id,json=tempKeyId,proto3" json:"temp_key_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3548,6 +3549,13 @@ func (x *TempKeyDone) GetError() *Error {
 		return x.Error
 	}
 	return nil
+}
+
+func (x *TempKeyDone) GetTempKeyId() string {
+	if x != nil {
+		return x.TempKeyId
+	}
+	return ""
 }
 
 type Once struct {
@@ -6262,11 +6270,12 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12;\n" +
 	"\aupdates\x18\x02 \x03(\v2!.latchkey.actors.v1.UpdateTempKeyR\aupdates\"E\n" +
 	"\fTempKeysDone\x125\n" +
-	"\x05items\x18\x01 \x03(\v2\x1f.latchkey.actors.v1.TempKeyDoneR\x05items\"\x89\x01\n" +
+	"\x05items\x18\x01 \x03(\v2\x1f.latchkey.actors.v1.TempKeyDoneR\x05items\"\xa9\x01\n" +
 	"\vTempKeyDone\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12/\n" +
 	"\x05event\x18\x02 \x01(\v2\x19.latchkey.actors.v1.EventR\x05event\x12/\n" +
-	"\x05error\x18\x03 \x01(\v2\x19.latchkey.actors.v1.ErrorR\x05error\"\x8f\x01\n" +
+	"\x05error\x18\x03 \x01(\v2\x19.latchkey.actors.v1.ErrorR\x05error\x12\x1e\n" +
+	"\vtemp_key_id\x18\x04 \x01(\tR\ttempKeyId\"\x8f\x01\n" +
 	"\x04Once\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
