@@ -141,6 +141,7 @@ type shell struct {
 
 	mu     sync.Mutex
 	grains map[*grain]struct{} // that have a state; guarded by mu
+	absent map[*grain]struct{} // of locks that were never created; guarded by mu
 	closed bool                // guarded by mu
 
 	members []cluster.Member // guarded by mu
@@ -153,7 +154,7 @@ func newShell(o Options) (*shell, error) {
 	}
 	s := &shell{
 		Options: o, start: time.Now(), shared: o.Journal.Shared(), loads: make(chan struct{}, maxLoads),
-		joined: make(chan struct{}), grains: make(map[*grain]struct{}),
+		joined: make(chan struct{}), grains: make(map[*grain]struct{}), absent: make(map[*grain]struct{}),
 	}
 	s.mail = newMail(s)
 	var err error

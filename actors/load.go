@@ -100,6 +100,9 @@ func (g *grain) takeOver(ctx actor.Context) {
 		g.since = g.now()
 	}
 	g.state, g.phase = img.state, ready
+	if !g.state.Exists() {
+		g.isAbsent(g, true)
+	}
 	lock.Activate(g.state, time.Now())
 	g.unsaved, g.growth, g.saved = img.unsaved, img.growth, img.saved
 	if before != nil {

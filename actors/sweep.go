@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -12,23 +14,46 @@ import (
 const (
 	minSweep = 20 * time.Millisecond
 	maxSweep = time.Minute
+	// absentSweep is how often it looks at those of locks that were never created. Anybody with a credential can ask for any number
+	// of these, and each one that stayed for a minute would be a piece of memory for the asking.
+	absentSweep = time.Second
 )
 
 func (s *shell) sweepEvery() time.Duration { return min(max(s.IdleAfter/4, minSweep), maxSweep) }
 
 // sweep wakes the grains that have something to drop, until the shell closes. The others sleep on.
 func (s *shell) sweep() {
-	ticker := time.NewTicker(s.sweepEvery())
+	ticker, often := time.NewTicker(s.sweepEvery()), time.NewTicker(absentSweep)
 	defer ticker.Stop()
+	defer often.Stop()
 	for {
+		look := s.restless
 		select {
 		case <-ticker.C:
+		case <-often.C:
+			look = s.noLocks
 		case <-s.ctx.Done():
 			return
 		}
-		for _, g := range s.restless() {
+		for _, g := range look() {
 			g.system.Root.Send(g.pid, rest{})
 		}
+	}
+}
+
+// noLocks are the grains of locks that were never created, as far as they have heard.
+func (s *shell) noLocks() []*grain {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.absent))
+}
+
+// isAbsent notes whether the grain's lock was never created.
+func (s *shell) isAbsent(g *grain, absent bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if delete(s.absent, g); absent {
+		s.absent[g] = struct{}{}
 	}
 }
 
@@ -55,6 +80,7 @@ func (s *shell) enter(g *grain) {
 func (s *shell) leave(g *grain) {
 	s.mu.Lock()
 	delete(s.grains, g)
+	delete(s.absent, g)
 	s.mu.Unlock()
 }
 
@@ -69,8 +95,17 @@ func (g *grain) rest(ctx actor.Context) {
 		g.quit(ctx)
 		return
 	}
+	enough, absent := g.sweepEvery(), !g.state.Exists()
+	if absent {
+		enough = min(enough, absentSweep)
+	} else {
+		g.isAbsent(g, false)
+	}
+	if idle < enough {
+		return
+	}
 	_, due := lock.NextDeadline(g.state)
-	if !due && !g.state.Device.Connected && (idle >= g.IdleAfter || idle >= g.sweepEvery() && !g.state.Exists()) {
+	if !due && !g.state.Device.Connected && (idle >= g.IdleAfter || absent) {
 		g.metrics.passivations.Inc()
 		g.quit(ctx)
 		return
