@@ -16,49 +16,41 @@ const (
 	// time has passed, in case that a grain has moved there and back without this node's having seen it.
 	remindersPerSec = 250
 	minReminded     = 10 * time.Second
+	// After a connection between members broke it has to be sooner: something may be lost that somebody waits for.
+	recallsPerSec = 1000
+	minRecalled   = time.Second
 )
 
 // Keep makes the sessions whose locks have moved tell the grains there of themselves, at once. It is called after every change of the
 // cluster's members, and returns when it has found them.
 func (h *Hub) Keep() {
-	now, within := h.elapsed(), h.reminding()
+	now := h.elapsed()
+	within := max(minReminded, time.Duration(h.connected.Load())*time.Second/remindersPerSec)
 	moved := 0
 	h.each(func(s *session) {
 		if s.hasMoved() {
 			moved++
 		}
-		s.remindBy(now + rand.N(within))
+		s.remindBy(now + time.Duration(rand.Int64N(int64(within))))
 	})
-	h.startKeeping(moved)
-}
-
-// Recall makes the sessions whose locks are on a member tell the grains there of themselves, as if they had moved there: something that
-// it had for them may have been lost, such as the word that a session is over.
-func (h *Hub) Recall(member string) {
-	now, within := h.elapsed(), h.reminding()
-	recalled := 0
-	h.each(func(s *session) {
-		if s.recall(member) {
-			recalled++
-			s.remindBy(now + rand.N(within))
-		}
-	})
-	h.startKeeping(recalled)
-}
-
-// reminding is the time in which sessions remind their grains.
-func (h *Hub) reminding() time.Duration {
-	return max(minReminded, time.Duration(h.connected.Load())*time.Second/remindersPerSec)
-}
-
-// startKeeping tells for so many sessions.
-func (h *Hub) startKeeping(sessions int) {
-	if sessions == 0 || h.keeps.Add(1) > 1 { // the goroutine that keeps goes round again
+	if moved == 0 || h.keeps.Add(1) > 1 { // the goroutine that keeps goes round again
 		return
 	}
 	if !h.spawn(h.keepMoved) {
 		h.keeps.Store(0)
 	}
+}
+
+// Recall makes the sessions whose locks are on a member remind the grains there soon: something that it had for them may have been lost,
+// such as the word that a session is over. A session whose end was lost because its secret is worth nothing any more ends here.
+func (h *Hub) Recall(member string) {
+	now := h.elapsed()
+	within := max(minRecalled, time.Duration(h.connected.Load())*time.Second/recallsPerSec)
+	h.each(func(s *session) {
+		if h.Grains.Home(s.lock) == member {
+			s.remindBy(now + rand.N(within))
+		}
+	})
 }
 
 // keepMoved tells for all sessions that have moved, until Keep has found no more of them.
@@ -92,19 +84,6 @@ func (s *session) hasMoved() bool {
 	defer s.mu.Unlock()
 	if s.phase == live && home != s.home {
 		s.home, s.moved = home, true
-	}
-	return s.moved
-}
-
-// recall has the session told of again if a member is the home of its lock.
-func (s *session) recall(member string) bool {
-	if s.hub.Grains.Home(s.lock) != member {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.phase == live {
-		s.home, s.moved = member, true
 	}
 	return s.moved
 }

@@ -31,11 +31,14 @@ func (h *Hub) check(ctx context.Context, id lock.ID, p *proof) error {
 // errWithdrawn ends a session whose proof is not good any more.
 var errWithdrawn = &closed{wire.CloseCredentials, "the device may not connect any more"}
 
-// verify ends the session if its proof is not good any more. A lock that cannot be asked is asked again at the next time.
-func (s *session) verify() {
+// remind ends the session if its proof is not good any more, and tells the grain of it otherwise: in this order, or a grain that has ended
+// the session for that would take it back. A lock that cannot be asked is asked again at the next time.
+func (s *session) remind() {
 	ctx, cancel := context.WithTimeout(context.Background(), s.hub.RequestTimeout)
 	defer cancel()
 	if unauthentic(s.hub.check(ctx, s.lock, &s.proof)) {
 		s.close(errWithdrawn.code, errWithdrawn.reason, false)
+		return
 	}
+	s.keep()
 }

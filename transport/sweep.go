@@ -45,8 +45,7 @@ func (s *session) look(now time.Duration) {
 	}
 	if due := s.keepAt.Load(); int64(now) >= due {
 		s.keepAt.CompareAndSwap(due, int64(now+s.hub.nextKeep()))
-		s.keep()
-		s.hub.spawn(s.verify)
+		s.hub.spawn(s.remind)
 	}
 }
 
