@@ -140,3 +140,46 @@ func (s *server) figure(t *testing.T, name string) (v float64) {
 	}, patience, pollEvery)
 	return v
 }
+
+// Bar: more connections drip than the server has files. Those that have waited longest make room, so that whoever comes and
+// asks is served, and the device stays.
+func TestMoreDrippingConnectionsThanFiles(t *testing.T) {
+	t.Parallel()
+	const files, connections, asks = 1_024, 1_200, 50
+	s := newServer(t)
+	s.kill()
+	// The shell gives its place to the server, which may have that many files.
+	s.args = append([]string{"-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, files), binary}, s.args...)
+	s.program = "/bin/sh"
+	s.start(t)
+	creds := s.provision(t, 2)
+	d := s.device(t, creds[0])
+	connect(t, d)
+	key := s.newKey(t, creds[0].LockID, 0)
+	headers := make([]*drip, connections)
+	kind := s.drips(t, 1, key, creds)[0]
+	for i := range headers {
+		headers[i] = kind
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	crowd := &drippers{addr: strings.TrimPrefix(s.url, "http://"), pause: 500 * time.Millisecond}
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer cancel()
+	all.Go(func() { crowd.run(ctx, headers) })
+	shed := func() float64 { return s.figure(t, "latchkey_app_connections_shed_total") }
+	require.Eventually(t, func() bool { return shed() > 0 }, patience, pollEvery)
+	for i := range asks {
+		s.web.CloseIdleConnections()
+		s.must(t, http.StatusOK, http.MethodGet, "/locks/1/details", nil)
+		s.web.CloseIdleConnections()
+		s.mustOpen(t, key, fmt.Sprint("r", i))
+		require.LessOrEqual(t, s.figure(t, "process_open_fds"), float64(files))
+	}
+	t.Logf("%d connections dripped at a server of %d files; %.0f were closed to make room", connections, files, shed())
+	require.True(t, d.Connected())
+	require.NotContains(t, s.stderr(), "too many open files")
+	cancel()
+	all.Wait()
+	s.conclude(t)
+}

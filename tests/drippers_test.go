@@ -43,7 +43,8 @@ type ended struct {
 
 // drippers are connections that drip, each of which is made again when the server has ended it.
 type drippers struct {
-	addr string
+	addr  string
+	pause time.Duration // before it is made again
 
 	mu   sync.Mutex // guards ends
 	ends []ended
@@ -62,6 +63,7 @@ func (d *drippers) run(ctx context.Context, kinds []*drip) {
 				d.mu.Lock()
 				d.ends = append(d.ends, e)
 				d.mu.Unlock()
+				pause(ctx, d.pause)
 			}
 		})
 	}
