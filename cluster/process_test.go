@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/internal/lateness"
 )
 
 // Several nodes are several processes: gRPC and protoactor have state that is the process's. A child is this test binary
@@ -149,6 +150,9 @@ func (p *process) state() report {
 	p.t.Helper()
 	return p.tell(order{Op: "state"})
 }
+
+// watch looks at how long it waits for processors.
+func (p *process) watch() *lateness.Watch { return lateness.Start(p.cmd.Process.Pid) }
 
 // kill is kill -9.
 func (p *process) kill() {

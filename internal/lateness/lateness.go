@@ -1,49 +1,107 @@
-// Package lateness measures how late a machine does what is due, so that a test of something that has to be prompt can tell a slow
-// product from a machine that has more to do than it can.
+// Package lateness measures how long a process has to wait for a processor, so that a test of something that has to be prompt can tell a
+// slow product from a machine that has more to do than it can.
 package lateness
 
-import "time"
-
-const (
-	tick  = time.Millisecond
-	ratio = 10 // a bound holds as it is while the machine is not later than a tenth of it
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
 )
 
-// Watch notes how late this process is woken.
-type Watch struct {
-	stop chan struct{}
-	most chan time.Duration
+// Of is how long the threads of a process have waited, in all, while they could have run and other work had the processors: since
+// they began, as Linux counts it.
+func Of(pid int) (total time.Duration, err error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil {
+		return 0, err
+	}
+	if len(threads) == 0 {
+		return 0, fmt.Errorf("lateness: process %d: %w", pid, fs.ErrNotExist)
+	}
+	for _, name := range threads {
+		stat, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a thread that has just ended
+		}
+		if err != nil {
+			return 0, err
+		}
+		var ran, waited, turns int64
+		if _, err := fmt.Sscan(string(stat), &ran, &waited, &turns); err != nil {
+			return 0, fmt.Errorf("lateness: %s: %w", name, err)
+		}
+		total += time.Duration(waited)
+	}
+	return total, nil
 }
 
-// Start begins to look. Stop has to be called.
-func Start() *Watch {
-	w := &Watch{stop: make(chan struct{}), most: make(chan time.Duration, 1)}
+// sampleEvery is how exactly a Watch knows when a process waited.
+const sampleEvery = 20 * time.Millisecond
+
+// Watch notes how long a process waits.
+type Watch struct {
+	pid     int
+	stop    chan struct{}
+	done    chan struct{}
+	samples []sample // after done
+	err     error    // after done
+}
+
+type sample struct {
+	at     time.Time
+	waited time.Duration
+}
+
+// Start begins to look at a process. Stop has to be called.
+func Start(pid int) *Watch {
+	w := &Watch{pid: pid, stop: make(chan struct{}), done: make(chan struct{})}
 	go w.look()
 	return w
 }
 
 func (w *Watch) look() {
-	var most time.Duration
-	timer := time.NewTimer(tick)
-	defer timer.Stop()
-	for due := time.Now().Add(tick); ; due = time.Now().Add(tick) {
-		select {
-		case <-timer.C:
-			most = max(most, time.Since(due))
-			timer.Reset(tick)
-		case <-w.stop:
-			w.most <- max(most, time.Since(due))
+	defer close(w.done)
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	for over := false; ; {
+		at := time.Now()
+		waited, err := Of(w.pid)
+		if err != nil {
+			w.err = err
 			return
+		}
+		w.samples = append(w.samples, sample{at, waited})
+		if over {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-w.stop:
+			over = true
 		}
 	}
 }
 
-// Stop ends the look and tells the most that this process was late.
-func (w *Watch) Stop() time.Duration {
+// Stop ends the look.
+func (w *Watch) Stop() error {
 	close(w.stop)
-	return <-w.most
+	<-w.done
+	return w.err
 }
 
-// Allow is how long something may take that a machine does within a bound when it is on time, on one that was so late: the
-// bound itself, unless the machine was later than a tenth of that, and then ten times as long as it was late.
-func Allow(bound, late time.Duration) time.Duration { return max(bound, ratio*late) }
+// Within is the most that the process has waited within any span of this length: what took that long has lost so much at most, for
+// while it stood still one thread at least wanted a processor and had none.
+func (w *Watch) Within(span time.Duration) (most time.Duration) {
+	for i, from := range w.samples {
+		for _, to := range w.samples[i+1:] {
+			most = max(most, to.waited-from.waited)
+			if i+1 < len(w.samples) && to.at.Sub(w.samples[i+1].at) >= span {
+				break // a span that begins after from and before the next sample ends before this one
+			}
+		}
+	}
+	return most
+}

@@ -1,8 +1,10 @@
 package lateness_test
 
 import (
+	"os"
+	"runtime"
+	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -10,21 +12,35 @@ import (
 	"github.com/latchkey/latchkey/internal/lateness"
 )
 
-func TestAMachineOnTimeIsNotLate(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := lateness.Start()
-		<-time.After(time.Minute)
-		require.Zero(t, w.Stop())
-	})
+// Not parallel: it wants all processors, and more.
+func TestWhoeverSharesAProcessorWaits(t *testing.T) {
+	const enough = 20 * time.Millisecond
+	before, err := lateness.Of(os.Getpid())
+	require.NoError(t, err)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4 * runtime.NumCPU()))
+	done := make(chan struct{})
+	var busy sync.WaitGroup
+	for range 4 * runtime.NumCPU() {
+		busy.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	defer busy.Wait()
+	defer close(done)
+	require.Eventually(t, func() bool {
+		now, err := lateness.Of(os.Getpid())
+		return err == nil && now-before > enough
+	}, 10*time.Second, time.Millisecond)
 }
 
-func TestOnlyALateMachineIsAllowedMore(t *testing.T) {
+func TestOfNobody(t *testing.T) {
 	t.Parallel()
-	const bound = 100 * time.Millisecond
-	for late, want := range map[time.Duration]time.Duration{
-		0: bound, 10 * time.Millisecond: bound, 11 * time.Millisecond: 110 * time.Millisecond, time.Second: 10 * time.Second,
-	} {
-		require.Equal(t, want, lateness.Allow(bound, late), "%s late", late)
-	}
+	_, err := lateness.Of(-1)
+	require.ErrorIs(t, err, os.ErrNotExist)
 }
