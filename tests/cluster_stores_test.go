@@ -37,7 +37,9 @@ func TestClusterLosesItsStores(t *testing.T) {
 		asked, opened, others := between(probes, at, time.Now().Add(-time.Second)) // but for those that are on their way
 		t.Logf("%5.1f s: no etcd for %s: %d of %d opens", at.Sub(l.began).Seconds(), back.Sub(at).Round(time.Millisecond), opened, asked)
 		require.GreaterOrEqual(t, float64(opened), placedShare*float64(asked), "%v", others)
-		for i, n := range c.topologyChanges(t) {
+		changes := c.topologyChanges(t)
+		t.Logf("changes of the membership that the nodes have seen: %v before, %v now", before, changes)
+		for i, n := range changes {
 			require.LessOrEqual(t, n, before[i]+1, c.nodes[i].name)
 		}
 		c.awaitMembers(t, clusterNodes)

@@ -40,7 +40,7 @@ var crowdCalls = []int{wire.FrameBurst - 10, wire.FramesPerSec - 5, wire.FramesP
 // whatever else the machine does happens to both. They take turns.
 func TestSlowReadersHurtNobody(t *testing.T) {
 	t.Parallel()
-	devices, turns := dose.Of(50, 1000), dose.Of(4, 20)
+	devices, turns := dose.Of(50, 1000), dose.Of(2, 20)
 	crowds := []*crowd{newCrowd(t, devices), newCrowd(t, devices)}
 	day, evening := context.WithCancel(t.Context())
 	var others errgroup.Group
