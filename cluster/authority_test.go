@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/internal/keyring"
 )
 
 // authority signs certificates.
@@ -60,17 +61,17 @@ func node() *x509.Certificate {
 }
 
 // issue writes a certificate, its key and the authority's own into new files.
-func (a *authority) issue(cert *x509.Certificate) cluster.TLSFiles {
+func (a *authority) issue(cert *x509.Certificate) keyring.Files {
 	a.t.Helper()
 	dir, err := os.MkdirTemp(a.dir, "")
 	require.NoError(a.t, err)
-	files := cluster.TLSFiles{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	files := keyring.Files{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
 	a.issueTo(files, cert)
 	return files
 }
 
 // issueTo writes into the files that a node has open.
-func (a *authority) issueTo(files cluster.TLSFiles, cert *x509.Certificate) {
+func (a *authority) issueTo(files keyring.Files, cert *x509.Certificate) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(a.t, err)

@@ -21,6 +21,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/latchkey/latchkey/cluster/embedded"
+	"github.com/latchkey/latchkey/internal/keyring"
 	"github.com/latchkey/latchkey/internal/workers"
 )
 
@@ -33,10 +34,10 @@ type Node struct {
 	etcd        *embedded.Server // nil when the etcd is shared
 	client      *clientv3.Client
 	system      *actor.ActorSystem
-	remote      *remote.Remote // nil when there is nobody to talk to
-	outboxes    *outboxes      // nil without a remote
-	nodeKeys    *keyring       // nil when nodes speak plain
-	etcdKeys    *keyring       // nil when no files are given
+	remote      *remote.Remote   // nil when there is nobody to talk to
+	outboxes    *outboxes        // nil without a remote
+	nodeKeys    *keyring.Keyring // nil when nodes speak plain
+	etcdKeys    *keyring.Keyring // nil when no files are given
 	trouble     etcdTrouble
 	cluster     *pcluster.Cluster
 	lookup      *lookup

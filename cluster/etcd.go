@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/latchkey/latchkey/cluster/embedded"
+	"github.com/latchkey/latchkey/internal/keyring"
 )
 
 const (
@@ -32,11 +33,11 @@ const (
 )
 
 // openEtcdKeys returns nil when no files are given; an https endpoint is then verified with the CAs of the system.
-func openEtcdKeys(o Options) (*keyring, error) {
-	if !o.EtcdTLS.given() {
+func openEtcdKeys(o Options) (*keyring.Keyring, error) {
+	if !o.EtcdTLS.Given() {
 		return nil, nil
 	}
-	keys, err := openKeyring(o.EtcdTLS, nil, o.Logger)
+	keys, err := keyring.Open(o.EtcdTLS, nil, o.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("cluster: certificates for etcd: %w", err)
 	}
@@ -45,7 +46,7 @@ func openEtcdKeys(o Options) (*keyring, error) {
 
 // dialEtcd makes the client of an etcd that runs elsewhere. It connects when it is first used, which is at once when a user is
 // given: the client logs in, and does it again whenever its token has expired.
-func dialEtcd(o Options, keys *keyring, trouble *etcdTrouble) (*clientv3.Client, error) {
+func dialEtcd(o Options, keys *keyring.Keyring, trouble *etcdTrouble) (*clientv3.Client, error) {
 	dial := []grpc.DialOption{
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: etcdMinReconnect, Multiplier: 1.6, Jitter: 0.2, MaxDelay: etcdMaxReconnect},

@@ -17,12 +17,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/internal/keyring"
 )
 
 const etcdPassword = "correct horse battery staple"
 
 // guardedEtcd runs an etcd as its operators do: with TLS, and asking for a certificate.
-func guardedEtcd(t *testing.T, server cluster.TLSFiles, tokenTTL time.Duration) (endpoint string) {
+func guardedEtcd(t *testing.T, server keyring.Files, tokenTTL time.Duration) (endpoint string) {
 	t.Helper()
 	here, err := url.Parse("https://127.0.0.1:0")
 	require.NoError(t, err)
@@ -44,7 +45,7 @@ func guardedEtcd(t *testing.T, server cluster.TLSFiles, tokenTTL time.Duration) 
 }
 
 // administrator is a client that has logged in, when a user is given.
-func administrator(t *testing.T, endpoint string, files cluster.TLSFiles, user string) *clientv3.Client {
+func administrator(t *testing.T, endpoint string, files keyring.Files, user string) *clientv3.Client {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	require.NoError(t, err)
@@ -78,7 +79,7 @@ func withUsers(t *testing.T, client *clientv3.Client) {
 }
 
 // client is a certificate to show to etcd.
-func client(a *authority) cluster.TLSFiles {
+func client(a *authority) keyring.Files {
 	c := node()
 	c.DNSNames, c.ExtKeyUsage = []string{"latchkey.example"}, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	return a.issue(c)
@@ -137,9 +138,9 @@ func TestEtcdRefuses(t *testing.T) {
 		"no user":        {func(s *setup) { s.EtcdUser, s.EtcdPassword = "", "" }, "permission denied"},
 		"wrong password": {func(s *setup) { s.EtcdPassword = "battery" }, "invalid user ID or password"},
 		// A client hears of it after it has begun to write, and sometimes no more than that nobody listens.
-		"no certificate": {func(s *setup) { s.EtcdTLS = cluster.TLSFiles{CA: shown.CA} }, "certificate required|broken pipe|connection reset"},
+		"no certificate": {func(s *setup) { s.EtcdTLS = keyring.Files{CA: shown.CA} }, "certificate required|broken pipe|connection reset"},
 		"another CA":     {func(s *setup) { s.EtcdTLS.CA = client(foreign).CA }, "signed by unknown authority"},
-		"no TLS":         {func(s *setup) { s.EtcdTLS, s.Etcd = cluster.TLSFiles{}, "http"+s.Etcd[len("https"):] }, "error reading server preface"},
+		"no TLS":         {func(s *setup) { s.EtcdTLS, s.Etcd = keyring.Files{}, "http"+s.Etcd[len("https"):] }, "error reading server preface"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/latchkey/latchkey/internal/keyring"
 )
 
 // metrics are the counters of a node. No label grows with what the grains are.
@@ -75,10 +77,10 @@ func (m *metrics) observe(n *Node) error {
 		gauge("outbox_waiting", "Messages that wait for the connections to other nodes.", nil,
 			func() float64 { return float64(n.outboxes.waiting()) })
 	}
-	for shown, keys := range map[string]*keyring{"nodes": n.nodeKeys, "etcd": n.etcdKeys} {
-		if keys != nil && keys.files.Cert != "" {
+	for shown, keys := range map[string]*keyring.Keyring{"nodes": n.nodeKeys, "etcd": n.etcdKeys} {
+		if keys != nil && keys.Current().Cert != nil {
 			gauge("certificate_expiry_timestamp_seconds", "When the certificate of this node ends, by whom it is shown to.",
-				prometheus.Labels{"shown_to": shown}, func() float64 { return float64(keys.current().expires().Unix()) })
+				prometheus.Labels{"shown_to": shown}, func() float64 { return float64(keys.Current().Expires().Unix()) })
 		}
 	}
 	if !n.options.alone() { // an etcd of its own is asked so rarely that its silence says nothing

@@ -10,6 +10,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/latchkey/latchkey/internal/keyring"
 )
 
 // The defaults of Options.
@@ -38,7 +40,7 @@ type Options struct {
 	// then, and opens no port at all.
 	EtcdEndpoints []string
 	// EtcdTLS are the CA of that etcd (by default those that the system trusts) and the certificate to show to it, if any.
-	EtcdTLS TLSFiles
+	EtcdTLS keyring.Files
 	// EtcdUser and EtcdPassword log in to it.
 	EtcdUser, EtcdPassword string
 	// EtcdDir holds the data of the node's own etcd.
@@ -46,7 +48,7 @@ type Options struct {
 
 	// TLS authenticates and encrypts the connections to other nodes. Without it they are plain, and whoever reaches the port can
 	// act as a node.
-	TLS TLSFiles
+	TLS keyring.Files
 	// NodeName is the DNS name that the certificate of every node bears.
 	NodeName string
 
@@ -139,7 +141,7 @@ func (o Options) validate() error {
 	if o.alone() && o.EtcdDir == "" {
 		invalid("neither the endpoints of an etcd nor a directory for an own one")
 	}
-	if o.TLS.given() && (o.TLS.CA == "" || o.TLS.Cert == "" || o.TLS.Key == "") {
+	if o.TLS.Given() && (o.TLS.CA == "" || o.TLS.Cert == "" || o.TLS.Key == "") {
 		invalid("TLS between nodes needs a CA, a certificate and its key")
 	}
 	if (o.EtcdTLS.Cert == "") != (o.EtcdTLS.Key == "") {

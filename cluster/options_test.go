@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/internal/keyring"
 )
 
 func TestOptionsAreChecked(t *testing.T) {
@@ -24,9 +25,9 @@ func TestOptionsAreChecked(t *testing.T) {
 		"kind with a slash":    {EtcdDir: "x", Kinds: map[string]*actor.Props{"a/b": echoProps()}},
 		"mailbox":              {EtcdDir: "x", MailboxSize: -1},
 		"placement actors":     {EtcdDir: "x", PlacementActors: 1000},
-		"half of a key pair":   {EtcdEndpoints: []string{"https://127.0.0.1:1"}, EtcdTLS: cluster.TLSFiles{Cert: "x"}},
+		"half of a key pair":   {EtcdEndpoints: []string{"https://127.0.0.1:1"}, EtcdTLS: keyring.Files{Cert: "x"}},
 		"no password":          {EtcdEndpoints: []string{"http://127.0.0.1:1"}, EtcdUser: "x"},
-		"half of TLS":          {EtcdDir: "x", TLS: cluster.TLSFiles{CA: "x"}},
+		"half of TLS":          {EtcdDir: "x", TLS: keyring.Files{CA: "x"}},
 		"negative time-out":    {EtcdDir: "x", RequestTimeout: -1},
 		"port that is no port": {EtcdEndpoints: []string{"127.0.0.1:1"}, Addr: "127.0.0.1:http"},
 	} {

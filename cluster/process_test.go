@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/internal/keyring"
 	"github.com/latchkey/latchkey/internal/lateness"
 )
 
@@ -39,9 +39,9 @@ type setup struct {
 	Etcd      string // endpoint for a node
 	LeaseTTL  time.Duration
 	Delay     time.Duration // of the watch
-	TLS       cluster.TLSFiles
+	TLS       keyring.Files
 
-	EtcdTLS                cluster.TLSFiles
+	EtcdTLS                keyring.Files
 	EtcdUser, EtcdPassword string
 }
 

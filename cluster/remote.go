@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
+
+	"github.com/latchkey/latchkey/internal/keyring"
 )
 
 const (
@@ -32,7 +34,7 @@ const (
 
 // remoteConfig sets the limits of the connections between nodes. A message that protoactor cannot handle (an unknown type,
 // a call that it declares and does not serve) panics in its reader: the interceptors turn that into the end of one connection.
-func remoteConfig(o Options, keys *keyring) (*remote.Config, error) {
+func remoteConfig(o Options, keys *keyring.Keyring) (*remote.Config, error) {
 	host, digits, err := net.SplitHostPort(o.Addr)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
-	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/internal/keyring"
 )
 
 // batch is one envelope in a batch that can be handled, but for what change does to it.
@@ -35,10 +35,10 @@ func TestPeersMessages(t *testing.T) {
 	t.Parallel()
 	ours := newAuthority(t, "ours")
 	for name, c := range map[string]struct {
-		node cluster.TLSFiles
+		node keyring.Files
 		peer func() credentials.TransportCredentials
 	}{
-		"plain": {cluster.TLSFiles{}, insecure.NewCredentials},
+		"plain": {keyring.Files{}, insecure.NewCredentials},
 		"TLS": {ours.issue(node()), func() credentials.TransportCredentials {
 			files := ours.issue(node())
 			return showing(t, &files, 0)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,8 @@ import (
 	"google.golang.org/grpc"
 	grpccredentials "google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/latchkey/latchkey/internal/keyring"
 )
 
 // DefaultNodeName is the name that the certificate of every node bears. Nodes are equals, so they share one identity, whatever
@@ -56,33 +59,57 @@ func (r rotating) OverrideServerName(string) error {
 }
 
 // openNodeKeys returns nil for connections that are to be plain. It fails when the other nodes would not accept the certificate.
-func openNodeKeys(o Options) (*keyring, error) {
-	if !o.TLS.given() {
+func openNodeKeys(o Options) (*keyring.Keyring, error) {
+	if !o.TLS.Given() {
 		return nil, nil
 	}
-	keys, err := openKeyring(o.TLS, func(c credentials) error { return c.fits(o.NodeName) }, o.Logger)
+	keys, err := keyring.Open(o.TLS, func(c keyring.Credentials) error { return fits(c, o.NodeName) }, o.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("cluster: certificate of this node: %w", err)
 	}
 	o.Logger.Info("other nodes are asked for certificates", slog.String("name", o.NodeName),
-		slog.Time("own_expires", keys.now.expires()))
+		slog.Time("own_expires", keys.Current().Expires()))
 	return keys, nil
+}
+
+// fits tells whether peers will accept the certificate: one of the CA, for both ends of a connection, that bears the name.
+func fits(c keyring.Credentials, name string) error {
+	between := x509.NewCertPool()
+	for _, der := range c.Cert.Certificate[1:] {
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			return err
+		}
+		between.AddCert(cert)
+	}
+	for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
+		_, err := c.Cert.Leaf.Verify(x509.VerifyOptions{
+			DNSName: name, Roots: c.CA, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{usage},
+		})
+		if usageErr := (x509.CertificateInvalidError{}); errors.As(err, &usageErr) && usageErr.Reason == x509.IncompatibleUsage {
+			return fmt.Errorf("%w: a node's certificate is for server and client authentication", err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // nodeCredentials make the two ends of a connection between nodes prove to each other that they are nodes: by a certificate
 // of the CA that bears the name. Both ends verify. They speak TLS 1.3 only, and resume no session, so that each connection
 // is proved by what is in the files then.
-func nodeCredentials(keys *keyring, name string) rotating {
+func nodeCredentials(keys *keyring.Keyring, name string) rotating {
 	return rotating{
 		client: func() *tls.Config {
-			c := keys.current()
-			return &tls.Config{MinVersion: tls.VersionTLS13, ServerName: name, RootCAs: c.ca, Certificates: []tls.Certificate{*c.cert}}
+			c := keys.Current()
+			return &tls.Config{MinVersion: tls.VersionTLS13, ServerName: name, RootCAs: c.CA, Certificates: []tls.Certificate{*c.Cert}}
 		},
 		server: func() *tls.Config {
-			c := keys.current()
+			c := keys.Current()
 			return &tls.Config{
 				MinVersion: tls.VersionTLS13, SessionTicketsDisabled: true,
-				Certificates: []tls.Certificate{*c.cert}, ClientCAs: c.ca, ClientAuth: tls.RequireAndVerifyClientCert,
+				Certificates: []tls.Certificate{*c.Cert}, ClientCAs: c.CA, ClientAuth: tls.RequireAndVerifyClientCert,
 				VerifyConnection: func(state tls.ConnectionState) error { return state.PeerCertificates[0].VerifyHostname(name) },
 			}
 		},
@@ -90,7 +117,7 @@ func nodeCredentials(keys *keyring, name string) rotating {
 }
 
 // nodeSecurity returns the options for both ends of the connections between nodes; without keys they are plain.
-func nodeSecurity(keys *keyring, name string) ([]grpc.ServerOption, []grpc.DialOption) {
+func nodeSecurity(keys *keyring.Keyring, name string) ([]grpc.ServerOption, []grpc.DialOption) {
 	if keys == nil {
 		return nil, []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
 	}
@@ -100,12 +127,12 @@ func nodeSecurity(keys *keyring, name string) ([]grpc.ServerOption, []grpc.DialO
 
 // etcdCredentials are for an etcd that bears the name of its address, by a certificate of the CA, and that may ask for one
 // of ours.
-func etcdCredentials(keys *keyring) rotating {
+func etcdCredentials(keys *keyring.Keyring) rotating {
 	return rotating{client: func() *tls.Config {
-		c := keys.current()
-		config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.ca} // which versions an etcd has is its operator's decision
-		if c.cert != nil {
-			config.Certificates = []tls.Certificate{*c.cert}
+		c := keys.Current()
+		config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.CA} // which versions an etcd has is its operator's decision
+		if c.Cert != nil {
+			config.Certificates = []tls.Certificate{*c.Cert}
 		}
 		return config
 	}}

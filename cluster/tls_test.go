@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/internal/keyring"
 )
 
 // connect does what a node does first on a connection to another one, and returns the certificate of that.
@@ -53,7 +54,7 @@ func connect(t *testing.T, addr string, how credentials.TransportCredentials) (*
 }
 
 // showing is a client that shows a certificate and takes whatever the server shows.
-func showing(t *testing.T, files *cluster.TLSFiles, version uint16) credentials.TransportCredentials {
+func showing(t *testing.T, files *keyring.Files, version uint16) credentials.TransportCredentials {
 	t.Helper()
 	config := &tls.Config{InsecureSkipVerify: true, MaxVersion: version} // the server is what is tested
 	if files != nil {
@@ -71,7 +72,7 @@ func TestOnlyNodesAreLetIn(t *testing.T) {
 	etcd := spawn(t, "etcd", setup{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
 	n := spawn(t, "node", setup{Etcd: etcd.hello.Addr, TLS: ours.issue(node())})
 
-	certificate := func(from *authority, change func(*x509.Certificate)) *cluster.TLSFiles {
+	certificate := func(from *authority, change func(*x509.Certificate)) *keyring.Files {
 		c := node()
 		change(c)
 		files := from.issue(c)
@@ -162,13 +163,13 @@ func TestCertificatesRotate(t *testing.T) {
 func TestUselessCertificates(t *testing.T) {
 	t.Parallel()
 	ours := newAuthority(t, "ours")
-	change := func(change func(*x509.Certificate)) cluster.TLSFiles {
+	change := func(change func(*x509.Certificate)) keyring.Files {
 		c := node()
 		change(c)
 		return ours.issue(c)
 	}
 	good := ours.issue(node())
-	for says, files := range map[string]cluster.TLSFiles{
+	for says, files := range map[string]keyring.Files{
 		"has expired":                          change(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }),
 		"not node.latchkey.internal":           change(func(c *x509.Certificate) { c.DNSNames = []string{"a.example"} }),
 		"for server and client authentication": change(func(c *x509.Certificate) { c.ExtKeyUsage = c.ExtKeyUsage[:1] }),

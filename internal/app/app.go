@@ -123,6 +123,9 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onStop(a.http.stop) // of a start that fails; a server that has served has stopped it before
+	if err := a.http.cert.observe(a.registry); err != nil {
+		return nil, err
+	}
 
 	store, err := a.awaitJournal(ctx)
 	if err != nil {

@@ -49,7 +49,7 @@ type httpServer struct {
 	server   *http.Server
 	leaving  atomic.Bool // each answer is the last one on its connection
 	listener net.Listener
-	secure   bool
+	cert     *certificate // nil: plain HTTP
 	logger   *slog.Logger
 	handler  atomic.Pointer[http.Handler] // nil until open
 	callers  *callers
@@ -59,7 +59,11 @@ type httpServer struct {
 // startHTTP listens, and serves until stop: until open gives it something else, that the server is starting. So a wrong flag
 // is found before the node joins the others. A server that ends by itself tells fail.
 func startHTTP(c config.Server, logger *slog.Logger, bound *callers, fail func(error)) (*httpServer, error) {
-	s := &httpServer{secure: c.TLS(), logger: logger, callers: bound, served: make(chan struct{})}
+	cert, err := openCertificate(c, logger)
+	if err != nil {
+		return nil, err
+	}
+	s := &httpServer{cert: cert, logger: logger, callers: bound, served: make(chan struct{})}
 	s.server = &http.Server{
 		Handler:           s.lastAnswers(http.HandlerFunc(s.answer)),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -71,14 +75,9 @@ func startHTTP(c config.Server, logger *slog.Logger, bound *callers, fail func(e
 		ConnState:         bound.changed,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: receiveBuffer, MaxReceiveBufferPerStream: receiveBuffer / 2},
 	}
-	if s.secure {
-		certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
-		if err != nil {
-			return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
-		}
-		s.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	if cert != nil {
+		s.server.TLSConfig = &tls.Config{GetConfigForClient: cert.current, MinVersion: tls.VersionTLS12}
 	}
-	var err error
 	if s.listener, err = net.Listen("tcp", c.HTTPAddr); err != nil {
 		return nil, fmt.Errorf("--http-addr: %w", err)
 	}
@@ -107,7 +106,7 @@ func (s *httpServer) answer(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *httpServer) serve() error {
-	if s.secure {
+	if s.cert != nil {
 		return s.server.ServeTLS(s.listener, "", "")
 	}
 	return s.server.Serve(s.listener)
@@ -159,7 +158,7 @@ func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
 func (s *httpServer) addr() string { return s.listener.Addr().String() }
 
 func (s *httpServer) url() string {
-	if s.secure {
+	if s.cert != nil {
 		return "https://" + reachable(s.addr())
 	}
 	return "http://" + reachable(s.addr())

@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey/latchkey/actors"
 	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/internal/keyring"
 	"github.com/latchkey/latchkey/internal/ops"
 )
 
@@ -20,8 +21,8 @@ func (a *App) startNode(ctx context.Context, locks *actors.Locks) error {
 	}
 	a.node, err = cluster.Start(ctx, cluster.Options{
 		Addr: c.ClusterAddr, AdvertiseAddr: c.ClusterAdvertiseAddr,
-		TLS: cluster.TLSFiles{CA: c.ClusterTLSCA, Cert: c.ClusterTLSCert, Key: c.ClusterTLSKey}, NodeName: c.ClusterTLSName,
-		EtcdEndpoints: c.EtcdEndpoints, EtcdTLS: cluster.TLSFiles{CA: c.EtcdTLSCA, Cert: c.EtcdTLSCert, Key: c.EtcdTLSKey},
+		TLS: keyring.Files{CA: c.ClusterTLSCA, Cert: c.ClusterTLSCert, Key: c.ClusterTLSKey}, NodeName: c.ClusterTLSName,
+		EtcdEndpoints: c.EtcdEndpoints, EtcdTLS: keyring.Files{CA: c.EtcdTLSCA, Cert: c.EtcdTLSCert, Key: c.EtcdTLSKey},
 		EtcdUser: c.EtcdUser, EtcdPassword: password, EtcdDir: filepath.Join(c.DataDir, etcdFolder),
 		StartTimeout: max(c.StartTimeout, 1), // 0 would be its default
 		Store:        a.journal.ID(),

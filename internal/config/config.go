@@ -29,8 +29,9 @@ type Server struct {
 	OpsAddr        string         `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Address of metrics, health and profiles: for the operator only (${default})."`
 	PublicURL      string         `name:"public-url" placeholder:"URL" help:"Where guests reach this server, as in https://keys.example.com (default: the host that their requests name)."`
 	TrustedProxies []netip.Prefix `placeholder:"CIDR" help:"Proxies in front of this server, as in 10.0.0.0/8: only they are believed in X-Forwarded-For, which the audit of changes keeps (default: none)."`
-	TLSCert        string         `name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM) for --http-addr."`
+	TLSCert        string         `name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM) for --http-addr. It is read again for each connection, so it can be renewed at any time."`
 	TLSKey         string         `name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert."`
+	DeviceTLSCA    string         `name:"device-tls-ca" placeholder:"FILE" help:"CA (PEM) of devices' certificates: a device that shows one with its UUID needs no secret (default: devices need secrets)."`
 	Insecure       bool           `help:"Allow plain HTTP beyond this machine: only behind a proxy that terminates TLS, since device secrets and guest links travel."`
 
 	DataDir              string   `default:"./latchkey-data" placeholder:"DIR" help:"Folder of the journal, the embedded etcd and the super key's hash (${default})."`
@@ -91,6 +92,9 @@ func (s *Server) Validate() error {
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {
 		complain("--tls-cert and --tls-key belong together: one of them is missing")
+	}
+	if s.DeviceTLSCA != "" && !s.TLS() {
+		complain("--device-tls-ca needs --tls-cert and --tls-key: only a server that speaks TLS is shown certificates")
 	}
 	if !s.TLS() && !s.Insecure && !loopback(s.HTTPAddr) {
 		complain("--http-addr %s can be reached from other machines, where device secrets and guest links would travel in plain HTTP: "+

@@ -111,6 +111,7 @@ func TestErrors(t *testing.T) {
 		"a port that is none":      {[]string{"--ops-addr", "127.0.0.1:99999"}, []string{"--ops-addr", "127.0.0.1:99999", "65535"}},
 		"a port by name":           {[]string{"--cluster-addr", "127.0.0.1:http"}, []string{"--cluster-addr", "HOST:PORT"}},
 		"half of TLS":              {[]string{"--tls-cert", "cert.pem"}, []string{"--tls-cert and --tls-key belong together"}},
+		"devices without TLS":      {[]string{"--device-tls-ca", "ca.pem"}, []string{"--device-tls-ca needs --tls-cert"}},
 		"another database":         {[]string{"--journal-url", "mysql://u:secret@h/x"}, []string{"--journal-url", "sqlite:", "postgres://"}},
 		"a journal without a path": {[]string{"--journal-url", "sqlite:"}, []string{"--journal-url", "sqlite:PATH"}},
 		"two errors at once":       {[]string{"--http-addr", "x", "--drain-timeout", "1ms"}, []string{"--http-addr", "--drain-timeout"}},
