@@ -53,6 +53,9 @@ func (w *writer) run() {
 		if !ok {
 			break
 		}
+		for n := 0; n < len(items); {
+			n, items = len(items), w.queue.More(items)
+		}
 		all, left = all[:0], left[:0]
 		for i := range items {
 			all = append(all, pending{Item: &items[i]})

@@ -23,7 +23,7 @@ const (
 	maxBytes   = 1 << 20
 	// linger is the longest that a batch of lazy appends waits for one that is not.
 	linger = 5 * time.Millisecond
-	// maxYields is how often a batch lets others go first while that makes it larger.
+	// maxYields is how often a batch lets others go first, as long as that makes it larger.
 	maxYields = 8
 	// inFlight batches: one is written while the one before is being answered.
 	inFlight = 2
@@ -45,6 +45,7 @@ type Queue struct {
 	free    chan []Item   // the batches that are not in flight
 	idle    chan struct{} // closed when everything was answered
 	bytes   int           // in the batch that was taken last; the writer's
+	yields  int           // that it still may have; the writer's
 
 	once   sync.Once
 	mu     sync.RWMutex // held for reading while an append is put in
@@ -116,28 +117,26 @@ func refuse(done func(journal.Result), err error) {
 // all were taken. Every batch, empty or not, must go back through Answer.
 func (q *Queue) Take(wake <-chan struct{}) (batch []Item, ok bool) {
 	batch = (<-q.free)[:0]
+	q.bytes, q.yields = 0, maxYields
 	select {
 	case item, open := <-q.items:
 		if !open {
 			close(q.answers)
 			return nil, false
 		}
-		batch = append(batch, item)
+		batch = q.add(batch, item)
 	case <-wake:
 		return batch, true
 	}
 	lazy := batch[0].Lazy
-	q.bytes = batch[0].Size()
 	var late *time.Timer
-	yields := maxYields
 	for q.room(batch) {
-		item, open, more := q.next(lazy, &yields, &late)
+		item, open, more := q.next(lazy, &late)
 		if !more || !open {
 			break
 		}
 		lazy = lazy && item.Lazy
-		q.bytes += item.Size()
-		batch = append(batch, item)
+		batch = q.add(batch, item)
 	}
 	if late != nil {
 		late.Stop()
@@ -145,38 +144,11 @@ func (q *Queue) Take(wake <-chan struct{}) (batch []Item, ok bool) {
 	return batch, true
 }
 
-// More adds to the batch that was taken last what has come since, as far as there is room, and waits for nothing. An engine
-// that has not committed yet can store that in the same commit.
-func (q *Queue) More(batch []Item) []Item {
-	for q.room(batch) {
-		item, open, more := q.poll()
-		if !more || !open {
-			break
-		}
-		q.bytes += item.Size()
-		batch = append(batch, item)
-	}
-	return batch
-}
-
-func (q *Queue) room(batch []Item) bool { return len(batch) < maxAppends && q.bytes < maxBytes }
-
-// next takes what waits. Before it says that nothing does, it lets those go first who can run: where the processor is what
-// everybody waits for they are about to submit, and fewer commits are paid for. A batch of lazy appends also waits for what
-// comes, until it is late or somebody hurries; late is set when it begins to wait.
-func (q *Queue) next(lazy bool, yields *int, late **time.Timer) (item Item, open, more bool) {
-	if item, open, more = q.poll(); more {
-		return item, open, true
-	}
-	if *yields > 0 {
-		*yields--
-		runtime.Gosched()
-		if item, open, more = q.poll(); more {
-			return item, open, true
-		}
-	}
-	if !lazy {
-		return item, true, false
+// next takes what waits. A batch of lazy appends also waits for what comes, until it is late or somebody hurries; late is set
+// when it begins to wait.
+func (q *Queue) next(lazy bool, late **time.Timer) (item Item, open, more bool) {
+	if item, open, more = q.poll(); more || !lazy {
+		return item, open, more
 	}
 	if *late == nil {
 		*late = time.NewTimer(linger)
@@ -189,6 +161,31 @@ func (q *Queue) next(lazy bool, yields *int, late **time.Timer) (item Item, open
 	case <-q.closing:
 	}
 	return item, true, false
+}
+
+// More adds to the batch that was taken last what has come since, as far as there is room. Before it says that nothing has, it
+// lets those go first who can run: where the processor is what everybody waits for they are about to submit, and fewer commits
+// are paid for. An engine asks for more before each commit, until there is nothing.
+func (q *Queue) More(batch []Item) []Item {
+	if len(q.items) == 0 && q.yields > 0 {
+		q.yields--
+		runtime.Gosched()
+	}
+	for q.room(batch) {
+		item, open, more := q.poll()
+		if !more || !open {
+			break
+		}
+		batch = q.add(batch, item)
+	}
+	return batch
+}
+
+func (q *Queue) room(batch []Item) bool { return len(batch) < maxAppends && q.bytes < maxBytes }
+
+func (q *Queue) add(batch []Item, item Item) []Item {
+	q.bytes += item.Size()
+	return append(batch, item)
 }
 
 func (q *Queue) poll() (item Item, open, more bool) {
