@@ -2,12 +2,12 @@ package actors
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -169,13 +169,15 @@ func requestID(c lock.Command) string {
 	return ""
 }
 
-// fresh names a command that has no name. No other may have it, but it is no secret: nobody has to ask the operating system for
-// its bytes, as a UUID does.
+// The names of the commands that have none: what tells this process from all others, and a number. They are no secret.
+var (
+	process = strconv.FormatUint(rand.Uint64(), 36) + "-"
+	named   atomic.Uint64
+)
+
 func fresh() string {
-	var name [16]byte
-	binary.LittleEndian.PutUint64(name[:], rand.Uint64())
-	binary.LittleEndian.PutUint64(name[8:], rand.Uint64())
-	return base64.RawURLEncoding.EncodeToString(name[:])
+	var name [32]byte
+	return string(strconv.AppendUint(append(name[:0], process...), named.Add(1), 36))
 }
 
 // repeatable tells whether a command may be sent again after its node was lost. The lock knows opens by their names, in its next
