@@ -115,9 +115,11 @@ func (doc *reference) operation(method, path string, o *referenceOperation) page
 		if r.Ref != "" {
 			r = doc.Components.Responses[nameOf(r.Ref)]
 		}
-		d.Responses = append(d.Responses, pages.DocsResponse{
-			Status: status, Description: r.Description, Schema: nameOf(r.Content["application/json"].Schema.Ref),
-		})
+		answer := pages.DocsResponse{Status: status, Description: r.Description, Schema: nameOf(r.Content["application/json"].Schema.Ref)}
+		if strings.HasPrefix(status, "2") {
+			answer.Example = indented(r.Content["application/json"].Example)
+		}
+		d.Responses = append(d.Responses, answer)
 	}
 	return d
 }

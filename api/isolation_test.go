@@ -170,6 +170,7 @@ func TestWhoMayGetsThrough(t *testing.T) {
 				case o.scope == "super":
 					a := s.super(o.method, o.path, o.body)
 					require.Less(t, a.status, http.StatusBadRequest, a.body)
+					o.shows(t, a)
 				case o.scope != "public":
 					a := s.call(o.method, o.path, o.body, as(hotel))
 					if status, ok := later[o.id]; ok {
@@ -177,6 +178,7 @@ func TestWhoMayGetsThrough(t *testing.T) {
 						return
 					}
 					require.Less(t, a.status, http.StatusBadRequest, "%s\nIf its example is not about the things of hotel-9, give it a body in bodies.", a.body)
+					o.shows(t, a)
 				}
 			}
 		})

@@ -36,8 +36,8 @@ type (
 		Name, In, Description string
 		Required              bool
 	}
-	// DocsResponse is one answer.
-	DocsResponse struct{ Status, Description, Schema string }
+	// DocsResponse is one answer. Example is JSON, of a success.
+	DocsResponse struct{ Status, Description, Schema, Example string }
 	// DocsSchema is one schema.
 	DocsSchema struct{ Name, JSON string }
 )
