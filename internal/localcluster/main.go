@@ -112,7 +112,7 @@ func tell(dir, front, superKey string, nodes []*node) error {
 	for _, n := range nodes {
 		fmt.Printf("  %s  http://%s  kill -9 %d   (its log: %s)\n", n.name, n.http, n.pid.Load(), n.log())
 	}
-	fmt.Printf("\nor, in another terminal, kill one and open a door again and again until it opens:\n\n  scripts/kill-a-node 2\n\n"+
+	fmt.Printf("\nor, in another terminal, kill one and open all doors again and again:\n\n  scripts/kill-a-node 2\n\n"+
 		"A killed server is started again after %s. The links below lead to any server that lives.\n", revivedAfter)
 	return os.WriteFile(filepath.Join(dir, "cluster.env"), fmt.Appendf(nil, "url=%s\nkey=%s\nlocks='101 102 103'\n", front, superKey), 0o600)
 }
