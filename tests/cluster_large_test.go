@@ -17,7 +17,7 @@ import (
 // not break the connection between the two, on which others have requests under way.
 func TestLargeListsTravelBetweenNodes(t *testing.T) {
 	t.Parallel()
-	const readers, reads = 16, 3
+	const readers = 10 // 90 MB together
 	c := newCluster(t)
 	ids := []lock.ID{1}
 	for id := lock.ID(2); id <= 13; id++ {
@@ -57,7 +57,8 @@ func TestLargeListsTravelBetweenNodes(t *testing.T) {
 	var reading, asking sync.WaitGroup
 	problems := make(chan error, readers+1)
 	get := func(path string) error {
-		a, err := other.call(t.Context(), http.MethodGet, path, nil)
+		// On a busy machine somebody may have to come back.
+		a, err := other.patiently(t.Context(), http.MethodGet, path, nil)
 		if err == nil && a.status != http.StatusOK {
 			err = fmt.Errorf("%s: %d %s", path, a.status, a.body)
 		}
@@ -80,11 +81,8 @@ func TestLargeListsTravelBetweenNodes(t *testing.T) {
 	})
 	for range readers {
 		reading.Go(func() {
-			for range reads {
-				if err := get("/locks/1/temp-keys"); err != nil {
-					problems <- err
-					return
-				}
+			if err := get("/locks/1/temp-keys"); err != nil {
+				problems <- err
 			}
 		})
 	}
@@ -95,4 +93,7 @@ func TestLargeListsTravelBetweenNodes(t *testing.T) {
 	for err := range problems {
 		require.NoError(t, err)
 	}
+	lost, ok := other.metric(t.Context(), `latchkey_cluster_requests_total{outcome="lost"}`)
+	require.True(t, ok)
+	require.Zero(t, lost, "requests went down with the connection")
 }
