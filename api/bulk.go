@@ -42,6 +42,7 @@ type bulk struct {
 	keys   []lock.TempKeyID
 	locks  []lock.ID         // in the order in which they are named first
 	of     map[lock.ID][]int // the items of each
+	links  string            // what the link to each key begins with
 }
 
 var errBulkSize = badRequest("bulk-size-invalid", "items", "items may be 1 to 500")
@@ -54,7 +55,9 @@ func (s *server) newBulk(r *http.Request, n int) (*bulk, error) {
 	if err := s.begin(r); err != nil {
 		return nil, err
 	}
-	return &bulk{server: s, r: r, items: make([]TempKeyResult, n), keys: make([]lock.TempKeyID, n), of: make(map[lock.ID][]int)}, nil
+	return &bulk{
+		server: s, r: r, items: make([]TempKeyResult, n), keys: make([]lock.TempKeyID, n), of: make(map[lock.ID][]int, n), links: s.link(r, ""),
+	}, nil
 }
 
 // CreateTempKeys creates many keys.
@@ -178,7 +181,7 @@ func (b *bulk) runLock(id lock.ID, items []int, command func(items []int) lock.C
 			item, changed := &b.items[i], done[n].Event != nil
 			item.Status, item.Version, item.Changed = http.StatusOK, done[n].Version, &changed
 			key := cmp.Or(done[n].TempKeyID, b.keys[i]) // the server had made it up when the request came first
-			item.TempKeyUUID, item.URL = key, b.server.link(b.r, key)
+			item.TempKeyUUID, item.URL = key, b.links+string(key)
 		}
 	}
 }
