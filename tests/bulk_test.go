@@ -4,54 +4,69 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/client"
 )
 
-// bulkShare is how much of the time of single calls the one call for the same keys may take, by the number of locks. Where each
-// key is of another lock, each is an append of its own, and only the commits are shared: what is then left is the processor's
-// time, which a faster disk does not shorten.
-var bulkShare = map[int]float64{500: 1.0 / 8, 50: 1.0 / 20, 1: 1.0 / 20}
+// The one call for many keys may take this share of the time of single calls for as many. One caller's calls have one processor
+// to do at a time, the one call has work for all of them: it needs two that have nothing else to do.
+const (
+	bulkShare     = 1.0 / 20
+	bulkShareBusy = 1.0 / 10
+)
 
 // TestManyKeysInOneCallAreCheap creates 500 keys over many locks in one call, and others with 500 calls of one caller, by turns.
+// A machine that has something else to do makes both slower, never faster, so the best of some rounds is compared. The calls are
+// timed in stretches that are about as long as the one call: a machine is quiet for as long as that just as often.
 func TestManyKeysInOneCallAreCheap(t *testing.T) {
-	const keys, rounds = 500, 3
+	const (
+		keys, stretch         = 500, 25
+		minRounds, mostRounds = 3, 9 // a lock has room for the keys of nine
+	)
 	s := newServer(t)
 	for _, locks := range []int{500, 50, 1} {
 		t.Run(fmt.Sprintf("locks=%d", locks), func(t *testing.T) {
-			body := func(lockID int) map[string]any {
-				return map[string]any{"accessMode": "public", "validFrom": "2026-05-01T10:00:00Z", "validUntil": "2036-05-01T10:00:00Z"}
-			}
 			post := func(path string, body any) *answer {
 				a, err := s.call(t.Context(), http.MethodPost, path, body)
 				require.NoError(t, err)
 				require.Less(t, a.status, 300, a.body)
 				return a
 			}
-			for i := range locks {
-				id := locks*1000 + i
-				post(fmt.Sprintf("/locks/%d/CreateLock", id), map[string]any{"index": 1, "uuid": fmt.Sprintf("00000000-0000-4000-9000-%012d", id)})
+			lockOf := func(i int) int { return locks*1000 + i%locks }
+			key := client.CreateTempKeyRequest{AccessMode: "public", ValidFrom: time.Now(), ValidUntil: time.Now().Add(time.Hour)}
+			items := make([]client.CreateTempKeysItem, keys)
+			for i := range items {
+				items[i] = client.CreateTempKeysItem{LockId: client.LockIdNumber(lockOf(i)), TempKey: key}
 			}
-			best, sum := time.Hour, time.Hour
-			for range rounds {
+			for i := range locks {
+				post(fmt.Sprintf("/locks/%d/CreateLock", lockOf(i)), map[string]any{"index": 1, "uuid": fmt.Sprintf("00000000-0000-4000-9000-%012d", lockOf(i))})
+			}
+			var stretches [keys / stretch]time.Duration
+			var sum time.Duration
+			one, free := time.Hour, newProcessors()
+			for round := 1; round <= mostRounds && (round <= minRounds || one.Seconds() > sum.Seconds()*bulkShare); round++ {
+				sum = 0
+				for n, best := range stretches {
+					started := time.Now()
+					for i := n * stretch; i < (n+1)*stretch; i++ {
+						post(fmt.Sprintf("/locks/%d/create-temp-key", lockOf(i)), key)
+					}
+					if took := time.Since(started); round == 1 || took < best {
+						stretches[n] = took
+					}
+					sum += stretches[n]
+				}
 				started := time.Now()
-				for i := range keys {
-					id := locks*1000 + i%locks
-					post(fmt.Sprintf("/locks/%d/create-temp-key", id), body(id))
-				}
-				sum = min(sum, time.Since(started))
-
-				var items []any
-				for i := range keys {
-					id := locks*1000 + i%locks
-					items = append(items, map[string]any{"lockId": id, "tempKey": body(id)})
-				}
-				started = time.Now()
-				a := post("/bulk/create-temp-keys", map[string]any{"items": items})
-				best = min(best, time.Since(started))
+				a := post("/bulk/create-temp-keys", client.CreateTempKeysRequest{Items: items})
+				one = min(one, time.Since(started))
+				free.look()
 				var result struct {
 					Success   bool
 					Succeeded int
@@ -60,10 +75,45 @@ func TestManyKeysInOneCallAreCheap(t *testing.T) {
 				require.True(t, result.Success, a.body)
 				require.Equal(t, keys, result.Succeeded)
 			}
-			t.Logf("%d keys over %d locks: %s in one call, %s in %d calls, 1/%.0f", keys, locks, best.Round(time.Millisecond), sum.Round(time.Millisecond), keys, sum.Seconds()/best.Seconds())
+			share := bulkShare
+			if free.count() < 1.6 {
+				share = bulkShareBusy
+			}
+			t.Logf("%d keys over %d locks: %s in one call, %s in %d calls, 1/%.0f, with %.1f processors", keys, locks, one.Round(time.Millisecond),
+				sum.Round(time.Millisecond), keys, sum.Seconds()/one.Seconds(), free.count())
 			if buildFlags == nil { // the race detector has its own idea of what is cheap
-				require.Less(t, best.Seconds(), sum.Seconds()*bulkShare[locks])
+				require.Less(t, one.Seconds(), sum.Seconds()*share)
 			}
 		})
 	}
+}
+
+// processors finds out whether two processors have nothing else to do, by the best of some tries as well.
+type processors struct{ alone, both time.Duration }
+
+func newProcessors() *processors { return &processors{time.Hour, time.Hour} }
+
+// look lets one goroutine do some work, and then two of them as much each.
+func (p *processors) look() {
+	p.alone, p.both = min(p.alone, spin(1)), min(p.both, spin(2))
+}
+
+// count is 2 when two goroutines get twice as much done as one.
+func (p *processors) count() float64 { return 2 * p.alone.Seconds() / p.both.Seconds() }
+
+// spin takes as long as the one call: some 10 ms.
+func spin(goroutines int) time.Duration {
+	started := time.Now()
+	var work sync.WaitGroup
+	for range goroutines {
+		work.Go(func() {
+			n := uint64(started.UnixNano())
+			for range 10_000_000 {
+				n = n*6364136223846793005 + 1442695040888963407
+			}
+			runtime.KeepAlive(n)
+		})
+	}
+	work.Wait()
+	return time.Since(started)
 }
