@@ -25,8 +25,9 @@ func (r *run) underLoad(ctx context.Context) error {
 		defer p.fleet.close()
 	}
 	for _, callers := range r.Callers {
-		// Every caller walks over locks of its own, so that opens rarely meet at one device.
-		open := r.opens(func(caller, n int) int { return 1 + (caller+n*callers)%r.Locks })
+		// Every caller walks over locks of its own, so that no two opens meet at one device, if there are locks enough.
+		own := max(1, r.Locks/callers)
+		open := r.opens(func(caller, n int) int { return 1 + (caller+n%own*callers)%r.Locks })
 		if err := r.compare(ctx, fmt.Sprintf("open, %d callers", callers), callers, true, open, r.bare, r.ours, r.storing); err != nil {
 			return err
 		}

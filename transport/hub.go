@@ -150,7 +150,7 @@ func (h *Hub) add(conn net.Conn, id lock.ID, p proof) error {
 
 // register gives a new socket a session with a number that no other has ever had, as good as certainly: it is random.
 func (h *Hub) register(conn net.Conn, id lock.ID, p proof) *session {
-	s := &session{hub: h, conn: conn, lock: id, proof: p, raw: rawOf(conn), pause: unknownPause}
+	s := &session{hub: h, conn: conn, lock: id, proof: p, raw: rawOf(conn)}
 	s.reader.conn = conn
 	s.device.Session.Node = h.Node
 	now := h.elapsed()

@@ -54,7 +54,7 @@ func BenchmarkIdleConnections(b *testing.B) {
 }
 
 // idleDevice connects one device, which is greeted and sends a heartbeat.
-func idleDevice(b testing.TB, url string) *websocket.Conn {
+func idleDevice(b testing.TB, url string) {
 	// The server is our own child, with a certificate that nobody has signed.
 	dialer := websocket.Dialer{Subprotocols: []string{wire.Subprotocol}, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	ws, resp, err := dialer.Dial("ws"+url[len("http"):]+"/devices/"+string(device)+"/connect", credentials(device, secret))
@@ -64,7 +64,6 @@ func idleDevice(b testing.TB, url string) *websocket.Conn {
 	b.Cleanup(func() { _ = conn.Close() })
 	converse(b, ws, wire.ActionHello, &wire.Hello{BootID: "b7", Mono: 1, Firmware: "1.4.2", Reported: wire.Reported{Bolt: "locked", Door: "closed", Battery: 78}})
 	converse(b, ws, wire.ActionHeartbeat, &wire.Heartbeat{Mono: 2})
-	return ws
 }
 
 // converse makes a call, and waits for its answer.
@@ -77,7 +76,7 @@ func converse(b testing.TB, ws *websocket.Conn, action string, p wire.Payload) {
 	require.Equal(b, wire.Result, f.Kind)
 }
 
-// child is a server in a process of its own. Every line that it gets it answers with what it holds.
+// child is a server in a process of its own. Every line that it gets it answers with its memory.
 type child struct {
 	url string
 	in  io.Writer
@@ -104,8 +103,8 @@ func startServer(b testing.TB, scheme string) *child {
 	return c
 }
 
-// memory is what the child tells of itself: bytes, and how many workers stay with a device.
-type memory struct{ Resident, Stacks, Staying int }
+// memory is what the child tells of itself, in bytes.
+type memory struct{ Resident, Stacks int }
 
 func (c *child) ask(b testing.TB) (m memory) {
 	_, err := fmt.Fprintln(c.in)
@@ -157,16 +156,11 @@ func serve(scheme string) error {
 		}
 		var stats runtime.MemStats
 		runtime.ReadMemStats(&stats)
-		if err := json.NewEncoder(os.Stdout).Encode(memory{n, int(stats.StackInuse), staying()}); err != nil {
+		if err := json.NewEncoder(os.Stdout).Encode(memory{n, int(stats.StackInuse)}); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func staying() int {
-	all := make([]byte, 1<<20)
-	return strings.Count(string(all[:runtime.Stack(all, true)]), ".(*session).stay(")
 }
 
 // resident gives the memory that is really in use, once the garbage of the handshakes is gone.

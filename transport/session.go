@@ -51,7 +51,6 @@ type session struct {
 	reader frameReader
 	rate   limiter
 	strays int
-	pause  time.Duration // between two frames, in the mean of the last ones
 
 	mu       sync.Mutex // guards all that follows; device.Session is set before anybody else sees it
 	device   lock.Device
@@ -61,8 +60,6 @@ type session struct {
 	moved    bool   // the lock has another home since, which is to be told
 	writing  bool   // a goroutine is in flush, or has written the last frame
 	deadline bool   // the socket has a write deadline; whoever is writing sets it
-	staying  bool   // a worker waits for the device's next word
-	roused   bool   // it should not: the socket has a read deadline that has passed
 	cause    string
 	out      *buffer       // frames that wait
 	commands []lock.Effect // *lock.SendOpen and *lock.SendKey that wait
@@ -241,7 +238,7 @@ func (s *session) read() ([]byte, error) {
 		if !s.rate.allow(now) {
 			return nil, &closed{wire.CloseRate, "too many frames"}
 		}
-		s.pause = (s.pause + now - time.Duration(s.heard.Swap(int64(now)))) / 2
+		s.heard.Store(int64(now))
 		switch op {
 		case opText:
 			return payload, nil

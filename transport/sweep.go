@@ -35,13 +35,9 @@ func (h *Hub) sweep() {
 
 // look is the sweeper's visit to one session. Now and then the lock is asked whether the device may still be here.
 func (s *session) look(now time.Duration) {
-	quiet := now - time.Duration(s.heard.Load())
-	if quiet > wire.MissesToClose*s.hub.HeartbeatEvery {
+	if now-time.Duration(s.heard.Load()) > wire.MissesToClose*s.hub.HeartbeatEvery {
 		s.close(wire.CloseHeartbeat, "no heartbeat", false)
 		return
-	}
-	if quiet > silence {
-		s.rouse()
 	}
 	if due := s.keepAt.Load(); int64(now) >= due {
 		s.keepAt.CompareAndSwap(due, int64(now+s.hub.nextKeep()))
