@@ -41,17 +41,18 @@ func (d *done) newKey(event *KeyCreated, secret string, err error) (Key, string,
 func (k *Keys) change(ctx context.Context, by lock.Caller, org lock.OrgID, now time.Time, decide func(*organization) ([]Event, error)) (*done, error) {
 	stream, request := streamOf(org), named.From(ctx)
 	for range maxAttempts {
+		at := k.now()
+		o, err := k.organization(ctx, stream, at, at)
+		if err != nil {
+			return nil, err
+		}
+		// Only now: a stream may claim a name twice, so that what came after this look has to move the version that was read before.
 		before, err := request.Before(ctx, k.journal, now)
 		if err != nil {
 			return nil, unlessRejected(err)
 		}
 		if before != nil {
 			return k.done(ctx, before)
-		}
-		at := k.now()
-		o, err := k.organization(ctx, stream, at, at)
-		if err != nil {
-			return nil, err
 		}
 		events, err := decide(o)
 		if err != nil {

@@ -2,6 +2,8 @@ package tenant
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,28 +25,31 @@ func TestMembersMakeOneKeyForAName(t *testing.T) {
 	j := memory.New()
 	t.Cleanup(func() { require.NoError(t, j.Close()) })
 	super := lock.Caller{Super: true}
-	var mu sync.Mutex
-	ids, secrets := map[string]int{}, 0
-	var all sync.WaitGroup
-	const members = 4
+	const members, names = 4, 100
+	var keys []*Keys
 	for range members {
 		k, err := New(Options{Journal: j})
 		require.NoError(t, err)
-		all.Go(func() {
-			key, secret, err := k.Create(under(t.Context(), "n1", "a"), super, "hotel", NewKey{Name: "PMS"})
-			if err != nil {
-				t.Error(err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if ids[key.ID]++; secret != "" {
-				secrets++
-			}
-		})
+		keys = append(keys, k)
 	}
-	all.Wait()
-	require.Len(t, ids, 1)
-	require.Equal(t, 1, secrets)
+	for n := range names {
+		ids, secrets := make([]string, members), make([]string, members)
+		var all sync.WaitGroup
+		for i, k := range keys {
+			all.Go(func() {
+				key, secret, err := k.Create(under(t.Context(), fmt.Sprint("n", n), "a"), super, lock.OrgID(fmt.Sprint("hotel-", n%10)), NewKey{Name: "PMS"})
+				if err != nil {
+					t.Error(err)
+				}
+				ids[i], secrets[i] = key.ID, secret
+			})
+		}
+		all.Wait()
+		slices.Sort(secrets)
+		require.Equal(t, slices.Repeat(ids[:1], members), ids)
+		require.Equal(t, []string{"", "", ""}, secrets[:members-1])
+		require.NotEmpty(t, secrets[members-1], "it is told once")
+	}
 }
 
 // What a request is answered with is what was so then.
