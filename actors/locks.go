@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -169,15 +168,9 @@ func requestID(c lock.Command) string {
 	return ""
 }
 
-// The names of the commands that have none: what tells this process from all others, and a number. They are no secret.
-var (
-	process = strconv.FormatUint(rand.Uint64(), 36) + "-"
-	named   atomic.Uint64
-)
-
+// fresh is a name of 128 random bits for a command that has none. It is no secret, so nobody asks the operating system for it.
 func fresh() string {
-	var name [32]byte
-	return string(strconv.AppendUint(append(name[:0], process...), named.Add(1), 36))
+	return strconv.FormatUint(rand.Uint64(), 36) + strconv.FormatUint(rand.Uint64(), 36)
 }
 
 // repeatable tells whether a command may be sent again after its node was lost. The lock knows opens by their names, in its next

@@ -254,7 +254,7 @@ func TestAnOpenInFlightIsSentAlthoughItsGrainHasGone(t *testing.T) {
 	w.connect(id, opens)
 	j.shut()
 	opened := w.ask(id, opening(key, "first"))
-	require.Eventually(t, func() bool { return w.metric("staged_commands") == 1 }, 5*time.Second, time.Millisecond)
+	w.staged(1)
 	for _, pid := range w.pids() {
 		node.System().Root.Stop(pid)
 	}

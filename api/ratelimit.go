@@ -116,7 +116,7 @@ func (s *server) mayTryPIN(w http.ResponseWriter, r *http.Request) error {
 	if b == nil {
 		return nil
 	}
-	wait := b.until(b.of(networkOf(s.address(r))), now)
+	wait := b.until(b.of(s.network(r)), now)
 	if wait == 0 {
 		return nil
 	}
@@ -127,20 +127,20 @@ func (s *server) mayTryPIN(w http.ResponseWriter, r *http.Request) error {
 // wrongCredentials counts credentials that were not good as a request without any. When an address has had as many as it may have,
 // no key of it is looked up any more but those that are known, or whoever makes keys up could have the journal all for themselves.
 func (s *server) wrongCredentials(w http.ResponseWriter, r *http.Request) {
-	if b := s.limiter.addresses; b != nil && !b.of(networkOf(s.address(r))).AllowN(s.Now(), 1) {
+	if b := s.limiter.addresses; b != nil && !b.of(s.network(r)).AllowN(s.Now(), 1) {
 		w.Header().Set("Retry-After", "1")
 	}
 }
 
 func (s *server) mayNotGuess(r *http.Request) bool {
 	b := s.limiter.addresses
-	return b != nil && b.of(networkOf(s.address(r))).TokensAt(s.Now()) < 1
+	return b != nil && b.of(s.network(r)).TokensAt(s.Now()) < 1
 }
 
 // wrongPIN counts a PIN that was wrong: those who send many at the same time have to wait longer.
 func (s *server) wrongPIN(r *http.Request) {
 	if b := s.limiter.wrongPINs; b != nil {
-		b.of(networkOf(s.address(r))).ReserveN(s.Now(), 1)
+		b.of(s.network(r)).ReserveN(s.Now(), 1)
 	}
 }
 
@@ -163,7 +163,7 @@ func (s *server) limit(w http.ResponseWriter, r *http.Request, caller lock.Calle
 	of, name := s.limiter.callers, callerName(caller)
 	if name == "" {
 		if of = s.limiter.addresses; of != nil {
-			name = networkOf(s.address(r))
+			name = s.network(r)
 		}
 	}
 	if err := of.charge(w, name, now); err != nil {
@@ -249,6 +249,9 @@ func callerScope(c lock.Caller) string {
 	}
 	return ""
 }
+
+// network names the network that a request came from.
+func (s *server) network(r *http.Request) string { return networkOf(s.address(r)) }
 
 // networkOf names the network that an address is alone in: of IPv6 somebody has 64 bits at least.
 func networkOf(address string) string {

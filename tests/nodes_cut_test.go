@@ -24,9 +24,7 @@ func TestSessionThatWasGivenUpInACutComesBack(t *testing.T) {
 	d := c.device(t, l, connectsTo(session))
 	connect(t, d)
 	key := home.newKey(t, l.LockID, 2)
-	warm, err := home.openByRight(t.Context(), l.LockID) // the nodes are connected with each other
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, warm.status, warm.body)
+	home.connectTo(t, l.LockID)
 	before := d.Session()
 
 	session.fromPeers.Freeze(sim.Up)

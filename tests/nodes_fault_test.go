@@ -86,9 +86,7 @@ func TestFrozenSessionsNodeOpensNothingLate(t *testing.T) {
 			d := c.device(t, l, connectsTo(session))
 			connect(t, d)
 			key := caller.newKey(t, l.LockID, 1)
-			warm, err := caller.openByRight(t.Context(), l.LockID) // the nodes are connected with each other
-			require.NoError(t, err)
-			require.Equal(t, http.StatusOK, warm.status, warm.body)
+			caller.connectTo(t, l.LockID)
 
 			session.signal(t, syscall.SIGSTOP)
 			go func() { _, _ = caller.open(t.Context(), false, key, "frozen") }()
@@ -109,6 +107,14 @@ func TestFrozenSessionsNodeOpensNothingLate(t *testing.T) {
 			c.conclude(t)
 		})
 	}
+}
+
+// connectTo opens a lock, so that the nodes on the way to its device are connected with each other.
+func (n *node) connectTo(t *testing.T, lock int64) {
+	t.Helper()
+	a, err := n.openByRight(t.Context(), lock)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, a.status, a.body)
 }
 
 // lifetime is that of an open on its way to a device.
