@@ -20,9 +20,9 @@ import (
 const (
 	// dripFor is how long new connections come in the place of those that were ended.
 	dripFor = 20 * time.Second
-	// dripMemory is what docs/operations.md says of a connection, in bytes, and dripGarbage how many times what it has at rest
-	// a server may hold as soon as there is anything to do: its garbage is collected late (GOGC=400).
-	dripMemory, dripGarbage = 64 << 10, 5
+	// dripAlive is what docs/operations.md says of a connection, in bytes, dripGarbage how many times as much a server may hold
+	// because it collects its garbage late (GOGC=400), and dripMost what it says of 10,000 of them.
+	dripAlive, dripGarbage, dripMost = 40 << 10, 5, 700 << 20
 	// dripDevice is how many connections one device makes.
 	dripDevice = 2
 )
@@ -43,17 +43,20 @@ func TestDrippingConnections(t *testing.T) {
 	memory := func() float64 {
 		return s.figure(t, "go_memstats_sys_bytes") - s.figure(t, "go_memstats_heap_released_bytes")
 	}
+	alive := func() float64 {
+		return s.figure(t, "go_gc_heap_live_bytes") + s.figure(t, "go_memstats_stack_inuse_bytes")
+	}
 	files := func() float64 { return s.figure(t, "process_open_fds") }
-	before, filesBefore := memory(), files()
+	before, aliveBefore, filesBefore := memory(), alive(), files()
 	ctx, cancel := context.WithTimeout(t.Context(), dripFor+time.Duration(connections)*time.Second/dripRamp)
 	defer cancel()
 	crowd := &drippers{addr: strings.TrimPrefix(s.url, "http://")}
 	var all sync.WaitGroup
 	all.Go(func() { crowd.run(ctx, kinds) })
-	var most, mostFiles, resident float64
+	var most, mostAlive, mostFiles, resident float64
 	var looks, opens []time.Duration
 	for i := 0; ctx.Err() == nil; i++ {
-		most, mostFiles = max(most, memory()), max(mostFiles, files())
+		most, mostAlive, mostFiles = max(most, memory()), max(mostAlive, alive()), max(mostFiles, files())
 		resident = max(resident, s.figure(t, "process_resident_memory_bytes"))
 		began := time.Now()
 		s.must(t, http.StatusOK, http.MethodGet, "/locks/1/details", nil)
@@ -71,8 +74,12 @@ func TestDrippingConnections(t *testing.T) {
 		at100(looks, 50), at100(looks, 99), at100(opens, 50), at100(opens, 99))
 	t.Logf("%d connections, %.0f files: %.1f MB before, %.1f MB at most, which is %.0f bytes a connection; %.0f MB resident", connections, mostFiles,
 		before/1e6, most/1e6, (most-before)/float64(connections), resident/1e6)
+	t.Logf("of it alive: %.1f MB before, %.1f MB at most, which is %.0f bytes a connection", aliveBefore/1e6, mostAlive/1e6,
+		(mostAlive-aliveBefore)/float64(connections))
 	require.GreaterOrEqual(t, mostFiles, filesBefore+0.9*float64(connections), "they did not drip at the same time")
-	require.LessOrEqual(t, most, dripGarbage*before+dripMemory*float64(connections))
+	require.LessOrEqual(t, mostAlive-aliveBefore, dripAlive*float64(connections))
+	require.LessOrEqual(t, most, dripGarbage*mostAlive)
+	require.LessOrEqual(t, most-before, float64(dripMost))
 	require.Eventually(t, func() bool { return files() <= filesBefore+dripDevice }, patience, time.Second)
 	require.Eventually(t, func() bool { return memory() <= before+0.1*(most-before)+32e6 }, patience, time.Second)
 	t.Logf("afterwards: %.1f MB, %.0f files of %.0f", memory()/1e6, files(), filesBefore)

@@ -15,9 +15,12 @@ import (
 )
 
 const (
-	// defaultGOGC lets the heap grow to five times what is alive before it is collected: a server of many idle locks
-	// collects seldom. The limit below makes that safe.
+	// defaultGOGC lets the heap grow to five times what is alive before it is collected: a small heap costs little memory
+	// that way, and a collection is dear beside the little that an open does. From mostGarbage on a larger heap is collected
+	// earlier, down to leastGOGC; the limit below makes both safe.
 	defaultGOGC = 400
+	leastGOGC   = 100
+	mostGarbage = 256 << 20
 	// crowdGOGC is for the time in which many connections come, and crowd is how many goroutines more than a second ago tell
 	// of that. What a connection needs for good would lie scattered among what its handshake has thrown away, and keep that
 	// memory from the machine for ever; with an early collection the next connection fills the gaps.
@@ -103,7 +106,8 @@ func (h heap) percent(before heap) int {
 	if h.goroutines >= before.goroutines+crowd {
 		return crowdGOGC
 	}
-	return defaultGOGC
+	// In whole hundreds, since each change stops the world for a moment.
+	return min(max(leastGOGC, int(mostGarbage/max(h.live, 1))*100), defaultGOGC)
 }
 
 // rests tells whether the server has done next to nothing since before.

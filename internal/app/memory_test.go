@@ -74,3 +74,12 @@ func TestHeapIsTightInACrowd(t *testing.T) {
 	require.Equal(t, crowdGOGC, heap{goroutines: 10_300}.percent(heap{goroutines: 10_000}))
 	require.Equal(t, defaultGOGC, heap{goroutines: 10}.percent(heap{goroutines: 10_000}), "when they leave")
 }
+
+func TestLargeHeapsAreCollectedEarlier(t *testing.T) {
+	t.Parallel()
+	const mb = 1 << 20
+	for live, want := range map[uint64]int{0: 400, 10 * mb: 400, 64 * mb: 400, 65 * mb: 300, 86 * mb: 200, 128 * mb: 200, 129 * mb: 100, 9_000 * mb: 100} {
+		require.Equal(t, want, heap{live: live}.percent(heap{}), "%d MB", live/mb)
+		require.LessOrEqual(t, live*uint64(want)/100, max(mostGarbage, live))
+	}
+}
