@@ -1,14 +1,16 @@
 package lock
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"time"
 )
 
 // The three events of an open that goes well are written by hand, at a third of the cost of encoding/json, which is
-// what counts when a lock is opened thousands of times a second. Their JSON means the same; TestHandWrittenJSON
-// compares them. All other events are rare.
+// what counts when a lock is opened thousands of times a second, and so are the requests to open, which most of the
+// snapshot of such a lock consists of. Their JSON means the same; TestHandWrittenJSON and TestHandWrittenRequests compare
+// them. All other events are rare.
 
 // appender is an event that can write itself as JSON.
 type appender interface {
@@ -58,6 +60,31 @@ func (e *LockOpened) appendJSON(dst []byte) ([]byte, error) {
 	return append(dst, '}'), err
 }
 
+func (r *request) appendJSON(dst []byte) ([]byte, error) {
+	dst = appendField(append(dst, '{'), `"id":`, r.ID)
+	dst = appendField(dst, `,"commandId":`, r.CommandID)
+	dst = appendOptional(dst, `,"tempKeyUuid":`, r.TempKeyID)
+	dst = appendOptional(dst, `,"by":`, r.By)
+	dst = appendOptional(dst, `,"orgId":`, r.OrgID)
+	dst = appendOptional(dst, `,"userId":`, r.UserID)
+	dst = appendOptional(dst, `,"why":`, r.Why)
+	dst, err := appendTime(append(dst, `,"at":`...), r.At)
+	if err != nil {
+		return dst, err
+	}
+	dst, err = appendTime(append(dst, `,"deadline":`...), r.Deadline)
+	dst = strconv.AppendUint(append(dst, `,"version":`...), r.Version, 10)
+	dst = appendTrue(dst, `,"offline":true`, r.Offline)
+	dst = appendTrue(dst, `,"joined":true`, r.Joined)
+	dst = appendField(dst, `,"outcome":`, r.Outcome)
+	dst = appendOptional(dst, `,"reason":`, r.Reason)
+	dst = appendOptional(dst, `,"message":`, r.Message)
+	dst = appendTrue(dst, `,"deadlineEnforced":true`, r.DeadlineEnforced)
+	dst = appendTrue(dst, `,"useReturned":true`, r.UseReturned)
+	dst = appendTrue(dst, `,"keyDeleted":true`, r.KeyDeleted)
+	return append(dst, '}'), err
+}
+
 // appendStamp writes the first fields of an event, and leaves its object open.
 func (s *Stamp) appendStamp(dst []byte) ([]byte, error) {
 	dst, err := appendTime(append(dst, `{"at":`...), s.At)
@@ -69,10 +96,31 @@ func (s *Stamp) appendStamp(dst []byte) ([]byte, error) {
 	return appendOptional(dst, `,"from":`, s.From), err
 }
 
+// appendTime writes an instant as encoding/json does. Those of this package are in UTC and whole milliseconds, which takes a
+// third of the time; what is left to the library are all others.
 func appendTime(dst []byte, t time.Time) ([]byte, error) {
-	dst, err := t.AppendText(append(dst, '"'))
-	return append(dst, '"'), err
+	dst = append(dst, '"')
+	year, month, day := t.Date()
+	ms := t.Nanosecond() / int(time.Millisecond)
+	if t.Location() != time.UTC || year < 0 || year > 9999 || ms*int(time.Millisecond) != t.Nanosecond() {
+		dst, err := t.AppendText(dst)
+		return append(dst, '"'), err
+	}
+	hour, minute, second := t.Clock()
+	dst = append(appendTwo(appendTwo(dst, year/100), year%100), '-')
+	dst = append(appendTwo(dst, int(month)), '-')
+	dst = append(appendTwo(dst, day), 'T')
+	dst = append(appendTwo(dst, hour), ':')
+	dst = append(appendTwo(dst, minute), ':')
+	dst = appendTwo(dst, second)
+	if ms > 0 {
+		dst = append(appendTwo(append(dst, '.'), ms/10), byte('0'+ms%10))
+		dst = bytes.TrimRight(dst, "0")
+	}
+	return append(dst, 'Z', '"'), nil
 }
+
+func appendTwo(dst []byte, n int) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
 
 func appendTrue(dst []byte, field string, b bool) []byte {
 	if !b {

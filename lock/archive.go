@@ -80,30 +80,28 @@ func (a *archive) trim() {
 	a.dropped = 0
 }
 
-func (a *archive) find(id RequestID) (found *request) {
-	a.search(id, func(entry []byte) { found = requestIn(entry) })
-	return found
-}
-
-func (a *archive) giveBack(id RequestID, command CommandID) {
-	a.search(id, func(entry []byte) {
-		if requestIn(entry).CommandID == command {
-			entry[0] |= flagReturned
-		}
-	})
-}
-
-// search calls found for the entries with an ID, from the oldest to the newest.
-func (a *archive) search(id RequestID, found func(entry []byte)) {
+// find returns the newest with an ID.
+func (a *archive) find(id RequestID) *request {
 	tag := tagOf(id)
-	for i := 0; ; i++ {
-		next := bytes.IndexByte(a.tags[i:], tag)
-		if next < 0 {
+	for end := a.len(); ; {
+		if end = bytes.LastIndexByte(a.tags[:end], tag); end < 0 {
+			return nil
+		}
+		if entry := a.entry(end); hasID(entry, id) {
+			return requestIn(entry)
+		}
+	}
+}
+
+// giveBack marks all with an ID that the command was for.
+func (a *archive) giveBack(id RequestID, command CommandID) {
+	tag := tagOf(id)
+	for end := a.len(); ; {
+		if end = bytes.LastIndexByte(a.tags[:end], tag); end < 0 {
 			return
 		}
-		i += next
-		if entry := a.entry(i); hasID(entry, id) {
-			found(entry)
+		if entry := a.entry(end); hasID(entry, id) && requestIn(entry).CommandID == command {
+			entry[0] |= flagReturned
 		}
 	}
 }

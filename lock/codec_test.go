@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 // examples has one of each journaled event, with every field set.
@@ -143,6 +144,36 @@ func TestHandWrittenJSON(t *testing.T) {
 		_, _, err := MarshalEvent(e)
 		require.Error(t, err, "what encoding/json refuses is refused")
 	}
+}
+
+// TestHandWrittenRequests does the same for the requests of a snapshot, and for instants of any sort.
+func TestHandWrittenRequests(t *testing.T) {
+	t.Parallel()
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "plain", `"`, `\`, "\x00", "\u2028", "<&>", "\xff"}))
+	unit := rapid.SampledFrom([]time.Duration{1, time.Millisecond, 10 * time.Millisecond, time.Second})
+	zone := rapid.SampledFrom([]*time.Location{time.UTC, time.UTC, time.FixedZone("", -3600), time.Local})
+	instant := rapid.Custom(func(t *rapid.T) time.Time {
+		at := time.Unix(rapid.Int64Range(-62135596800, 253402300800).Draw(t, "seconds"), rapid.Int64Range(0, 1e9-1).Draw(t, "nanoseconds"))
+		return at.Truncate(unit.Draw(t, "unit")).In(zone.Draw(t, "zone"))
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		flags := rapid.Byte().Draw(t, "flags")
+		r := &request{
+			ID: RequestID(text.Draw(t, "ID")), CommandID: CommandID(text.Draw(t, "CommandID")), TempKeyID: TempKeyID(text.Draw(t, "TempKeyID")),
+			By: text.Draw(t, "By"), OrgID: OrgID(text.Draw(t, "OrgID")), UserID: UserID(text.Draw(t, "UserID")), Why: text.Draw(t, "Why"),
+			At: instant.Draw(t, "At"), Deadline: instant.Draw(t, "Deadline"), Version: rapid.Uint64().Draw(t, "Version"),
+			Outcome: Outcome(text.Draw(t, "Outcome")), Reason: text.Draw(t, "Reason"), Message: text.Draw(t, "Message"),
+			Offline: flags&1 != 0, Joined: flags&2 != 0, DeadlineEnforced: flags&4 != 0, UseReturned: flags&8 != 0, KeyDeleted: flags&16 != 0,
+		}
+		want, failed := json.Marshal(r)
+		got, err := r.appendJSON(nil)
+		if failed != nil {
+			require.Error(t, err, "what encoding/json refuses is refused")
+			return
+		}
+		require.NoError(t, err)
+		require.JSONEq(t, string(want), string(got))
+	})
 }
 
 // TestExamplesAreComplete keeps examples honest: a field that is not set there is not tested anywhere here.

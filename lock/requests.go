@@ -102,17 +102,23 @@ func (l *requestLog) giveBack(id RequestID, command CommandID) {
 	l.ended.giveBack(id, command)
 }
 
-// MarshalJSON writes all of them as one list.
-func (l requestLog) MarshalJSON() ([]byte, error) {
-	all := slices.Concat(l.ended.all(), l.open)
-	if len(all) == 0 {
-		return []byte("[]"), nil
-	}
+// appendJSON writes all of them as one list, in the order of their versions.
+func (l *requestLog) appendJSON(dst []byte) (_ []byte, err error) {
+	all := append(l.ended.all(), l.open...)
 	slices.SortStableFunc(all, func(a, b *request) int { return cmp.Compare(a.Version, b.Version) })
-	return json.Marshal(all)
+	dst = append(slices.Grow(dst, len(all)*recordSize), '[')
+	for i, r := range all {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if dst, err = r.appendJSON(dst); err != nil {
+			return nil, err
+		}
+	}
+	return append(dst, ']'), nil
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. Which of them have ended is for the state to say.
+// UnmarshalJSON reads what appendJSON wrote. Which of them have ended is for the state to say.
 func (l *requestLog) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &l.open); err != nil {
 		return err
