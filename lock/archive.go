@@ -15,7 +15,8 @@ type archive struct {
 	begins []uint32 // where each begins; data itself begins at the first of them, since what was there before may be gone
 	tags   []byte   // a byte of the hash of each one's ID
 
-	dropped int // bytes before data that are still in memory, at most
+	dropped int    // bytes before data that are still in memory, at most
+	newest  uint64 // the version of the last entry, so that nobody has to look for it there
 }
 
 func (a *archive) len() int { return len(a.begins) }
@@ -31,11 +32,16 @@ func (a *archive) entry(i int) []byte {
 // add puts an entry where its version belongs, which nearly always is the end.
 func (a *archive) add(r *request) {
 	i := a.len()
-	for i > 0 {
-		if version, _ := stampIn(a.entry(i - 1)); version <= r.Version {
-			break
+	if a.newest > r.Version {
+		for i > 0 {
+			if version, _ := stampIn(a.entry(i - 1)); version <= r.Version {
+				break
+			}
+			i--
 		}
-		i--
+	}
+	if i == a.len() {
+		a.newest = r.Version
 	}
 	at := uint32(len(a.data))
 	if i < a.len() {
