@@ -10,16 +10,24 @@ import (
 // maxForwarded bounds how many hops of X-Forwarded-For are looked at.
 const maxForwarded = 16
 
-// address is where a request came from, for the audit: the other end of the connection or, where that is one of the
-// operator's proxies, whom the proxies say that they speak for.
+// address is where a request came from, for the audit.
 func (s *server) address(r *http.Request) string {
+	if from := s.origin(r); from.IsValid() {
+		return from.String()
+	}
+	return ""
+}
+
+// origin is the other end of the connection or, where that is one of the operator's proxies, whom the proxies say that they
+// speak for. It is the zero address when there is no such end.
+func (s *server) origin(r *http.Request) netip.Addr {
 	end, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return ""
+		return netip.Addr{}
 	}
 	from := end.Addr().Unmap().WithZone("")
 	if len(s.TrustedProxies) == 0 {
-		return from.String()
+		return from
 	}
 	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
 	for range maxForwarded {
@@ -33,7 +41,7 @@ func (s *server) address(r *http.Request) string {
 		}
 		from, hops = hop.Unmap().WithZone(""), hops[:len(hops)-1]
 	}
-	return from.String()
+	return from
 }
 
 func (s *server) trusted(a netip.Addr) bool {

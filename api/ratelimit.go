@@ -3,12 +3,11 @@ package api
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -44,30 +43,37 @@ func (r *Rates) validate() error {
 	return nil
 }
 
-// buckets are the token buckets of one sort, by name.
+// buckets are the token buckets of one sort.
 type buckets struct {
 	Rate
 	name   string // in the headers
-	byName *lru.Cache[string, *rate.Limiter]
+	byHash *lru.Cache[bucketHash, *rate.Limiter]
 }
+
+// bucketHash stands for whom or what a bucket is of, so that no part of a request stays in memory with its bucket. Nobody
+// knows the seed, so nobody can make up a name whose bucket is another's.
+type bucketHash uint64
+
+var bucketSeed = maphash.MakeSeed()
+
+func hashOf[T comparable](of T) bucketHash { return bucketHash(maphash.Comparable(bucketSeed, of)) }
 
 func newBuckets(name string, r Rate) (*buckets, error) {
 	if r.PerSecond == 0 {
 		return nil, nil
 	}
-	byName, err := lru.New[string, *rate.Limiter](maxBuckets)
+	byHash, err := lru.New[bucketHash, *rate.Limiter](maxBuckets)
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	return &buckets{Rate: r, name: name, byName: byName}, nil
+	return &buckets{Rate: r, name: name, byHash: byHash}, nil
 }
 
-func (b *buckets) of(name string) *rate.Limiter {
-	limiter, ok := b.byName.Get(name)
+func (b *buckets) of(whom bucketHash) *rate.Limiter {
+	limiter, ok := b.byHash.Get(whom)
 	if !ok {
 		limiter = rate.NewLimiter(rate.Limit(b.PerSecond), b.Burst)
-		// The name is a part of the request, which must not stay in memory with it.
-		if before, found, _ := b.byName.PeekOrAdd(strings.Clone(name), limiter); found {
+		if before, found, _ := b.byHash.PeekOrAdd(whom, limiter); found {
 			limiter = before
 		}
 	}
@@ -75,8 +81,8 @@ func (b *buckets) of(name string) *rate.Limiter {
 }
 
 // take takes a token, or tells after which time there is one.
-func (b *buckets) take(name string, now time.Time) (left int, wait time.Duration) {
-	limiter := b.of(name)
+func (b *buckets) take(whom bucketHash, now time.Time) (left int, wait time.Duration) {
+	limiter := b.of(whom)
 	if limiter.AllowN(now, 1) {
 		return int(limiter.TokensAt(now)), 0
 	}
@@ -160,13 +166,13 @@ func (s *server) limit(w http.ResponseWriter, r *http.Request, caller lock.Calle
 		return nil
 	}
 	now := s.Now()
-	of, name := s.limiter.callers, callerName(caller)
-	if name == "" {
-		if of = s.limiter.addresses; of != nil {
-			name = s.network(r)
-		}
+	var err error
+	if name := callerName(caller); name != "" {
+		err = s.limiter.callers.charge(w, hashOf(name), now)
+	} else if s.limiter.addresses != nil {
+		err = s.limiter.addresses.charge(w, s.network(r), now)
 	}
-	if err := of.charge(w, name, now); err != nil {
+	if err != nil {
 		return err
 	}
 	if s.limiter.targets == nil {
@@ -177,7 +183,7 @@ func (s *server) limit(w http.ResponseWriter, r *http.Request, caller lock.Calle
 		return nil
 	}
 	// Those who may not see a lock must not take what others have of it.
-	return s.limiter.targets.charge(w, target+" "+callerScope(caller), now)
+	return s.limiter.targets.charge(w, hashOf([2]string{target, callerScope(caller)}), now)
 }
 
 // targetOf names what a request is about, in one of the many ways in which an address can be written; it is empty when that can be
@@ -207,16 +213,16 @@ const (
 func (s *server) owe(r *http.Request, tokens int) {
 	caller := callerOf(r)
 	if b := s.limiter.callers; b != nil && !caller.Super && tokens > 0 {
-		b.of(callerName(caller)).ReserveN(s.Now(), min(tokens, b.Burst))
+		b.of(hashOf(callerName(caller))).ReserveN(s.Now(), min(tokens, b.Burst))
 	}
 }
 
 // charge takes a token. Whoever has more than half of them left is not bothered with headers.
-func (b *buckets) charge(w http.ResponseWriter, name string, now time.Time) error {
+func (b *buckets) charge(w http.ResponseWriter, whom bucketHash, now time.Time) error {
 	if b == nil {
 		return nil
 	}
-	left, wait := b.take(name, now)
+	left, wait := b.take(whom, now)
 	if wait == 0 && left > b.Burst/2 {
 		return nil
 	}
@@ -250,18 +256,12 @@ func callerScope(c lock.Caller) string {
 	return ""
 }
 
-// network names the network that a request came from.
-func (s *server) network(r *http.Request) string { return networkOf(s.address(r)) }
-
-// networkOf names the network that an address is alone in: of IPv6 somebody has 64 bits at least.
-func networkOf(address string) string {
-	a, err := netip.ParseAddr(address)
-	if err != nil || a.Is4() {
-		return address
+// network is the network that a request came from: of IPv6 somebody has 64 bits at least.
+func (s *server) network(r *http.Request) bucketHash {
+	from := s.origin(r)
+	if from.Is6() {
+		network, _ := from.Prefix(64) // an address of 128 bits has it
+		from = network.Addr()
 	}
-	network, err := a.Prefix(64)
-	if err != nil {
-		return address
-	}
-	return network.String()
+	return hashOf(from)
 }
