@@ -124,7 +124,7 @@ func (a *API) Close() { a.server.tokens.close() }
 type server struct {
 	Options
 	publicURL *url.URL // nil: the host that the request names
-	router    chi.Router
+	routes    routes
 	spec      *spec
 	metrics   *metrics
 	tokens    *tokens
@@ -164,13 +164,16 @@ func New(o Options) (*API, error) {
 		return nil, err
 	}
 
-	s.router = chi.NewRouter()
-	s.router.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoRoute) })
-	s.router.MethodNotAllowed(s.methodNotAllowed)
+	router := chi.NewRouter()
+	router.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoRoute) })
+	router.MethodNotAllowed(s.methodNotAllowed)
 	HandlerWithOptions(s, ChiServerOptions{
-		BaseRouter:       s.router,
+		BaseRouter:       router,
 		Middlewares:      []MiddlewareFunc{s.named, s.authenticate},
 		ErrorHandlerFunc: s.badParameter,
 	})
+	if s.routes, err = newRoutes(router, s.spec); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
 	return &API{s}, nil
 }

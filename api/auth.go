@@ -37,7 +37,8 @@ type credentials struct {
 // authenticate finds out who calls, and lets those through whom the operation's entry in openapi.yaml is for.
 func (s *server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rule := s.spec.ruleOf(r)
+		t := traceOf(r)
+		rule := t.rule
 		var c credentials
 		var err error
 		if rule.security != authNone {
@@ -58,7 +59,6 @@ func (s *server) authenticate(next http.Handler) http.Handler {
 		if rule.security == authRequired {
 			c.caller.Addr = s.address(r) // of guests none is kept
 		}
-		t := traceOf(r)
 		t.caller, t.body = c.caller, s.bodies.boundOf(r, rule)
 		next.ServeHTTP(w, r)
 	})

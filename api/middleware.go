@@ -55,14 +55,11 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		routeContexts.Put(t.route)
 	}()
 	defer s.recoverPanic(w, r)
-	if r.Method == http.MethodHead {
-		t.route.RouteMethod = http.MethodGet
-	}
 	if r.Header["X-Org-Id"] != nil || r.Header["X-User-Id"] != nil {
 		s.fail(w, r, errIdentity) // a proxy in front may trust these
 		return
 	}
-	s.router.ServeHTTP(w, r)
+	s.routes.serve(w, r, t)
 }
 
 // newName makes a name that nobody else has, of 128 random bits. Names are no secrets.
@@ -109,7 +106,7 @@ func (s *server) recoverPanic(w http.ResponseWriter, r *http.Request) {
 // methodNotAllowed names the methods that the address takes.
 func (s *server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		if s.router.Match(chi.NewRouteContext(), method, r.URL.Path) {
+		if s.routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
 			w.Header().Add("Allow", method)
 			if method == http.MethodGet {
 				w.Header().Add("Allow", http.MethodHead)

@@ -92,13 +92,9 @@ func loadSpec() (*spec, error) {
 	return s, nil
 }
 
-// ruleOf finds the rule of a request. What the document does not know is closed to all but the super key.
-func (s *spec) ruleOf(r *http.Request) rule {
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
-	if found, ok := s.rules[operation{method, routeOf(r)}]; ok {
+// ruleOf finds the rule of an operation. What the document does not know is closed to all but the super key.
+func (s *spec) ruleOf(o operation) rule {
+	if found, ok := s.rules[o]; ok {
 		return found
 	}
 	return rule{authRequired, scopeSuper}

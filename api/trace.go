@@ -26,6 +26,7 @@ type trace struct {
 
 	answer    answer
 	route     *chi.Context
+	rule      rule // of the operation
 	requestID string
 	caller    lock.Caller
 	named     *requestName // nil: the request has no name
