@@ -6,8 +6,9 @@ package workers
 
 import "sync"
 
-// maxIdle is how many workers wait for something to do. It is no limit on those that work.
-const maxIdle = 256
+// maxIdle is how many workers wait for something to do: more than wake at once when the journal answers a few hundred opens.
+// It is no limit on those that work.
+const maxIdle = 512
 
 // Pool is a set of goroutines that do something with Ts.
 type Pool[T any] struct {
