@@ -34,12 +34,14 @@ type callers struct {
 
 	mu      sync.Mutex                 // guards what follows
 	devices func() int                 // nil until there are any
-	all     map[net.Conn]*list.Element // its place in waiting; nil while a request is being answered
-	waiting *list.List                 // of net.Conn, the one that has waited longest first
+	all     map[net.Conn]*list.Element // its place in line
+	line    *list.List                 // of net.Conn: those that wait, the one that has waited longest first, and after asked the others
+	asked   *list.Element              // those behind it have a request that is being answered
 }
 
 func newCallers(files uint64, memory int64, r prometheus.Registerer) *callers {
-	c := &callers{memory: math.MaxInt, files: maxSessions(files), all: make(map[net.Conn]*list.Element), waiting: list.New()}
+	c := &callers{memory: math.MaxInt, files: maxSessions(files), all: make(map[net.Conn]*list.Element), line: list.New()}
+	c.asked = c.line.PushBack(nil)
 	if memory > 0 {
 		c.memory = int(memory / callerShare / callerMemory)
 	}
@@ -80,22 +82,28 @@ func (c *callers) note(conn net.Conn, state http.ConnState) (tooMany net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	place, known := c.all[conn]
-	if place != nil {
-		c.waiting.Remove(place)
-	}
 	switch {
-	case state == http.StateNew, state == http.StateIdle && known:
-		c.all[conn] = c.waiting.PushBack(conn)
-	case state == http.StateActive && known:
-		c.all[conn] = nil
-	default: // it has gone, has become a device's, or has just been told to go
-		delete(c.all, conn)
+	case state == http.StateNew:
+		c.all[conn] = c.line.InsertBefore(conn, c.asked)
+		if len(c.all) > c.most() {
+			return c.forget(c.line.Front()) // the new one at least
+		}
+	case !known: // it has just been told to go
+	case state == http.StateIdle:
+		c.line.MoveBefore(place, c.asked)
+	case state == http.StateActive:
+		c.line.MoveAfter(place, c.asked)
+	default: // it has gone, or has become a device's
+		c.forget(place)
 	}
-	if state == http.StateNew && len(c.all) > c.most() {
-		tooMany = c.waiting.Remove(c.waiting.Front()).(net.Conn) // the new one at least
-		delete(c.all, tooMany)
-	}
-	return tooMany
+	return nil
+}
+
+// forget takes a connection out of the account. The mutex is held.
+func (c *callers) forget(place *list.Element) net.Conn {
+	conn := c.line.Remove(place).(net.Conn)
+	delete(c.all, conn)
+	return conn
 }
 
 // most is how many there may be. The mutex is held.

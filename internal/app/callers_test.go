@@ -21,7 +21,10 @@ import (
 func (c *callers) length() (all, waiting int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.all), c.waiting.Len()
+	for place := c.line.Front(); place != c.asked; place = place.Next() {
+		waiting++
+	}
+	return len(c.all), waiting
 }
 
 func TestBoundsOfCallers(t *testing.T) {
@@ -102,6 +105,22 @@ func TestWhoAsksNothingMakesRoom(t *testing.T) {
 	told, err := io.ReadAll(slow)
 	require.NoError(t, err)
 	require.Contains(t, string(told), "answered")
+}
+
+// Each request of a connection is two changes of its state.
+func BenchmarkAccountOfCallers(b *testing.B) {
+	bound := newCallers(0, 0, prometheus.NewRegistry())
+	conns := make([]net.Conn, leastCallers)
+	for i := range conns {
+		conns[i] = new(net.TCPConn)
+		bound.changed(conns[i], http.StateNew)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		conn := conns[i%len(conns)]
+		bound.changed(conn, http.StateActive)
+		bound.changed(conn, http.StateIdle)
+	}
 }
 
 // A connection that waits for the next request is counted as waiting from its last answer on, and over TLS as well.
