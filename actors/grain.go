@@ -232,8 +232,8 @@ func (g *grain) stop() {
 			g.passOn(c)
 		}
 	}
-	g.metrics.waiting.Sub(float64(len(g.waiters)))
-	g.metrics.staged.Sub(float64(len(g.queue) - g.covered - g.over))
+	g.metrics.waiting.Add(-int64(len(g.waiters)))
+	g.metrics.staged.Add(-int64(len(g.queue) - g.covered - g.over))
 	g.metrics.stashed.Sub(float64(len(g.stash) + len(g.parked)))
 	g.waiters, g.unknown, g.queue, g.stash, g.parked, g.recent, g.covered, g.over = nil, nil, nil, nil, nil, nil, 0, 0
 }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -26,16 +27,16 @@ type metrics struct {
 	repeated     prometheus.Counter
 	lost         prometheus.Counter
 	stashed      prometheus.Gauge
-	staged       prometheus.Gauge
-	waiting      prometheus.Gauge
+	staged       atomic.Int64 // this and waiting move with every open, and an integer moves in one step
+	waiting      atomic.Int64
 }
 
 func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "latchkey", Subsystem: "actors", Name: name, Help: help})
 	}
-	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "latchkey", Subsystem: "actors", Name: name, Help: help})
+	level := func(name, help string, read func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "latchkey", Subsystem: "actors", Name: name, Help: help}, read)
 	}
 	m := &metrics{
 		opens: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -66,9 +67,9 @@ func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 		undelivered:  counter("effects_undelivered_total", "Effects that never left for the session's node, since it is no member or cannot be reached."),
 		repeated:     counter("effects_repeated_total", "Effects from other nodes that came twice or too late, and were left out."),
 		lost:         counter("letters_lost_total", "What sessions said and their locks could not be told; it costs the session."),
-		stashed:      gauge("stashed_requests", "Requests that wait for a state to be loaded."),
-		staged:       gauge("staged_commands", "Commands that were decided and wait for an append."),
-		waiting:      gauge("waiters", "Callers that wait for a device."),
+		stashed: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "latchkey", Subsystem: "actors", Name: "stashed_requests", Help: "Requests that wait for a state to be loaded.",
+		}),
 	}
 	m.opensBy = make(map[lock.Outcome]prometheus.Counter)
 	for _, o := range []lock.Outcome{lock.Opened, lock.Refused, lock.Expired, lock.Unknown} {
@@ -80,12 +81,12 @@ func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 	for _, cause := range []string{"conflict", "claim", "deadline", "unknown", "store"} {
 		m.failed.WithLabelValues(cause)
 	}
-	active := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: "latchkey", Subsystem: "actors", Name: "activations", Help: "Grains of locks in memory.",
-	}, s.active)
 	for _, c := range []prometheus.Collector{
 		m.opens, m.keys, m.acknowledged, m.failed, m.reloads, m.loads, m.passivations, m.snapshots, m.withheld, m.panics,
-		m.undelivered, m.repeated, m.lost, m.stashed, m.staged, m.waiting, active,
+		m.undelivered, m.repeated, m.lost, m.stashed,
+		level("activations", "Grains of locks in memory.", s.active),
+		level("staged_commands", "Commands that were decided and wait for an append.", func() float64 { return float64(m.staged.Load()) }),
+		level("waiters", "Callers that wait for a device.", func() float64 { return float64(m.waiting.Load()) }),
 	} {
 		if err := r.Register(c); err != nil {
 			return nil, err

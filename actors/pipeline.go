@@ -23,7 +23,7 @@ func (g *grain) stage(o op) {
 		return
 	}
 	g.queue = append(g.queue, o)
-	g.metrics.staged.Inc()
+	g.metrics.staged.Add(1)
 	if g.covered == 0 {
 		g.submit()
 		return
@@ -67,7 +67,7 @@ func firstStored(ops []op) int {
 func (g *grain) submit() {
 	for !g.shared && len(g.queue) > 0 && g.queue[0].records == nil {
 		g.finish(&g.queue[0])
-		g.metrics.staged.Dec()
+		g.metrics.staged.Add(-1)
 		g.pop(1)
 	}
 	if len(g.queue) == 0 {
@@ -125,7 +125,7 @@ func (g *grain) confirm() {
 
 // journalAnswers is called by the journal. An answer that changes nothing for anybody waits for the next message.
 func (g *grain) journalAnswers(r journal.Result, covered int) {
-	g.metrics.staged.Sub(float64(covered))
+	g.metrics.staged.Add(-int64(covered))
 	g.answer = r
 	g.settled.Store(true)
 	g.pay()
@@ -276,7 +276,7 @@ func (g *grain) failed(ctx actor.Context, err error) bool {
 	for i := range later {
 		g.again(&later[i])
 	}
-	g.metrics.staged.Sub(float64(len(later)))
+	g.metrics.staged.Add(-int64(len(later)))
 	g.queue, g.covered = nil, 0
 	g.reload(ctx)
 	return false

@@ -54,7 +54,7 @@ func (g *grain) withhold(o *op) {
 func (g *grain) wait(o *op, d time.Duration) {
 	o.effects, o.image = nil, nil
 	g.waiters = append(g.waiters, waiter{op: *o, until: g.now() + d})
-	g.metrics.waiting.Inc()
+	g.metrics.waiting.Add(1)
 	g.lean.Store(false)
 	g.wakeIn(d)
 }
@@ -109,7 +109,7 @@ func (g *grain) release(done func(*waiter) bool, say func(*op)) {
 		}
 		kept++
 	}
-	g.metrics.waiting.Sub(float64(len(g.waiters) - kept))
+	g.metrics.waiting.Add(-int64(len(g.waiters) - kept))
 	clear(g.waiters[kept:])
 	g.waiters = g.waiters[:kept]
 }
