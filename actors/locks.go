@@ -20,8 +20,11 @@ import (
 // Locks is the way to the locks: commands go to their grains, wherever these are, and look-ups to the journal.
 type Locks struct {
 	shell *shell
-	found *lru.Cache[string, lock.ID] // by claim kind and UUID; claims are never given up, so that it never gets old
+	found *lru.Cache[claim, lock.ID] // claims are never given up, so that it never gets old
 }
+
+// claim is the UUID of a device or of a key, as the journal's index has it.
+type claim struct{ kind, key string }
 
 // New prepares the locks of a node: Kinds go to the cluster, and Join makes them work.
 func New(o Options) (*Locks, error) {
@@ -29,7 +32,7 @@ func New(o Options) (*Locks, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := lru.New[string, lock.ID](maxFound)
+	found, err := lru.New[claim, lock.ID](maxFound)
 	if err != nil {
 		s.close()
 		return nil, err
@@ -82,8 +85,7 @@ func (l *Locks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply,
 		} else {
 			r, err = reply(answer)
 		}
-		var rejection *lock.Error
-		if lost != nil && errors.As(err, &rejection) && rejection.Kind == lock.Busy {
+		if rejection, ok := errors.AsType[*lock.Error](err); lost != nil && ok && rejection.Kind == lock.Busy {
 			return nil, lost // this send was not executed, which says nothing of the one before it
 		}
 		return r, err
@@ -195,7 +197,7 @@ func (l *Locks) FindTempKey(ctx context.Context, id lock.TempKeyID) (lock.ID, er
 }
 
 func (l *Locks) find(ctx context.Context, kind, key, reason, message string) (lock.ID, error) {
-	name := kind + "/" + key
+	name := claim{kind, key}
 	if id, ok := l.found.Get(name); ok {
 		return id, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/latchkey/latchkey/lock"
@@ -33,7 +34,8 @@ type mail struct {
 	lanes    map[lock.ID][]*Request // never empty; the first letter is on its way, unless the lane waits
 	waiting  []lock.ID              // lanes that no carrier has
 	carriers int
-	letters  int
+
+	letters atomic.Int64 // in all lanes; it changes under mu
 }
 
 func newMail(s *shell) *mail { return &mail{shell: s, lanes: make(map[lock.ID][]*Request)} }
@@ -42,22 +44,29 @@ func newMail(s *shell) *mail { return &mail{shell: s, lanes: make(map[lock.ID][]
 // under way.
 func (m *mail) tell(id lock.ID, c lock.Command) {
 	r := &Request{ID: requestID(c), Command: c, mail: m, to: id}
-	m.mu.Lock()
-	behind := len(m.lanes[id]) > 0
-	m.mu.Unlock()
-	if behind || !m.shell.node.TellLocal(Kind, id.String(), r) {
+	if m.behind(id) || !m.shell.node.TellLocal(Kind, id.String(), r) {
 		m.put(id, r)
 	}
+}
+
+// behind tells whether letters to a lock are under way. Nearly always there are none at all.
+func (m *mail) behind(id lock.ID) bool {
+	if m.letters.Load() == 0 {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.lanes[id]) > 0
 }
 
 // put takes a letter. It never blocks.
 func (m *mail) put(id lock.ID, r *Request) {
 	m.mu.Lock()
 	lane := m.lanes[id]
-	full := len(lane) >= maxLetters || m.letters >= maxMail
+	full := len(lane) >= maxLetters || m.letters.Load() >= maxMail
 	hire := false
 	if !full {
-		m.letters++
+		m.letters.Add(1)
 		m.lanes[id] = append(lane, r)
 		if len(lane) == 0 {
 			m.waiting = append(m.waiting, id)
@@ -127,7 +136,7 @@ func (m *mail) next(id lock.ID, brought bool) *Request {
 	if !brought {
 		done, left = len(lane), lane
 	}
-	m.letters -= done
+	m.letters.Add(-int64(done))
 	if lane = lane[done:]; len(lane) == 0 {
 		delete(m.lanes, id)
 		m.mu.Unlock()

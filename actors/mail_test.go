@@ -118,7 +118,7 @@ func TestLettersStayInOrder(t *testing.T) {
 			require.EqualValues(t, letters, seq, id)
 		}
 		require.Empty(t, s.mail.lanes)
-		require.Zero(t, s.mail.letters)
+		require.Zero(t, s.mail.letters.Load())
 		require.Zero(t, s.mail.carriers)
 		require.Empty(t, d.all())
 		s.close()
@@ -148,7 +148,7 @@ func TestALetterThatIsLostEndsItsSession(t *testing.T) {
 		end := &lock.CloseSession{Session: lock.Session{Node: self, ID: 1}, Cause: lock.CauseUnsure}
 		require.Equal(t, []lock.Effect{end, end, end}, d.all())
 		require.Len(t, n.heard(), 1, "not what came after a gap")
-		require.Zero(t, s.mail.letters)
+		require.Zero(t, s.mail.letters.Load())
 		s.close()
 	})
 }
