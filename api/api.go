@@ -169,7 +169,7 @@ func New(o Options) (*API, error) {
 	router.MethodNotAllowed(s.methodNotAllowed)
 	HandlerWithOptions(s, ChiServerOptions{
 		BaseRouter:       router,
-		Middlewares:      []MiddlewareFunc{s.named, s.authenticate},
+		Middlewares:      []MiddlewareFunc{s.guarded},
 		ErrorHandlerFunc: s.badParameter,
 	})
 	if s.routes, err = newRoutes(router, s.spec); err != nil {

@@ -34,34 +34,39 @@ type credentials struct {
 	scopes []tenant.Scope // of the API key
 }
 
-// authenticate finds out who calls, and lets those through whom the operation's entry in openapi.yaml is for.
-func (s *server) authenticate(next http.Handler) http.Handler {
+// guarded lets those through whom an operation is for, and carries a named request out once.
+func (s *server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		t := traceOf(r)
-		rule := t.rule
-		var c credentials
-		var err error
-		if rule.security != authNone {
-			if c, err = s.credentials(r); err != nil {
-				s.wrongCredentials(w, r)
-			}
-		}
-		if err == nil {
-			err = rule.admit(c)
-		}
-		if err == nil {
-			err = s.limit(w, r, c.caller)
-		}
-		if err != nil {
+		if err := s.authenticate(w, r); err != nil {
 			s.fail(w, r, err)
 			return
 		}
-		if rule.security == authRequired {
-			c.caller.Addr = s.address(r) // of guests none is kept
-		}
-		t.caller, t.body = c.caller, s.bodies.boundOf(r, rule)
-		next.ServeHTTP(w, r)
+		s.named(w, r, next)
 	})
+}
+
+// authenticate finds out who calls, and whether the operation's entry in openapi.yaml is for them.
+func (s *server) authenticate(w http.ResponseWriter, r *http.Request) error {
+	t := traceOf(r)
+	var c credentials
+	if t.rule.security != authNone {
+		var err error
+		if c, err = s.credentials(r); err != nil {
+			s.wrongCredentials(w, r)
+			return err
+		}
+	}
+	if err := t.rule.admit(c); err != nil {
+		return err
+	}
+	if err := s.limit(w, r, c.caller); err != nil {
+		return err
+	}
+	if t.rule.security == authRequired {
+		c.caller.Addr = s.address(r) // of guests none is kept
+	}
+	t.caller, t.body = c.caller, s.bodies.boundOf(r, t.rule)
+	return nil
 }
 
 // admit rejects callers that the operation is not for. It looks at nothing but their credentials, so that a caller without

@@ -115,35 +115,33 @@ func (f *flights) oneOf(name string, n int) func() {
 }
 
 // named reads the name of a request. Opens have names of their own, see openRequestID.
-func (s *server) named(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		keys := r.Header["Idempotency-Key"]
-		if r.Method != http.MethodPost || len(keys) == 0 || isOpen(r) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		var err error
-		switch {
-		case len(keys) > 1:
-			err = errKeyTwice
-		case !visible(keys[0], maxRequestIDLength):
-			err = errKeyInvalid
-		}
-		if err != nil {
-			s.fail(w, r, err)
-			return
-		}
-		t := traceOf(r)
-		t.named = &requestName{key: keys[0], what: r.URL.Path}
-		name := fmt.Sprintf("%t %q %q %s", t.caller.Super, t.caller.OrgID, t.caller.UserID, keys[0])
-		if !s.flights.start(name) {
-			w.Header().Set("Retry-After", "1")
-			s.fail(w, r, errInFlight)
-			return
-		}
-		defer s.flights.end(name)
+func (s *server) named(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	keys := r.Header["Idempotency-Key"]
+	if r.Method != http.MethodPost || len(keys) == 0 || isOpen(r) {
 		next.ServeHTTP(w, r)
-	})
+		return
+	}
+	var err error
+	switch {
+	case len(keys) > 1:
+		err = errKeyTwice
+	case !visible(keys[0], maxRequestIDLength):
+		err = errKeyInvalid
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	t := traceOf(r)
+	t.named = &requestName{key: keys[0], what: r.URL.Path}
+	name := fmt.Sprintf("%t %q %q %s", t.caller.Super, t.caller.OrgID, t.caller.UserID, keys[0])
+	if !s.flights.start(name) {
+		w.Header().Set("Retry-After", "1")
+		s.fail(w, r, errInFlight)
+		return
+	}
+	defer s.flights.end(name)
+	next.ServeHTTP(w, r)
 }
 
 // isOpen tells whether a request is one to open, which has a requestId.
