@@ -16,11 +16,10 @@ import (
 )
 
 // A snapshot is due when it saves the replay of at least minUnsaved records, of as many as there are keys in it, and of
-// snapshotRatio times its own bytes: so its cost per record stays the same however large the state grows. A busy lock pays for
-// snapshots with every open, and what they save only counts when it is loaded, which is seldom: so they are rare.
+// snapshotRatio times its own bytes: so its cost per record stays the same however large the state grows.
 const (
-	minUnsaved    = 1000 // they are replayed in about 6 ms
-	snapshotRatio = 4
+	minUnsaved    = 500 // they are replayed in about 3 ms
+	snapshotRatio = 2
 	worthSaving   = 16 // records, when the grain stops
 )
 
