@@ -105,7 +105,7 @@ func (w *writer) stage(a *journal.Append, now time.Time) (journal.Result, error)
 
 // head returns the head of a stream, which the writer changes in place as it stages.
 func (w *writer) head(stream string) (*link, error) {
-	if h, ok := w.heads.Get(stream); ok {
+	if h, ok := w.heads[stream]; ok {
 		return h, nil
 	}
 	h := new(link)
@@ -116,7 +116,7 @@ func (w *writer) head(stream string) (*link, error) {
 			return nil, err
 		}
 	}
-	w.heads.Add(stream, h)
+	w.heads[stream] = h
 	return h, nil
 }
 

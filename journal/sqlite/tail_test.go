@@ -14,12 +14,12 @@ import (
 	"github.com/latchkey/latchkey/journal/journaltest"
 )
 
-// openSaving opens a journal that saves heads all the time.
+// openSaving opens a journal that saves heads all the time, and forgets them.
 func openSaving(t *testing.T, path string) *Journal {
 	t.Helper()
 	j, err := Open(Options{Path: path})
 	require.NoError(t, err)
-	j.writer.flush.every = 5
+	j.writer.flush.every, j.writer.maxHeads = 5, 2
 	return j
 }
 

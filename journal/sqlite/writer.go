@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"zombiezen.com/go/sqlite"
 
 	"github.com/latchkey/latchkey/internal/planted"
@@ -18,7 +17,8 @@ const (
 	// writerCacheKiB holds the inner pages of the indexes and the leaves that are written to again and again. What is
 	// not in it comes from the kernel's cache, so that it need not be large.
 	writerCacheKiB = 16 << 10
-	// maxHeads streams' heads are remembered by the writer; others are looked up in the index.
+	// maxHeads streams' heads are remembered by the writer. When there are more it begins anew: a look-up is cheap beside
+	// keeping an account of which was used last, with every append.
 	maxHeads = 128 << 10
 	// busyTimeout is how long SQLite waits for a lock, before the journal fails. Inside this process nobody keeps one,
 	// so it only matters when somebody writes to the file with the sqlite3 shell.
@@ -29,9 +29,10 @@ const (
 type writer struct {
 	conn       *sqlite.Conn
 	statements writerStatements
-	heads      *lru.Cache[string, *link] // as of the last staged append
-	staged     []staged                  // by the open transaction
-	claimed    []*journal.IndexChange    // by the append that is being staged
+	heads      map[string]*link // as of the last staged append
+	maxHeads   int
+	staged     []staged               // by the open transaction
+	claimed    []*journal.IndexChange // by the append that is being staged
 	tail       *tail
 	flush      flush
 	position   int64 // of the last record
@@ -48,16 +49,13 @@ func openWriter(path string) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, tail: newTail(), stopped: make(chan struct{})}
+	w := &writer{conn: conn, heads: make(map[string]*link), maxHeads: maxHeads, tail: newTail(), stopped: make(chan struct{})}
 	if err := prepareFile(conn); err != nil {
 		return nil, closeAfter(conn, err)
 	}
 	// A commit that failed in the last process may have left pages that the kernel holds for clean and the disk does
 	// not have. Moving the whole WAL into the data file now writes and syncs all of it anew, before anything builds on it.
 	if _, err := queryText(conn, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
-		return nil, closeAfter(conn, err)
-	}
-	if w.heads, err = lru.New[string, *link](maxHeads); err != nil {
 		return nil, closeAfter(conn, err)
 	}
 	if err := w.statements.prepare(conn); err != nil {
@@ -165,6 +163,9 @@ func (w *writer) transact(items []batch.Item, now time.Time, more func([]batch.I
 		return items, 0, fmt.Errorf("%w: %w", errBeforeCommit, err)
 	}
 	w.staged = w.staged[:0]
+	if len(w.heads) > w.maxHeads {
+		clear(w.heads) // only now: nothing is staged that the file does not know
+	}
 	for i := 0; i < len(items); i++ {
 		items[i].Result, err = w.stage(&items[i].Append, now)
 		if err != nil {
@@ -206,7 +207,7 @@ func (w *writer) rollback(err error) error {
 
 // reload reads the counters and the tail from the file, and forgets the heads.
 func (w *writer) reload() (err error) {
-	w.heads.Purge()
+	clear(w.heads)
 	if w.position, err = w.catchUp(); err != nil {
 		return err
 	}
