@@ -75,7 +75,8 @@ func (l *Locks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply,
 	var lost error // of a send that may have been executed
 	for sends := 1; ; sends++ {
 		answer, err := l.shell.node.Request(ctx, Kind, id.String(), req)
-		if errors.Is(err, cluster.ErrLost) && ctx.Err() == nil && repeatable(c) && sends < maxSends {
+		again := errors.Is(err, cluster.ErrStopped) || errors.Is(err, cluster.ErrLost) && repeatable(c)
+		if again && ctx.Err() == nil && sends < maxSends {
 			lost = err
 			continue
 		}

@@ -43,6 +43,8 @@ func TestASecondSendDoesNotHideTheFirst(t *testing.T) {
 		"no room for the second":    {[]any{cluster.ErrLost, cluster.ErrBusy}, cluster.ErrUnknown},
 		"the lock is busy":          {[]any{cluster.ErrLost, cluster.ErrLost, busy}, cluster.ErrUnknown},
 		"all are lost":              {[]any{cluster.ErrLost, cluster.ErrLost, cluster.ErrLost}, cluster.ErrUnknown},
+		"the grain has stopped":     {[]any{cluster.ErrStopped, opened}, nil},
+		"and no other can be asked": {[]any{cluster.ErrStopped, cluster.ErrBusy}, cluster.ErrUnknown},
 		"nobody takes the only one": {[]any{cluster.ErrUnavailable}, unavailable()},
 	} {
 		t.Run(name, func(t *testing.T) {

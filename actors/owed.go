@@ -44,14 +44,17 @@ func (g *grain) pay() {
 
 // lastWord is what a command is answered when its grain has gone, by what became of its append.
 func (o *op) lastWord(err error) any {
+	perhaps := err == nil || errors.Is(err, journal.ErrUnknown)
 	switch {
-	case o.opening || o.keying: // these can be asked for again by their names
+	case !perhaps:
 		return cluster.Retry
+	case o.opening || o.keying: // these are known by their names
+		return cluster.AskAgain
 	case err == nil && len(o.safe) > 0:
 		return &clusterpb.Failed{Reason: "the lock moved to another node before the revocation was safe"}
 	case err == nil:
 		return o.response
-	case errors.Is(err, journal.ErrUnknown) && o.records != nil:
+	case o.records != nil:
 		return &clusterpb.Failed{Reason: "the lock moved to another node, and it is not known whether the command was stored"}
 	}
 	return cluster.Retry

@@ -118,7 +118,7 @@ func (g *grain) release(done func(*waiter) bool, say func(*op)) {
 // can say that it is safe.
 func (w *waiter) giveUp(g *grain) {
 	if w.opening || w.keying {
-		w.say(g, cluster.Retry)
+		w.say(g, cluster.AskAgain)
 		return
 	}
 	w.say(g, &clusterpb.Failed{Reason: "the lock moved to another node before the revocation was safe"})

@@ -23,6 +23,8 @@ var (
 	ErrTimeout = fmt.Errorf("cluster: no answer in time, %w", ErrUnknown)
 	// ErrLost says that the node went away to which the request had been sent.
 	ErrLost = fmt.Errorf("cluster: the grain's node was lost, %w", ErrUnknown)
+	// ErrStopped says that the grain stopped before it could answer, and that the next one knows the request by its name.
+	ErrStopped = fmt.Errorf("cluster: the grain stopped before it could answer, %w", ErrUnknown)
 	// ErrFailed says that the grain panicked.
 	ErrFailed = fmt.Errorf("cluster: the grain failed, %w", ErrUnknown)
 )

@@ -13,9 +13,11 @@ import (
 )
 
 // Busy and Retry answer a request that was not executed. A grain that finds its memory stale answers Retry and stops itself.
+// AskAgain is the answer of one that stops and may have executed the request, which the next one knows by its name.
 var (
-	Busy  = &clusterpb.Busy{}
-	Retry = &clusterpb.Retry{}
+	Busy     = &clusterpb.Busy{}
+	Retry    = &clusterpb.Retry{}
+	AskAgain = &clusterpb.Retry{PerhapsExecuted: true}
 )
 
 // mailboxes is what the mailboxes of a node's grains share.

@@ -85,6 +85,9 @@ func (n *Node) try(ctx context.Context, kind, identity string, msg any) (any, er
 	case *clusterpb.Busy:
 		return nil, ErrBusy
 	case *clusterpb.Retry:
+		if a.PerhapsExecuted {
+			return nil, ErrStopped
+		}
 		return nil, errRetry
 	case *actor.DeadLetterResponse:
 		n.lookup.forget(kind, identity)

@@ -100,6 +100,21 @@ func TestRetryForEverIsUnavailableAndNotExecuted(t *testing.T) {
 	require.ErrorIs(t, err, cluster.ErrUnavailable)
 }
 
+func TestAskAgainIsUnknownAndNotRetriedHere(t *testing.T) {
+	t.Parallel()
+	var got atomic.Int64
+	node := single(t, behave(func(ctx actor.Context) {
+		if text(ctx) != "" {
+			got.Add(1)
+			ctx.Respond(cluster.AskAgain)
+		}
+	}))
+	_, err := request(t, node, 5*time.Second, "a", "go")
+	require.ErrorIs(t, err, cluster.ErrStopped)
+	require.ErrorIs(t, err, cluster.ErrUnknown)
+	require.EqualValues(t, 1, got.Load())
+}
+
 func TestPanicIsAnsweredAndTheGrainStartsAgain(t *testing.T) {
 	t.Parallel()
 	node := single(t, behave(func(ctx actor.Context) {

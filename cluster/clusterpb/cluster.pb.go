@@ -115,9 +115,11 @@ func (*Busy) Descriptor() ([]byte, []int) {
 // Retry answers a request that its grain did not execute and will not: it is stopping, or its memory was stale. The request
 // may be sent again.
 type Retry struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Or it may have executed the request, which it knows by its name: whoever asks again gets the same answer.
+	PerhapsExecuted bool `protobuf:"varint,1,opt,name=perhaps_executed,json=perhapsExecuted,proto3" json:"perhaps_executed,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Retry) Reset() {
@@ -148,6 +150,13 @@ func (x *Retry) ProtoReflect() protoreflect.Message {
 // Deprecated: Use Retry.ProtoReflect.Descriptor instead.
 func (*Retry) Descriptor() ([]byte, []int) {
 	return file_cluster_clusterpb_cluster_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Retry) GetPerhapsExecuted() bool {
+	if x != nil {
+		return x.PerhapsExecuted
+	}
+	return false
 }
 
 // Failed answers a request whose grain panicked. Nobody knows how far it came.
@@ -314,8 +323,9 @@ var File_cluster_clusterpb_cluster_proto protoreflect.FileDescriptor
 const file_cluster_clusterpb_cluster_proto_rawDesc = "" +
 	"\n" +
 	"\x1fcluster/clusterpb/cluster.proto\x12\x13latchkey.cluster.v1\"\x06\n" +
-	"\x04Busy\"\a\n" +
-	"\x05Retry\" \n" +
+	"\x04Busy\"2\n" +
+	"\x05Retry\x12)\n" +
+	"\x10perhaps_executed\x18\x01 \x01(\bR\x0fperhapsExecuted\" \n" +
 	"\x06Failed\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\":\n" +
 	"\bActivate\x12\x12\n" +
