@@ -48,7 +48,7 @@ const (
 	pageSize    = 512     // records read at a time
 	maxLoads    = 64      // grains that load at the same time
 	maxFound    = 1 << 16 // UUIDs whose lock is remembered, of devices and of keys
-	maxSends    = 3       // of a request whose node goes away, or whose grain stops
+	maxSends    = 3       // of a request whose node goes away
 
 	loadTimeout   = 10 * time.Second       // after which a load is given up, and its callers try again
 	appendTimeout = 10 * time.Second       // of an append that no caller's deadline bounds

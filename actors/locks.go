@@ -73,10 +73,14 @@ func (l *Locks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply,
 	}
 	req := &Request{ID: requestID(c), Deadline: deadline, Command: c}
 	var lost error // of a send that may have been executed
-	for sends := 1; ; sends++ {
+	for losses := 0; ; {
 		answer, err := l.shell.node.Request(ctx, Kind, id.String(), req)
-		again := errors.Is(err, cluster.ErrStopped) || errors.Is(err, cluster.ErrLost) && repeatable(c)
-		if again && ctx.Err() == nil && sends < maxSends {
+		again := errors.Is(err, cluster.ErrStopped)
+		if errors.Is(err, cluster.ErrLost) && repeatable(c) {
+			losses++
+			again = losses < maxSends
+		}
+		if again && ctx.Err() == nil {
 			lost = err
 			continue
 		}

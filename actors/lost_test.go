@@ -44,6 +44,7 @@ func TestASecondSendDoesNotHideTheFirst(t *testing.T) {
 		"the lock is busy":          {[]any{cluster.ErrLost, cluster.ErrLost, busy}, cluster.ErrUnknown},
 		"all are lost":              {[]any{cluster.ErrLost, cluster.ErrLost, cluster.ErrLost}, cluster.ErrUnknown},
 		"the grain has stopped":     {[]any{cluster.ErrStopped, opened}, nil},
+		"many grains have stopped":  {[]any{cluster.ErrStopped, cluster.ErrStopped, cluster.ErrStopped, cluster.ErrStopped, opened}, nil},
 		"and no other can be asked": {[]any{cluster.ErrStopped, cluster.ErrBusy}, cluster.ErrUnknown},
 		"nobody takes the only one": {[]any{cluster.ErrUnavailable}, unavailable()},
 	} {
