@@ -127,7 +127,7 @@ type shell struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	work   sync.WaitGroup // loads and the sweeper
-	owing  atomic.Int64   // grains that have stopped and still owe answers
+	owing  atomic.Int64   // of grains that have stopped: batches in flight, and revocations that are not safe yet
 
 	joined  chan struct{} // closed when the fields below are set
 	node    Node

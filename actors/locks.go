@@ -73,6 +73,8 @@ func (l *Locks) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply,
 	}
 	req := &Request{ID: requestID(c), Deadline: deadline, Command: c}
 	var lost error // of a send that may have been executed
+	// A grain that says it has stopped is asked again for as long as the caller waits: each has said so, and the next will. A send
+	// that was lost may be lost each time, and each costs the journal an open, so there is a bound.
 	for losses := 0; ; {
 		answer, err := l.shell.node.Request(ctx, Kind, id.String(), req)
 		again := errors.Is(err, cluster.ErrStopped)

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"time"
 
 	"github.com/latchkey/latchkey/cluster"
 	"github.com/latchkey/latchkey/cluster/clusterpb"
@@ -36,6 +37,10 @@ func (g *grain) pay() {
 			for _, e := range o.effects { // or an open that counts as sent would never leave
 				g.deliver(e)
 			}
+			if len(o.safe) > 0 {
+				o.sayWhenSafe(g, time.Until(o.safeAt))
+				continue
+			}
 		}
 		o.say(g, o.lastWord(g.answer.Err))
 	}
@@ -50,8 +55,6 @@ func (o *op) lastWord(err error) any {
 		return cluster.Retry
 	case o.opening || o.keying: // these are known by their names
 		return cluster.AskAgain
-	case err == nil && len(o.safe) > 0:
-		return &clusterpb.Failed{Reason: "the lock moved to another node before the revocation was safe"}
 	case err == nil:
 		return o.response
 	case o.records != nil:
@@ -60,5 +63,20 @@ func (o *op) lastWord(err error) any {
 	return cluster.Retry
 }
 
-// Owed is how many stopped grains still owe answers.
+// sayWhenSafe answers a revocation that was stored, and whose grain has gone, when it is safe. Nobody is left here to hear that the
+// commands which it waits for have ended before. Who does not wait for that long hears at once that it is not known.
+func (o *op) sayWhenSafe(g *grain, in time.Duration) {
+	if !o.req.Deadline.IsZero() && time.Until(o.req.Deadline) < in {
+		o.say(g, &clusterpb.Failed{Reason: "the lock moved to another node before the revocation was safe"})
+		return
+	}
+	g.owing.Add(1)
+	late := op{call: o.call, others: o.others, response: o.response}
+	time.AfterFunc(in, func() {
+		late.say(g, late.response)
+		g.owing.Add(-1)
+	})
+}
+
+// Owed is how many answers, or batches of them, are still owed by grains that have stopped.
 func (l *Locks) Owed() int { return int(l.shell.owing.Load()) }

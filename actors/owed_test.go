@@ -52,3 +52,24 @@ func TestAGrainThatStopsOwesAnswers(t *testing.T) {
 		})
 	}
 }
+
+// A revocation that waits for an open to end was stored, so it is answered when it is safe, although its grain has gone. Its caller
+// cannot ask again: the next activation would find the key gone.
+func TestAGrainThatStopsOwesRevocations(t *testing.T) {
+	t.Parallel()
+	w := start(t, inMemory(t), nil)
+	id := w.newLock()
+	key := w.newKey(id, 0)
+	w.connect(id, silent)
+	opened := w.ask(id, opening(key, "first"))
+	require.Eventually(t, func() bool { return w.metric("waiters") == 1 }, 5*time.Second, time.Millisecond)
+	until := sent[*lock.SendOpen](w.doors, id)[0].NotAfter
+	deleted := w.ask(id, &lock.DeleteTempKey{By: owner, TempKeyID: key})
+	require.Eventually(t, func() bool { return w.metric("waiters") == 2 }, 5*time.Second, time.Millisecond)
+	node.System().Root.Stop(w.pids()[0])
+	require.Eventually(t, func() bool { return w.Owed() == 1 }, 5*time.Second, time.Millisecond)
+	require.NoError(t, (<-deleted).err)
+	require.True(t, time.Now().After(until), "acknowledged %s too early", time.Until(until))
+	require.Zero(t, w.Owed())
+	require.NoError(t, (<-opened).err, "it is known by its request ID")
+}

@@ -114,14 +114,14 @@ func (g *grain) release(done func(*waiter) bool, say func(*op)) {
 	g.waiters = g.waiters[:kept]
 }
 
-// giveUp is for a grain that stops. An open is known by its request ID and can be asked for again; of a revocation nobody
-// can say that it is safe.
+// giveUp is for a grain that stops. An open is known by its request ID and can be asked for again; a revocation has been
+// stored, and is safe at its instant wherever the lock is by then.
 func (w *waiter) giveUp(g *grain) {
 	if w.opening || w.keying {
 		w.say(g, cluster.AskAgain)
 		return
 	}
-	w.say(g, &clusterpb.Failed{Reason: "the lock moved to another node before the revocation was safe"})
+	w.sayWhenSafe(g, w.until-g.now())
 }
 
 // nowKnown brings the reply to an open up to what is known by now.
