@@ -1,7 +1,6 @@
 package lock
 
 import (
-	"bytes"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -96,31 +95,10 @@ func (s *Stamp) appendStamp(dst []byte) ([]byte, error) {
 	return appendOptional(dst, `,"from":`, s.From), err
 }
 
-// appendTime writes an instant as encoding/json does. Those of this package are in UTC and whole milliseconds, which takes a
-// third of the time; what is left to the library are all others.
 func appendTime(dst []byte, t time.Time) ([]byte, error) {
-	dst = append(dst, '"')
-	year, month, day := t.Date()
-	ms := t.Nanosecond() / int(time.Millisecond)
-	if t.Location() != time.UTC || year < 0 || year > 9999 || ms*int(time.Millisecond) != t.Nanosecond() {
-		dst, err := t.AppendText(dst)
-		return append(dst, '"'), err
-	}
-	hour, minute, second := t.Clock()
-	dst = append(appendTwo(appendTwo(dst, year/100), year%100), '-')
-	dst = append(appendTwo(dst, int(month)), '-')
-	dst = append(appendTwo(dst, day), 'T')
-	dst = append(appendTwo(dst, hour), ':')
-	dst = append(appendTwo(dst, minute), ':')
-	dst = appendTwo(dst, second)
-	if ms > 0 {
-		dst = append(appendTwo(append(dst, '.'), ms/10), byte('0'+ms%10))
-		dst = bytes.TrimRight(dst, "0")
-	}
-	return append(dst, 'Z', '"'), nil
+	dst, err := t.AppendText(append(dst, '"'))
+	return append(dst, '"'), err
 }
-
-func appendTwo(dst []byte, n int) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
 
 func appendTrue(dst []byte, field string, b bool) []byte {
 	if !b {

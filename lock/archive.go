@@ -3,6 +3,7 @@ package lock
 import (
 	"bytes"
 	"encoding/binary"
+	"iter"
 	"slices"
 	"time"
 )
@@ -88,26 +89,29 @@ func (a *archive) trim() {
 
 // find returns the newest with an ID.
 func (a *archive) find(id RequestID) *request {
-	tag := tagOf(id)
-	for end := a.len(); ; {
-		if end = bytes.LastIndexByte(a.tags[:end], tag); end < 0 {
-			return nil
-		}
-		if entry := a.entry(end); hasID(entry, id) {
-			return requestIn(entry)
-		}
+	for entry := range a.search(id) {
+		return requestIn(entry)
 	}
+	return nil
 }
 
 // giveBack marks all with an ID that the command was for.
 func (a *archive) giveBack(id RequestID, command CommandID) {
-	tag := tagOf(id)
-	for end := a.len(); ; {
-		if end = bytes.LastIndexByte(a.tags[:end], tag); end < 0 {
-			return
-		}
-		if entry := a.entry(end); hasID(entry, id) && requestIn(entry).CommandID == command {
+	for entry := range a.search(id) {
+		if requestIn(entry).CommandID == command {
 			entry[0] |= flagReturned
+		}
+	}
+}
+
+// search gives the entries with an ID, from the newest to the oldest.
+func (a *archive) search(id RequestID) iter.Seq[[]byte] {
+	return func(yield func(entry []byte) bool) {
+		tag := tagOf(id)
+		for i := bytes.LastIndexByte(a.tags, tag); i >= 0; i = bytes.LastIndexByte(a.tags[:i], tag) {
+			if entry := a.entry(i); hasID(entry, id) && !yield(entry) {
+				return
+			}
 		}
 	}
 }

@@ -125,8 +125,7 @@ func (s *session) newCall(c call) string {
 	s.lastCall++
 	c.seq = s.lastCall
 	s.calls = append(s.calls, c)
-	var b [24]byte
-	return string(strconv.AppendUint(append(b[:0], 'm'), c.seq, 10))
+	return "m" + strconv.FormatUint(c.seq, 10)
 }
 
 // answered takes the call that a frame answers off the list. It reports false for a call that was never made.

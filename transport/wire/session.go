@@ -6,10 +6,7 @@ import (
 )
 
 // FormatSession writes the number of a session as devices see it.
-func FormatSession(id uint64) string {
-	var b [16]byte
-	return string(strconv.AppendUint(append(b[:0], 's'), id, 36))
-}
+func FormatSession(id uint64) string { return "s" + strconv.FormatUint(id, 36) }
 
 // RetryAfter is the reason of CloseDraining: come back after this pause, and not before.
 type RetryAfter struct {
