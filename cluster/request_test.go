@@ -40,14 +40,20 @@ func text(ctx actor.Context) string {
 	return ""
 }
 
+// counting is a node whose grains count the texts that they get, and answer the nth.
+func counting(t *testing.T, answer func(ctx actor.Context, n int64)) (*cluster.Node, *atomic.Int64) {
+	t.Helper()
+	received := new(atomic.Int64)
+	return single(t, behave(func(ctx actor.Context) {
+		if text(ctx) != "" {
+			answer(ctx, received.Add(1))
+		}
+	})), received
+}
+
 func TestRequestThatIsNotAnsweredIsNotSentAgain(t *testing.T) {
 	t.Parallel()
-	var received atomic.Int32
-	node := single(t, behave(func(ctx actor.Context) {
-		if text(ctx) != "" {
-			received.Add(1)
-		}
-	}))
+	node, received := counting(t, func(actor.Context, int64) {})
 	_, err := request(t, node, 300*time.Millisecond, "a", "silent")
 	require.ErrorIs(t, err, cluster.ErrTimeout)
 	require.ErrorIs(t, err, cluster.ErrUnknown)
@@ -66,18 +72,14 @@ func TestRequestWithoutDeadlineIsBounded(t *testing.T) {
 
 func TestRetryIsSentAgainUntilItIsExecuted(t *testing.T) {
 	t.Parallel()
-	var tries atomic.Int32
-	node := single(t, behave(func(ctx actor.Context) {
-		if text(ctx) == "" {
-			return
-		}
-		if tries.Add(1) < 4 {
+	node, tries := counting(t, func(ctx actor.Context, n int64) {
+		if n < 4 {
 			ctx.Respond(cluster.Retry)
 			ctx.Stop(ctx.Self())
 			return
 		}
 		ctx.Respond(wrapperspb.String("done"))
-	}))
+	})
 	answer, err := request(t, node, 5*time.Second, "a", "go")
 	require.NoError(t, err)
 	require.Equal(t, "done", answer)
@@ -86,11 +88,7 @@ func TestRetryIsSentAgainUntilItIsExecuted(t *testing.T) {
 
 func TestRetryForEverIsUnavailableAndNotExecuted(t *testing.T) {
 	t.Parallel()
-	node := single(t, behave(func(ctx actor.Context) {
-		if text(ctx) != "" {
-			ctx.Respond(cluster.Retry)
-		}
-	}))
+	node, _ := counting(t, func(ctx actor.Context, _ int64) { ctx.Respond(cluster.Retry) })
 	// A deadline that passes between an attempt and its answer leaves the outcome unknown, and only then.
 	var err error
 	require.Eventually(t, func() bool {
@@ -102,17 +100,11 @@ func TestRetryForEverIsUnavailableAndNotExecuted(t *testing.T) {
 
 func TestAskAgainIsUnknownAndNotRetriedHere(t *testing.T) {
 	t.Parallel()
-	var got atomic.Int64
-	node := single(t, behave(func(ctx actor.Context) {
-		if text(ctx) != "" {
-			got.Add(1)
-			ctx.Respond(cluster.AskAgain)
-		}
-	}))
+	node, received := counting(t, func(ctx actor.Context, _ int64) { ctx.Respond(cluster.AskAgain) })
 	_, err := request(t, node, 5*time.Second, "a", "go")
 	require.ErrorIs(t, err, cluster.ErrStopped)
 	require.ErrorIs(t, err, cluster.ErrUnknown)
-	require.EqualValues(t, 1, got.Load())
+	require.EqualValues(t, 1, received.Load())
 }
 
 func TestPanicIsAnsweredAndTheGrainStartsAgain(t *testing.T) {

@@ -116,7 +116,8 @@ func (*Busy) Descriptor() ([]byte, []int) {
 // may be sent again.
 type Retry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Or it may have executed the request, which it knows by its name: whoever asks again gets the same answer.
+	// Or it may have executed the request, which the next grain knows by its name: whoever asks again gets the same answer. A node
+	// that does not know this field asks again as well.
 	PerhapsExecuted bool `protobuf:"varint,1,opt,name=perhaps_executed,json=perhapsExecuted,proto3" json:"perhaps_executed,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
