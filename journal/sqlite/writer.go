@@ -29,8 +29,8 @@ const (
 type writer struct {
 	conn       *sqlite.Conn
 	statements writerStatements
-	heads      map[string]*link // as of the last staged append
-	maxHeads   int
+	heads      map[string]*link       // as of the last staged append
+	maxHeads   int                    // how many of them at most, before a transaction
 	staged     []staged               // by the open transaction
 	claimed    []*journal.IndexChange // by the append that is being staged
 	tail       *tail
