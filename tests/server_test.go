@@ -47,9 +47,24 @@ var servingPattern = regexp.MustCompile(`(?m)msg=serving http=\S+ ops=(http\S+)`
 // newServer starts a server in a new folder.
 func newServer(t *testing.T, args ...string) *server {
 	t.Helper()
+	return newServerOf(t, "", args...)
+}
+
+// newMeasuredServer starts one whose speed is looked at.
+func newMeasuredServer(t *testing.T) *server {
+	t.Helper()
+	program, err := forUse()
+	require.NoError(t, err)
+	return newServerOf(t, program)
+}
+
+func newServerOf(t *testing.T, program string, args ...string) *server {
+	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 256}
 	t.Cleanup(transport.CloseIdleConnections)
-	clients := &server{superKey: rand.Text() + rand.Text(), ledger: newLedger(), motors: sim.NewRecorder(nil), web: newClient(transport)}
+	clients := &server{
+		program: program, superKey: rand.Text() + rand.Text(), ledger: newLedger(), motors: sim.NewRecorder(nil), web: newClient(transport),
+	}
 	s := clients.beside(t, args...)
 	s.start(t)
 	return s
