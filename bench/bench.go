@@ -3,8 +3,9 @@
 // third server as well, the bare one with a file that it syncs for each open: what that costs more than the other is what a
 // lone caller of any server that stores opens pays for.
 //
-// Machines differ and are noisy. So each figure comes with the bare server's, measured right before or after it, and
-// the ratios are what to quote. Load and devices run in the measuring process and are not counted.
+// Machines differ and are noisy, and their noise lasts for seconds. So the servers take short turns, many of them, and the
+// figures to quote are the ratios: medians of those of each round, in which both had the same noise. What a server still does
+// for its turn while the others have theirs is counted as its own. Load and devices run in the measuring process and are not counted.
 package bench
 
 import (
@@ -26,12 +27,12 @@ import (
 // Options says how much to measure.
 type Options struct {
 	Callers   []int         // levels of concurrency
-	Period    time.Duration // of each measurement
-	Rounds    int           // how often each is repeated; the median counts
+	Period    time.Duration // of each turn of a server
+	Rounds    int           // of turns, at each measurement
 	Locks     int           // connected under load
 	IdleLocks int           // connected for the figure of memory; 0: leave it out
 	ListKeys  int           // temporary keys of the lock that is listed
-	Profile   string        // the file for a CPU profile of the server, of the first round of the highest level; empty: none
+	Profile   string        // the file for a CPU profile of the server, at the highest level; empty: none
 	Progress  io.Writer
 	Out       io.Writer
 }
@@ -39,7 +40,7 @@ type Options struct {
 // Defaults are the figures that `latchkey bench` measures.
 func Defaults() Options {
 	return Options{
-		Callers: []int{1, 16, 64, 256}, Period: 4 * time.Second, Rounds: 3, Locks: 1000, IdleLocks: 10_000, ListKeys: 20,
+		Callers: []int{1, 16, 64, 256}, Period: time.Second / 2, Rounds: 24, Locks: 1000, IdleLocks: 10_000, ListKeys: 20,
 		Progress: os.Stderr, Out: os.Stdout,
 	}
 }
@@ -48,13 +49,16 @@ func (o Options) validate() error {
 	switch {
 	case len(o.Callers) == 0 || o.Rounds < 1 || o.Period < 100*time.Millisecond:
 		return errors.New("bench: name at least one level of callers, one round, and 100 ms for each")
-	case o.Profile != "" && o.Period < time.Second:
+	case o.Profile != "" && o.profiled() < time.Second:
 		return errors.New("bench: a profile takes measurements of a second or longer")
 	case o.Locks < 1 || o.IdleLocks < 0 || o.ListKeys < 1:
 		return errors.New("bench: the numbers of locks and keys must be positive")
 	}
 	return nil
 }
+
+// profiled is for how long there is a profile: while our server has its turns, and one other.
+func (o Options) profiled() time.Duration { return 2 * o.Period * time.Duration(o.Rounds) }
 
 // manyRequests a second are more than anybody makes: requests are counted, and nobody is refused.
 const manyRequests = "1000000"

@@ -5,31 +5,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 )
 
-// sample is one measurement of a server under load.
-type sample struct {
-	ops      int
-	took     time.Duration
-	cpu      time.Duration
-	p50, p99 time.Duration
-}
-
-func (s sample) rate() float64         { return float64(s.ops) / s.took.Seconds() }
-func (s sample) cpuPer() time.Duration { return s.cpu / time.Duration(max(s.ops, 1)) }
-
-// load calls from `callers` goroutines, each one request after the other, for as long as `period`, and measures the
-// server's own CPU meanwhile. One failed call fails the measurement: a figure with errors in it says nothing.
-func load(ctx context.Context, p *process, callers int, period time.Duration, call func(ctx context.Context, caller, n int) error) (sample, error) {
+// load calls from `callers` goroutines, each one request after the other, for as long as `period`, and returns how long each
+// took. One failed call fails the measurement: a figure with errors in it says nothing.
+func load(ctx context.Context, callers int, period time.Duration, call func(ctx context.Context, caller, n int) error) ([]time.Duration, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	before, err := p.cpu()
-	if err != nil {
-		return sample{}, err
-	}
 	var (
 		wg        sync.WaitGroup
 		mu        sync.Mutex // guards what follows
@@ -59,26 +43,10 @@ func load(ctx context.Context, p *process, callers int, period time.Duration, ca
 		})
 	}
 	wg.Wait()
-	took := time.Since(begin)
-	after, err := p.cpu()
-	if failed != nil || err != nil {
-		return sample{}, fmt.Errorf("bench: under load: %w", errorOf(failed, err))
+	if failed != nil {
+		return nil, fmt.Errorf("under load: %w", failed)
 	}
-	slices.Sort(latencies)
-	s := sample{ops: len(latencies), took: took, cpu: after - before}
-	if s.ops > 0 {
-		s.p50, s.p99 = latencies[s.ops/2], latencies[s.ops*99/100]
-	}
-	return s, nil
-}
-
-func errorOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return latencies, nil
 }
 
 // client makes one HTTP client for all callers of a load.

@@ -61,52 +61,46 @@ func list(ctx context.Context, p *process, c *http.Client, _, _ int) error {
 // caller is the n-th call of one of the callers to a server.
 type caller = func(ctx context.Context, p *process, c *http.Client, caller, n int) error
 
-// compare measures the servers in turn, several rounds, and notes the medians. Where motors move, each answered open must have
-// moved one, unless it joined another.
-func (r *run) compare(ctx context.Context, name string, callers int, moves bool, call caller, servers ...*process) error {
-	rounds := map[*process][]sample{}
-	for round := range r.Rounds {
-		for _, p := range servers {
-			profiled := func() error { return nil }
-			if r.Profile != "" && p == r.ours && round == 0 && moves && callers == slices.Max(r.Callers) {
-				profiled = r.profile(ctx)
-			}
-			s, err := r.measure(ctx, p, callers, moves, call)
-			if err = errors.Join(err, profiled()); err != nil {
-				return fmt.Errorf("bench: %s: %w", name, err)
-			}
-			rounds[p] = append(rounds[p], s)
-			r.say("%-40s round %d  %-8s  %7.0f/s  p50 %-9s p99 %-9s  CPU %s each", name, round+1, p.name, s.rate(),
-				s.p50.Round(time.Microsecond), s.p99.Round(time.Microsecond), s.cpuPer().Round(100*time.Nanosecond))
+// compare has the servers take turns, and notes what each of them took. Where motors move, each answered open must have moved one,
+// unless it joined another.
+func (r *run) compare(ctx context.Context, name string, callers int, moves bool, call caller, servers ...*process) (err error) {
+	if r.Profile != "" && moves && callers == slices.Max(r.Callers) {
+		profiled := r.profile(ctx)
+		defer func() { err = errors.Join(err, profiled()) }()
+	}
+	measured := map[*process]*measurement{}
+	for _, p := range servers {
+		c := client(callers)
+		defer c.CloseIdleConnections()
+		measured[p] = &measurement{process: p, callers: callers, moves: moves, call: func(ctx context.Context, caller, n int) error {
+			return call(ctx, p, c, caller, n)
+		}}
+		if _, err := load(ctx, callers, warmUp, measured[p].call); err != nil {
+			return fmt.Errorf("bench: %s: %w", name, err)
 		}
 	}
-	measured := row{name: name, ours: median(rounds[r.ours]), bare: median(rounds[r.bare])}
-	if rounds[r.storing] != nil {
-		measured.storing = median(rounds[r.storing])
+	for round := range r.Rounds {
+		for _, p := range servers {
+			m := measured[p]
+			if err := m.turn(ctx, r.Period); err != nil {
+				return fmt.Errorf("bench: %s: %w", name, err)
+			}
+			if (round+1)%max(1, r.Rounds/4) == 0 {
+				r.say("%-34s after round %2d  %-8s %6.0f/s  p50 %-8s p99 %s", name, round+1, p.name, m.rate(), micro(m.percentile(50)), micro(m.percentile(99)))
+			}
+		}
+		slices.Reverse(servers) // who comes first has no advantage
 	}
-	r.table.rows = append(r.table.rows, measured)
+	if err := pause(ctx, r.Period); err != nil { // for what the last one has left to do
+		return err
+	}
+	for _, p := range servers {
+		if err := measured[p].settle(); err != nil {
+			return fmt.Errorf("bench: %s: %w", name, err)
+		}
+	}
+	r.table.rows = append(r.table.rows, row{name, measured[r.ours], measured[r.bare], measured[r.storing]})
 	return nil
-}
-
-func (r *run) measure(ctx context.Context, p *process, callers int, moves bool, call caller) (sample, error) {
-	c := client(callers)
-	defer c.CloseIdleConnections()
-	one := func(ctx context.Context, caller, n int) error { return call(ctx, p, c, caller, n) }
-	if _, err := load(ctx, p, callers, warmUp, one); err != nil {
-		return sample{}, err
-	}
-	before := p.fleet.movements.Load()
-	s, err := load(ctx, p, callers, r.Period, one)
-	if moved := p.fleet.movements.Load() - before; err == nil && moves && moved < int64(s.ops)*9/10 {
-		err = fmt.Errorf("%d opens were confirmed but only %d motors moved", s.ops, moved)
-	}
-	return s, err
-}
-
-// median picks the round whose CPU cost is in the middle.
-func median(samples []sample) sample {
-	slices.SortFunc(samples, func(a, b sample) int { return int(a.cpuPer() - b.cpuPer()) })
-	return samples[len(samples)/2]
 }
 
 // settle is long enough for the server to notice that it rests, and to give back what the burst of handshakes has left.
@@ -131,9 +125,9 @@ func (r *run) idle(ctx context.Context) error {
 			return err
 		}
 		r.say("%d locks connected; letting the server settle for %s", r.IdleLocks, settle)
-		select {
-		case <-time.After(settle):
-		case <-ctx.Done():
+		if err := pause(ctx, settle); err != nil {
+			f.close()
+			return err
 		}
 		after, err := p.resident()
 		f.close()
@@ -145,5 +139,14 @@ func (r *run) idle(ctx context.Context) error {
 			before.own>>20, before.files>>20, after.own>>20, after.files>>20, per[p])
 	}
 	r.table.memory(r.IdleLocks, per[r.ours], per[r.bare])
-	return ctx.Err()
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -19,8 +19,6 @@ import (
 const (
 	startWait = 30 * time.Second
 	stopWait  = 30 * time.Second
-	// clockTick is the unit of the CPU times in /proc: 1/100 s on every Linux that Go runs on.
-	clockTick = 10 * time.Millisecond
 )
 
 // process is a server under test, in a process of its own so that its CPU and memory are its own.
@@ -75,26 +73,6 @@ func (p *process) stop() error {
 		_ = p.cmd.Process.Kill()
 		return fmt.Errorf("bench: a server did not stop within %s", stopWait)
 	}
-}
-
-// cpu is the user and system time that the process has used.
-func (p *process) cpu() (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	// The name of the program, in parentheses, may hold anything; what follows it is plain.
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("bench: cannot read %q", stat)
-	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("bench: cannot read %q", stat)
-	}
-	return time.Duration(user+system) * clockTick, nil
 }
 
 // resident is the memory of a process in bytes: its own, and the pages of files (its program, above all) that it has touched.

@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// profile starts a CPU profile of our server that is as long as a measurement; what it returns waits for its end.
+// profile starts a CPU profile of our server that ends before the measurement does; what it returns waits for it.
 func (r *run) profile(ctx context.Context) (done func() error) {
 	ended := make(chan error, 1)
 	go func() { ended <- r.saveProfile(ctx) }()
@@ -16,7 +16,7 @@ func (r *run) profile(ctx context.Context) (done func() error) {
 }
 
 func (r *run) saveProfile(ctx context.Context) error {
-	url := fmt.Sprintf("%s/debug/pprof/profile?seconds=%.0f", r.ours.ops, r.Period.Seconds())
+	url := fmt.Sprintf("%s/debug/pprof/profile?seconds=%.0f", r.ours.ops, r.profiled().Seconds())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err

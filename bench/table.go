@@ -17,7 +17,7 @@ type table struct {
 
 type row struct {
 	name                string
-	ours, bare, storing sample // storing has no operations where it was not measured
+	ours, bare, storing *measurement // storing is nil where it was not measured
 }
 
 func (t *table) memory(locks int, ours, bare int64) { t.locks, t.ours, t.bare = locks, ours, bare }
@@ -27,13 +27,13 @@ func (t *table) write(out io.Writer) error {
 	fmt.Fprintln(w, "\nlatchkey against bare (net/http, chi, gorilla/websocket and a map; stores nothing) and against the same with an fsync for each open")
 	fmt.Fprintln(w, "\tops/s\tp50\tp99\tserver CPU each\tbare CPU each\tCPU ratio\tp50 ratio\tfsync CPU each\tCPU ratio\tp50 ratio\t")
 	for _, r := range t.rows {
-		fmt.Fprintf(w, "%s\t%.0f\t%s\t%s\t%s\t", r.name, r.ours.rate(), micro(r.ours.p50), micro(r.ours.p99), micro(r.ours.cpuPer()))
-		for _, other := range []sample{r.bare, r.storing} {
-			if other.ops == 0 {
+		fmt.Fprintf(w, "%s\t%.0f\t%s\t%s\t%s\t", r.name, r.ours.rate(), micro(r.ours.percentile(50)), micro(r.ours.percentile(99)), micro(r.ours.cpuPer()))
+		for _, other := range []*measurement{r.bare, r.storing} {
+			if other == nil {
 				fmt.Fprint(w, "\t\t\t")
 				continue
 			}
-			fmt.Fprintf(w, "%s\t%.2f\t%.2f\t", micro(other.cpuPer()), ratio(r.ours.cpuPer(), other.cpuPer()), ratio(r.ours.p50, other.p50))
+			fmt.Fprintf(w, "%s\t%.2f\t%.2f\t", micro(other.cpuPer()), r.ours.overCPU(other), ratio(r.ours.percentile(50), other.percentile(50)))
 		}
 		fmt.Fprintln(w)
 	}

@@ -10,8 +10,8 @@ import (
 
 type benchCommand struct {
 	Callers   []int         `default:"1,16,64,256" placeholder:"N" help:"Levels of concurrency (${default})."`
-	Period    time.Duration `default:"4s" placeholder:"DURATION" help:"Length of each measurement (${default})."`
-	Rounds    int           `default:"3" placeholder:"N" help:"Times that each is repeated; the median counts (${default})."`
+	Period    time.Duration `default:"500ms" placeholder:"DURATION" help:"Length of each turn of a server (${default})."`
+	Rounds    int           `default:"24" placeholder:"N" help:"Rounds of such turns at each measurement (${default})."`
 	Locks     int           `default:"1000" placeholder:"N" help:"Locks that are connected under load (${default})."`
 	IdleLocks int           `default:"10000" placeholder:"N" help:"Locks that are connected to measure memory; 0: leave it out (${default})."`
 	ListKeys  int           `default:"20" placeholder:"N" help:"Temporary keys of the lock that is listed (${default})."`
