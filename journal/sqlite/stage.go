@@ -33,8 +33,9 @@ func (s *writerStatements) prepare(conn *sqlite.Conn) (err error) {
 		&s.findStream: "SELECT s.id, " + linkFields + `
 			FROM streams s LEFT JOIN records r ON r.position = s.head WHERE s.name = ?`,
 		&s.addStream: "INSERT INTO streams (id, name) VALUES (?, ?)",
-		&s.addRecord: `INSERT INTO records (position, stream, version, previous, milestone, type, time, append_id, data)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		// SQLite takes the next position itself, which spares it a search for the one that it is told.
+		&s.addRecord: `INSERT INTO records (stream, version, previous, milestone, type, time, append_id, data)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		&s.findTail: "SELECT s.name, s.head, " + linkFields + `
 			FROM records r CROSS JOIN streams s ON s.id = r.stream WHERE r.position > ? ORDER BY r.position`,
 		&s.saveHead:    "UPDATE streams SET head = ? WHERE id = ?",
@@ -90,7 +91,7 @@ func (w *writer) stage(a *journal.Append, now time.Time) (journal.Result, error)
 		}
 	}
 	for i := range a.Records {
-		if err := w.addRecord(h, a.ID, &a.Records[i]); err != nil {
+		if err := w.addRecord(h, a, &a.Records[i]); err != nil {
 			return journal.Result{}, err
 		}
 	}
@@ -198,20 +199,25 @@ func (w *writer) addStream(name string, h *link) error {
 	return run(add)
 }
 
-func (w *writer) addRecord(h *link, appendID string, r *journal.NewRecord) error {
+func (w *writer) addRecord(h *link, a *journal.Append, r *journal.NewRecord) error {
 	w.position++
 	h.advance(w.position)
 	add := w.statements.addRecord
-	add.BindInt64(1, w.position)
-	add.BindInt64(2, h.stream)
-	add.BindInt64(3, int64(h.version))
-	add.BindInt64(4, h.previous)
-	add.BindInt64(5, h.milestone)
-	add.BindText(6, r.Type)
-	add.BindInt64(7, r.Time.UnixMilli())
-	add.BindText(8, appendID)
-	add.BindBytes(9, r.Data)
-	return run(add)
+	add.BindInt64(1, h.stream)
+	add.BindInt64(2, int64(h.version))
+	add.BindInt64(3, h.previous)
+	add.BindInt64(4, h.milestone)
+	add.BindText(5, r.Type)
+	add.BindInt64(6, r.Time.UnixMilli())
+	add.BindText(7, a.ID)
+	add.BindBytes(8, r.Data)
+	if err := run(add); err != nil {
+		return err
+	}
+	if at := w.conn.LastInsertRowID(); at != w.position { // somebody else writes to the file
+		return fmt.Errorf("%w: record %d of %s would be record %d", sqlite.ResultConstraint.ToError(), w.position, a.Stream, at)
+	}
+	return nil
 }
 
 // index makes the other changes of the index: claims were made before.
