@@ -68,8 +68,11 @@ func (c *callers) beside(devices func() int) {
 
 // changed is the ConnState of the HTTP server.
 func (c *callers) changed(conn net.Conn, state http.ConnState) {
-	if tcp, ok := socketOf(conn).(*net.TCPConn); ok && state == http.StateNew {
-		_ = tcp.SetWriteBuffer(sendBuffer) // without it the connection works as well
+	if state == http.StateNew {
+		arrivals.Add(1)
+		if tcp, ok := socketOf(conn).(*net.TCPConn); ok {
+			_ = tcp.SetWriteBuffer(sendBuffer) // without it the connection works as well
+		}
 	}
 	if tooMany := c.note(conn, state); tooMany != nil {
 		c.shed.Inc()

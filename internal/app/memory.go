@@ -11,6 +11,7 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,9 +22,9 @@ const (
 	defaultGOGC = 400
 	leastGOGC   = 100
 	mostGarbage = 256 << 20
-	// crowdGOGC is for the time in which many connections come, and crowd is how many goroutines more than a second ago tell
-	// of that. What a connection needs for good would lie scattered among what its handshake has thrown away, and keep that
-	// memory from the machine for ever; with an early collection the next connection fills the gaps.
+	// crowdGOGC is for the time in which many connections come, crowd of them in a second. What a connection needs for good would
+	// lie scattered among what its handshake has thrown away, and keep that memory from the machine for ever; with an early
+	// collection the next connection fills the gaps.
 	crowdGOGC = 50
 	crowd     = 300
 	// memoryShare of what the process may use is the soft limit of the Go runtime; the rest is for what the runtime
@@ -40,6 +41,9 @@ const (
 	restLooks    = 5
 	worthTrouble = 8 << 20
 )
+
+// arrivals are the connections that have come to this process. There is one count of them, as there is one garbage collector.
+var arrivals atomic.Uint64
 
 // TuneMemory sets the garbage collector for a server, until ctx ends. GOGC and GOMEMLIMIT win when they are set.
 func TuneMemory(ctx context.Context) {
@@ -83,27 +87,27 @@ func keepMemoryLow(ctx context.Context) {
 	}
 }
 
-// heap is what the Go runtime says of its heap, in bytes, and of the goroutines.
+// heap is what the Go runtime says of its heap, in bytes, and how many connections had come by then.
 type heap struct {
-	allocated  uint64 // since the start
-	held       uint64 // memory of the machine's
-	live       uint64 // at the last collection
-	goroutines uint64
+	allocated uint64 // since the start
+	held      uint64 // memory of the machine's
+	live      uint64 // at the last collection
+	arrived   uint64
 }
 
 func readHeap() heap {
 	samples := []metrics.Sample{
-		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/sched/goroutines:goroutines"},
+		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"},
 		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
 	}
 	metrics.Read(samples)
 	value := func(i int) uint64 { return samples[i].Value.Uint64() }
-	return heap{allocated: value(0), live: value(1), goroutines: value(2), held: value(3) + value(4) + value(5)}
+	return heap{allocated: value(0), live: value(1), held: value(2) + value(3) + value(4), arrived: arrivals.Load()}
 }
 
 // percent is what GOGC should be.
 func (h heap) percent(before heap) int {
-	if h.goroutines >= before.goroutines+crowd {
+	if h.arrived-before.arrived >= crowd {
 		return crowdGOGC
 	}
 	// In whole hundreds, since each change stops the world for a moment.
