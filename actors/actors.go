@@ -38,17 +38,18 @@ const (
 
 // The bounds of one grain, and of the node's grains together.
 const (
-	maxStash    = 1024    // requests that wait while the state is loaded
-	maxStaged   = 1024    // commands that wait for an append
-	maxWaiters  = 4096    // callers that wait for a device
-	maxWithheld = 256     // revocations that wait besides
-	maxBatch    = 256     // commands in one append
-	batchBytes  = 1 << 20 // a batch that has reached this is full
-	remembered  = 8       // replies kept for requests that are sent again
-	pageSize    = 512     // records read at a time
-	maxLoads    = 64      // grains that load at the same time
-	maxFound    = 1 << 16 // UUIDs whose lock is remembered, of devices and of keys
-	maxSends    = 3       // of a request whose node goes away
+	maxStash    = 1024                    // requests that wait while the state is loaded
+	maxStaged   = 1024                    // commands that wait for an append
+	maxWaiters  = 4096                    // callers that wait for a device
+	maxWithheld = 256                     // revocations that wait besides
+	maxBatch    = 256                     // commands in one append
+	batchBytes  = 1 << 20                 // a batch that has reached this is full
+	remembered  = 8                       // replies kept for requests that are sent again
+	pageSize    = 512                     // records read at a time
+	maxLoads    = 64                      // grains that load at the same time
+	maxFound    = 1 << 16                 // UUIDs whose lock is remembered, of devices and of keys
+	maxSends    = 3                       // of a request whose node goes away
+	maxLate     = 2500 * time.Millisecond // before a revocation is answered without its grain; other nodes hear what one that leaves says for 3 s
 
 	loadTimeout   = 10 * time.Second       // after which a load is given up, and its callers try again
 	appendTimeout = 10 * time.Second       // of an append that no caller's deadline bounds
@@ -127,7 +128,8 @@ type shell struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	work   sync.WaitGroup // loads and the sweeper
-	owing  atomic.Int64   // of grains that have stopped: batches in flight, and revocations that are not safe yet
+	owing  atomic.Int64   // grains that have stopped and still owe answers
+	late   atomic.Int64   // revocations of such grains that are not safe yet
 
 	joined  chan struct{} // closed when the fields below are set
 	node    Node

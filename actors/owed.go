@@ -64,19 +64,23 @@ func (o *op) lastWord(err error) any {
 }
 
 // sayWhenSafe answers a revocation that was stored, and whose grain has gone, when it is safe. Nobody is left here to hear that the
-// commands which it waits for have ended before. Who does not wait for that long hears at once that it is not known.
+// commands which it waits for have ended before. Who does not wait for that long hears at once that it is not known, and so does who
+// waits on a node that may take this one for gone by then.
 func (o *op) sayWhenSafe(g *grain, in time.Duration) {
-	if !o.req.Deadline.IsZero() && time.Until(o.req.Deadline) < in {
+	if in > maxLate || !o.req.Deadline.IsZero() && time.Until(o.req.Deadline) < in {
 		o.say(g, &clusterpb.Failed{Reason: "the lock moved to another node before the revocation was safe"})
 		return
 	}
-	g.owing.Add(1)
+	g.late.Add(1)
 	late := op{call: o.call, others: o.others, response: o.response}
 	time.AfterFunc(in, func() {
 		late.say(g, late.response)
-		g.owing.Add(-1)
+		g.late.Add(-1)
 	})
 }
 
-// Owed is how many answers, or batches of them, are still owed by grains that have stopped.
+// Owed is how many stopped grains still owe answers.
 func (l *Locks) Owed() int { return int(l.shell.owing.Load()) }
+
+// Late is how many answers wait for nothing but their time, a second or two away.
+func (l *Locks) Late() int { return int(l.shell.late.Load()) }

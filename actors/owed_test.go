@@ -53,23 +53,29 @@ func TestAGrainThatStopsOwesAnswers(t *testing.T) {
 	}
 }
 
-// A revocation that waits for an open to end was stored, so it is answered when it is safe, although its grain has gone. Its caller
-// cannot ask again: the next activation would find the key gone.
+// A revocation that waits for an open to end was stored, so it is answered when it is safe, although its grain has gone, unless that
+// takes longer than a node that leaves is listened to.
 func TestAGrainThatStopsOwesRevocations(t *testing.T) {
 	t.Parallel()
-	w := start(t, inMemory(t), nil)
-	id := w.newLock()
-	key := w.newKey(id, 0)
-	w.connect(id, silent)
-	opened := w.ask(id, opening(key, "first"))
-	require.Eventually(t, func() bool { return w.metric("waiters") == 1 }, 5*time.Second, time.Millisecond)
-	until := sent[*lock.SendOpen](w.doors, id)[0].NotAfter
-	deleted := w.ask(id, &lock.DeleteTempKey{By: owner, TempKeyID: key})
-	require.Eventually(t, func() bool { return w.metric("waiters") == 2 }, 5*time.Second, time.Millisecond)
-	node.System().Root.Stop(w.pids()[0])
-	require.Eventually(t, func() bool { return w.Owed() == 1 }, 5*time.Second, time.Millisecond)
-	require.NoError(t, (<-deleted).err)
-	require.True(t, time.Now().After(until), "acknowledged %s too early", time.Until(until))
-	require.Zero(t, w.Owed())
-	require.NoError(t, (<-opened).err, "it is known by its request ID")
+	for lifetime, want := range map[time.Duration]error{time.Second: nil, 9 * time.Second: cluster.ErrUnknown} {
+		t.Run(lifetime.String(), func(t *testing.T) {
+			t.Parallel()
+			w := start(t, inMemory(t), nil)
+			id := w.newLock()
+			key := w.newKey(id, 0)
+			w.connect(id, silent)
+			open := opening(key, "first")
+			open.Lifetime = lifetime
+			opened := w.ask(id, open)
+			require.Eventually(t, func() bool { return w.metric("waiters") == 1 }, 5*time.Second, time.Millisecond)
+			until := sent[*lock.SendOpen](w.doors, id)[0].NotAfter
+			deleted := w.ask(id, &lock.DeleteTempKey{By: owner, TempKeyID: key})
+			require.Eventually(t, func() bool { return w.metric("waiters") == 2 || len(opened) > 0 }, 5*time.Second, time.Millisecond)
+			node.System().Root.Stop(w.pids()[0])
+			require.ErrorIs(t, (<-deleted).err, want)
+			require.Equal(t, want == nil, time.Now().After(until), "safe only %s later", time.Until(until))
+			require.Eventually(t, func() bool { return w.Late() == 0 }, 5*time.Second, time.Millisecond)
+			require.NoError(t, (<-opened).err, "it is known by its request ID")
+		})
+	}
 }

@@ -37,11 +37,14 @@ func (n *Node) awaitGrains(ctx context.Context) error {
 		for _, a := range n.lookup.kinds {
 			running += a.count()
 		}
-		if running == 0 {
+		if running == 0 && n.options.Late() == 0 {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
+			if running == 0 {
+				return nil
+			}
 			return fmt.Errorf("cluster: %d grains have not stopped: %w", running, context.Cause(ctx))
 		case <-tick.C:
 		}

@@ -68,6 +68,8 @@ type Options struct {
 	Kinds map[string]*actor.Props
 	// Owed counts the answers that grains still owe which have stopped. A drain waits for them as it does for grains.
 	Owed func() int
+	// Late counts those that only wait for their time. A drain waits for them as long as it may, and does not fail for them.
+	Late func() int
 	// MailboxSize is how many requests wait for one grain before further ones are answered Busy. Messages that nobody waits
 	// for may take as much again, because nobody would send them again.
 	MailboxSize int
@@ -109,6 +111,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.RequestTimeout == 0 {
 		o.RequestTimeout = DefaultRequestTimeout
+	}
+	if o.Late == nil {
+		o.Late = func() int { return 0 }
 	}
 	if o.Owed == nil {
 		o.Owed = func() int { return 0 }

@@ -26,7 +26,7 @@ func (a *App) startNode(ctx context.Context, locks *actors.Locks) error {
 		EtcdUser: c.EtcdUser, EtcdPassword: password, EtcdDir: filepath.Join(c.DataDir, etcdFolder),
 		StartTimeout: max(c.StartTimeout, 1), // 0 would be its default
 		Store:        a.journal.ID(),
-		Kinds:        locks.Kinds(), Owed: locks.Owed, Logger: a.logger, Registerer: a.registry,
+		Kinds:        locks.Kinds(), Owed: locks.Owed, Late: locks.Late, Logger: a.logger, Registerer: a.registry,
 	})
 	if errors.Is(err, cluster.ErrOtherStore) {
 		return fmt.Errorf("--journal-url, --etcd-endpoints: servers that share an etcd share a journal too, in PostgreSQL: %w", err)
