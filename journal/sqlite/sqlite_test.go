@@ -97,11 +97,14 @@ func TestRecordsFromBehindAreAConflict(t *testing.T) {
 		require.NoError(t, err)
 	}
 	behind(t, path, "INSERT INTO records SELECT 3, stream, 2, position, 0, type, time, 'from behind', data FROM records WHERE position = 1")
-	errs := together(t, j, []journal.Append{happened("a", 1, 1), happened("b", 1, 1), happened("c", 0, 1)})
+	_, err := journal.Do(t.Context(), j, happened("a", 1, 1))
+	require.ErrorIs(t, err, journal.ErrConflict)
+	behind(t, path, "INSERT INTO records SELECT 4, stream, 3, position, 0, type, time, 'from behind', data FROM records WHERE position = 3")
+	errs := together(t, j, []journal.Append{happened("a", 2, 1), happened("b", 1, 1), happened("c", 0, 1)})
 	require.ErrorIs(t, errs[0], journal.ErrConflict)
 	require.NoError(t, errs[1])
 	require.NoError(t, errs[2])
-	require.Len(t, journaltest.Whole(t, j), 5)
+	require.Len(t, journaltest.Whole(t, j), 6)
 	require.NoError(t, j.Close())
 }
 

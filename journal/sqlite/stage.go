@@ -91,7 +91,7 @@ func (w *writer) stage(a *journal.Append, now time.Time) (journal.Result, error)
 		}
 	}
 	for i := range a.Records {
-		if err := w.addRecord(h, a, &a.Records[i]); err != nil {
+		if err := w.addRecord(h, a.ID, &a.Records[i]); err != nil {
 			return journal.Result{}, err
 		}
 	}
@@ -199,7 +199,7 @@ func (w *writer) addStream(name string, h *link) error {
 	return run(add)
 }
 
-func (w *writer) addRecord(h *link, a *journal.Append, r *journal.NewRecord) error {
+func (w *writer) addRecord(h *link, appendID string, r *journal.NewRecord) error {
 	w.position++
 	h.advance(w.position)
 	add := w.statements.addRecord
@@ -209,13 +209,16 @@ func (w *writer) addRecord(h *link, a *journal.Append, r *journal.NewRecord) err
 	add.BindInt64(4, h.milestone)
 	add.BindText(5, r.Type)
 	add.BindInt64(6, r.Time.UnixMilli())
-	add.BindText(7, a.ID)
+	add.BindText(7, appendID)
 	add.BindBytes(8, r.Data)
 	if err := run(add); err != nil {
 		return err
 	}
-	if at := w.conn.LastInsertRowID(); at != w.position { // somebody else writes to the file
-		return fmt.Errorf("%w: record %d of %s would be record %d", sqlite.ResultConstraint.ToError(), w.position, a.Stream, at)
+	switch at := w.conn.LastInsertRowID(); {
+	case at < w.position:
+		return corrupt("record %d is lost", w.position-1)
+	case at > w.position:
+		return fmt.Errorf("%w: record %d would be record %d", errBehind, w.position, at)
 	}
 	return nil
 }

@@ -41,6 +41,9 @@ type writer struct {
 	stopped    chan struct{}
 }
 
+// errBehind tells that somebody else has written to the file.
+var errBehind = fmt.Errorf("%w: somebody else writes to the file", sqlite.ResultConstraint.ToError())
+
 // errBeforeCommit marks an I/O error that came when nothing of the batch could be durable yet.
 var errBeforeCommit = errors.New("before the commit")
 
@@ -121,6 +124,9 @@ func (j *Journal) commit(items []batch.Item, now time.Time, more func([]batch.It
 	start := time.Now()
 	j.committing.Store(&start)
 	items, staged, err := j.writer.transact(items, now, more)
+	if errors.Is(err, errBehind) { // the writer has read by now what that is
+		items, staged, err = j.writer.transact(items, now, nothing)
+	}
 	j.committing.Store(nil)
 	switch {
 	case err == nil && staged > 0:
