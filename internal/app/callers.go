@@ -68,11 +68,15 @@ func (c *callers) beside(devices func() int) {
 
 // changed is the ConnState of the HTTP server.
 func (c *callers) changed(conn net.Conn, state http.ConnState) {
-	if state == http.StateNew {
-		arrivals.Add(1)
+	switch state {
+	case http.StateNew:
+		connected.Add(1)
 		if tcp, ok := socketOf(conn).(*net.TCPConn); ok {
 			_ = tcp.SetWriteBuffer(sendBuffer) // without it the connection works as well
 		}
+	case http.StateClosed:
+		connected.Add(-1)
+	default:
 	}
 	if tooMany := c.note(conn, state); tooMany != nil {
 		c.shed.Inc()

@@ -22,7 +22,7 @@ const (
 	defaultGOGC = 400
 	leastGOGC   = 100
 	mostGarbage = 256 << 20
-	// crowdGOGC is for the time in which many connections come, crowd of them in a second. What a connection needs for good would
+	// crowdGOGC is for the time in which many connections come to stay, crowd of them in a second. What a connection needs for good would
 	// lie scattered among what its handshake has thrown away, and keep that memory from the machine for ever; with an early
 	// collection the next connection fills the gaps.
 	crowdGOGC = 50
@@ -42,8 +42,9 @@ const (
 	worthTrouble = 8 << 20
 )
 
-// arrivals are the connections that have come to this process. There is one count of them, as there is one garbage collector.
-var arrivals atomic.Uint64
+// connected is how many connections have come to this process and were not closed by the HTTP server; those of devices only come. There
+// is one count of them, as there is one garbage collector.
+var connected atomic.Int64
 
 // TuneMemory sets the garbage collector for a server, until ctx ends. GOGC and GOMEMLIMIT win when they are set.
 func TuneMemory(ctx context.Context) {
@@ -87,12 +88,12 @@ func keepMemoryLow(ctx context.Context) {
 	}
 }
 
-// heap is what the Go runtime says of its heap, in bytes, and how many connections had come by then.
+// heap is what the Go runtime says of its heap, in bytes, and what connected was.
 type heap struct {
 	allocated uint64 // since the start
 	held      uint64 // memory of the machine's
 	live      uint64 // at the last collection
-	arrived   uint64
+	connected int64
 }
 
 func readHeap() heap {
@@ -102,12 +103,12 @@ func readHeap() heap {
 	}
 	metrics.Read(samples)
 	value := func(i int) uint64 { return samples[i].Value.Uint64() }
-	return heap{allocated: value(0), live: value(1), held: value(2) + value(3) + value(4), arrived: arrivals.Load()}
+	return heap{allocated: value(0), live: value(1), held: value(2) + value(3) + value(4), connected: connected.Load()}
 }
 
 // percent is what GOGC should be.
 func (h heap) percent(before heap) int {
-	if h.arrived-before.arrived >= crowd {
+	if h.connected-before.connected >= crowd {
 		return crowdGOGC
 	}
 	// In whole hundreds, since each change stops the world for a moment.

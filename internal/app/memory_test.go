@@ -71,9 +71,9 @@ func TestSpareMemory(t *testing.T) {
 
 func TestHeapIsTightInACrowd(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, defaultGOGC, heap{arrived: 10_000}.percent(heap{arrived: 10_000}))
-	require.Equal(t, defaultGOGC, heap{arrived: 10_256}.percent(heap{arrived: 10_000}), "256 callers")
-	require.Equal(t, crowdGOGC, heap{arrived: 10_300}.percent(heap{arrived: 10_000}))
+	require.Equal(t, defaultGOGC, heap{connected: 10_000}.percent(heap{connected: 10_000}))
+	require.Equal(t, defaultGOGC, heap{connected: 10_256}.percent(heap{connected: 10_000}), "256 callers")
+	require.Equal(t, crowdGOGC, heap{connected: 10_300}.percent(heap{connected: 10_000}))
 
 	before, bound := readHeap(), newCallers(0, 0, prometheus.NewRegistry())
 	for range crowd {
@@ -82,6 +82,14 @@ func TestHeapIsTightInACrowd(t *testing.T) {
 		bound.changed(conn, http.StateActive) // which it may be again and again
 	}
 	require.Equal(t, crowdGOGC, readHeap().percent(before))
+
+	before = readHeap()
+	for range 2 * crowd { // of a proxy that makes one for each request
+		conn, _ := net.Pipe()
+		bound.changed(conn, http.StateNew)
+		bound.changed(conn, http.StateClosed)
+	}
+	require.Equal(t, defaultGOGC, readHeap().percent(before))
 }
 
 func TestLargeHeapsAreCollectedEarlier(t *testing.T) {
