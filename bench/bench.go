@@ -4,7 +4,7 @@
 // lone caller of any server that stores opens pays for.
 //
 // Machines differ and are noisy, and their noise lasts for seconds. So the servers take short turns, many of them, and the
-// figures to quote are the ratios: medians of those of each round, in which both had the same noise. What a server still does
+// figures to quote are the ratios: that of the CPU is the median of the rounds', in which both had the same noise. What a server still does
 // for its turn while the others have theirs is counted as its own. Load and devices run in the measuring process and are not counted.
 package bench
 

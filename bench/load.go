@@ -11,8 +11,8 @@ import (
 
 // load calls from `callers` goroutines, each one request after the other, for as long as `period`, and returns how long each
 // took. One failed call fails the measurement: a figure with errors in it says nothing.
-func load(ctx context.Context, callers int, period time.Duration, call func(ctx context.Context, caller, n int) error) ([]time.Duration, error) {
-	ctx, cancel := context.WithCancel(ctx)
+func load(parent context.Context, callers int, period time.Duration, call func(ctx context.Context, caller, n int) error) ([]time.Duration, error) {
+	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	var (
 		wg        sync.WaitGroup
@@ -46,7 +46,7 @@ func load(ctx context.Context, callers int, period time.Duration, call func(ctx 
 	if failed != nil {
 		return nil, fmt.Errorf("under load: %w", failed)
 	}
-	return latencies, nil
+	return latencies, context.Cause(parent)
 }
 
 // client makes one HTTP client for all callers of a load.

@@ -65,8 +65,15 @@ type caller = func(ctx context.Context, p *process, c *http.Client, caller, n in
 // unless it joined another.
 func (r *run) compare(ctx context.Context, name string, callers int, moves bool, call caller, servers ...*process) (err error) {
 	if r.Profile != "" && moves && callers == slices.Max(r.Callers) {
-		profiled := r.profile(ctx)
-		defer func() { err = errors.Join(err, profiled()) }()
+		profiling, stop := context.WithCancel(ctx)
+		profiled := r.profile(profiling)
+		defer func() {
+			if err != nil {
+				stop()
+			}
+			err = errors.Join(err, profiled())
+			stop()
+		}()
 	}
 	measured := map[*process]*measurement{}
 	for _, p := range servers {

@@ -62,22 +62,25 @@ func (m *measurement) settle() error {
 
 func (m *measurement) rate() float64 { return float64(len(m.latencies)) / m.took.Seconds() }
 
-func (m *measurement) cpuPer() time.Duration {
-	var all turn
-	for _, t := range m.turns {
+func (m *measurement) cpuPer() time.Duration { return sum(m.turns).cpuPer() }
+
+func sum(turns []turn) (all turn) {
+	for _, t := range turns {
 		all.ops, all.cpu = all.ops+t.ops, all.cpu+t.cpu
 	}
-	return all.cpuPer()
+	return all
 }
 
-// overCPU is how many times as much CPU an operation costs as on another server: the median of the rounds.
+// overCPU is how many times as much CPU an operation costs as on another server: the median of the rounds, two at a time, since their
+// orders are each other's reverse, and only together is the time between the turns of one server what it is for the other.
 func (m *measurement) overCPU(other *measurement) float64 {
-	ratios := make([]float64, len(m.turns))
+	ours, others := slices.Collect(slices.Chunk(m.turns, 2)), slices.Collect(slices.Chunk(other.turns, 2))
+	ratios := make([]float64, len(ours))
 	for i := range ratios {
-		ratios[i] = ratio(m.turns[i].cpuPer(), other.turns[i].cpuPer())
+		ratios[i] = ratio(sum(ours[i]).cpuPer(), sum(others[i]).cpuPer())
 	}
 	slices.Sort(ratios)
-	return ratios[len(ratios)/2]
+	return (ratios[(len(ratios)-1)/2] + ratios[len(ratios)/2]) / 2
 }
 
 // percentile is how long that part of the operations took at the most.
