@@ -107,7 +107,7 @@ type crowd struct {
 
 func newCrowd(t *testing.T, devices int) *crowd {
 	t.Helper()
-	c := &crowd{s: newServer(t)}
+	c := &crowd{s: newMeasuredServer(t)}
 	all := make([]*sim.Device, 0, othersLocks+devices)
 	for _, cred := range c.s.provision(t, cap(all)) {
 		all = append(all, c.s.device(t, cred))

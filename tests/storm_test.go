@@ -70,7 +70,9 @@ func TestReconnectStorm(t *testing.T) {
 	back := time.Since(began)
 	t.Logf("%d devices are back after %s; %d calls took p50 %s and p99 %s before, %s and %s meanwhile, and %s and %s another server", devices,
 		back.Round(time.Millisecond), len(storm), at100(before, 50), at100(before, 99), at100(storm, 50), at100(storm, 99), at100(calm, 50), at100(calm, 99))
-	require.LessOrEqual(t, at100(storm, 50), stormSlower*at100(calm, 50))
+	if buildFlags == nil { // under the race detector the devices, which are in this process, need more than the two cores have
+		require.LessOrEqual(t, at100(storm, 50), stormSlower*at100(calm, 50))
+	}
 	require.Eventually(t, func() bool { return memory() <= stormMemory*held }, patience, time.Second, "the memory of before was %.0f", held)
 	t.Logf("memory: %.0f MB before, %.0f MB after", held/1e6, memory()/1e6)
 }
