@@ -66,4 +66,29 @@ func TestOneNodeAnswers(t *testing.T) {
 	require.ErrorIs(t, node.Ready(), cluster.ErrNotMember)
 }
 
+// Answers that grains owe have to be given before a drain has succeeded; those that wait for their time have half of its time.
+func TestDrainWaitsForAnswers(t *testing.T) {
+	t.Parallel()
+	none, always := func() int { return 0 }, func() int { return 1 }
+	for name, c := range map[string]struct {
+		owed, late func() int
+		least      time.Duration
+		err        error
+	}{
+		"none": {none, none, 0, nil},
+		"late": {none, always, time.Second, nil},
+		"owed": {always, none, 2 * time.Second, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			node := start(t, cluster.Options{Kinds: map[string]*actor.Props{"echo": echoProps()}, Owed: c.owed, Late: c.late})
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			begin := time.Now()
+			require.ErrorIs(t, node.Drain(ctx), c.err)
+			require.GreaterOrEqual(t, time.Since(begin), c.least*9/10)
+		})
+	}
+}
+
 var quietSystem = actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) })

@@ -68,7 +68,7 @@ type Options struct {
 	Kinds map[string]*actor.Props
 	// Owed counts the answers that grains still owe which have stopped. A drain waits for them as it does for grains.
 	Owed func() int
-	// Late counts those that only wait for their time. A drain waits for them as long as it may, and does not fail for them.
+	// Late counts those that only wait for their time. A drain waits for them, too, but does not fail for them.
 	Late func() int
 	// MailboxSize is how many requests wait for one grain before further ones are answered Busy. Messages that nobody waits
 	// for may take as much again, because nobody would send them again.
