@@ -38,22 +38,23 @@ const (
 
 // The bounds of one grain, and of the node's grains together.
 const (
-	maxStash    = 1024                    // requests that wait while the state is loaded
-	maxStaged   = 1024                    // commands that wait for an append
-	maxWaiters  = 4096                    // callers that wait for a device
-	maxWithheld = 256                     // revocations that wait besides
-	maxBatch    = 256                     // commands in one append
-	batchBytes  = 1 << 20                 // a batch that has reached this is full
-	remembered  = 8                       // replies kept for requests that are sent again
-	pageSize    = 512                     // records read at a time
-	maxLoads    = 64                      // grains that load at the same time
-	maxFound    = 1 << 16                 // UUIDs whose lock is remembered, of devices and of keys
-	maxSends    = 3                       // of a request whose node goes away
-	maxLate     = 2500 * time.Millisecond // before a revocation is answered without its grain; other nodes hear what one that leaves says for 3 s
+	maxStash    = 1024    // requests that wait while the state is loaded
+	maxStaged   = 1024    // commands that wait for an append
+	maxWaiters  = 4096    // callers that wait for a device
+	maxWithheld = 256     // revocations that wait besides
+	maxBatch    = 256     // commands in one append
+	batchBytes  = 1 << 20 // a batch that has reached this is full
+	remembered  = 8       // replies kept for requests that are sent again
+	pageSize    = 512     // records read at a time
+	maxLoads    = 64      // grains that load at the same time
+	maxFound    = 1 << 16 // UUIDs whose lock is remembered, of devices and of keys
+	maxSends    = 3       // of a request whose node goes away
 
 	loadTimeout   = 10 * time.Second       // after which a load is given up, and its callers try again
 	appendTimeout = 10 * time.Second       // of an append that no caller's deadline bounds
 	replyMargin   = 100 * time.Millisecond // what an answer may take to its caller, or a tenth of the time that this one has
+	// maxLate is how long a revocation is answered after its grain has gone. Other nodes hear one that leaves for 3 s.
+	maxLate = 2500 * time.Millisecond
 )
 
 // Options describes the locks of one node. The zero value of a field takes its default.

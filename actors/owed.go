@@ -72,9 +72,8 @@ func (o *op) sayWhenSafe(g *grain, in time.Duration) {
 		return
 	}
 	g.late.Add(1)
-	late := op{call: o.call, others: o.others, response: o.response}
 	time.AfterFunc(in, func() {
-		late.say(g, late.response)
+		o.say(g, o.response)
 		g.late.Add(-1)
 	})
 }

@@ -37,14 +37,6 @@ type Options struct {
 	Out       io.Writer
 }
 
-// Defaults are the figures that `latchkey bench` measures.
-func Defaults() Options {
-	return Options{
-		Callers: []int{1, 16, 64, 256}, Period: time.Second / 2, Rounds: 24, Locks: 1000, IdleLocks: 10_000, ListKeys: 20,
-		Progress: os.Stderr, Out: os.Stdout,
-	}
-}
-
 func (o Options) validate() error {
 	switch {
 	case len(o.Callers) == 0 || o.Rounds < 1 || o.Period < 100*time.Millisecond:

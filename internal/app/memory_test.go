@@ -76,7 +76,7 @@ func TestHeapIsTightInACrowd(t *testing.T) {
 	require.Equal(t, crowdGOGC, heap{connected: 10_300}.percent(heap{connected: 10_000}))
 
 	before, bound := readHeap(), newCallers(0, 0, prometheus.NewRegistry())
-	for range crowd {
+	for range 2 * crowd { // other tests have theirs closed meanwhile
 		conn, _ := net.Pipe()
 		bound.changed(conn, http.StateNew)
 		bound.changed(conn, http.StateActive) // which it may be again and again
