@@ -1,6 +1,8 @@
 package workers_test
 
 import (
+	"bytes"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -44,4 +46,66 @@ func TestOneAfterTheOther(t *testing.T) {
 		pool.Run(n)
 		require.Equal(t, n, <-got)
 	}
+}
+
+// All is done, once, when it is so much that the queue never gets empty and moves in its memory.
+func TestAQueueThatNeverGetsEmpty(t *testing.T) {
+	t.Parallel()
+	const ahead, total = 3000, 20_000
+	stop := make(chan struct{})
+	defer close(stop)
+	var mu sync.Mutex
+	begun, done := map[int]int{}, make(chan struct{}, total)
+	pool := workers.New(func(n int) {
+		mu.Lock()
+		begun[n]++
+		mu.Unlock()
+		done <- struct{}{}
+	}, stop)
+	for n := range total {
+		pool.Run(n)
+		if n >= ahead {
+			<-done
+		}
+	}
+	for range ahead {
+		<-done
+	}
+	require.Len(t, begun, total)
+	for n, times := range begun {
+		require.Equal(t, 1, times, n)
+	}
+}
+
+// In a burst of quick work a worker that is done takes the next of it, so that few are woken. What takes long holds up nothing.
+func TestABurstSharesItsWorkers(t *testing.T) {
+	t.Parallel()
+	const burst = 10_000
+	stop := make(chan struct{})
+	defer close(stop)
+	var names sync.Map
+	var done sync.WaitGroup
+	done.Add(burst)
+	gate := make(chan struct{})
+	pool := workers.New(func(n int) {
+		if n == 0 {
+			<-gate
+			return
+		}
+		defer done.Done()
+		var stack [64]byte
+		name, _, _ := bytes.Cut(stack[:runtime.Stack(stack[:], false)], []byte(" [")) // "goroutine 7 [running]"
+		names.LoadOrStore(string(name), true)
+	}, stop)
+	for n := range 1 + burst {
+		pool.Run(n)
+	}
+	done.Wait()
+	close(gate)
+	count := 0
+	names.Range(func(_, _ any) bool {
+		count++
+		return true
+	})
+	require.Less(t, count, burst/20)
 }
