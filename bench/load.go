@@ -11,7 +11,7 @@ import (
 
 // load calls from `callers` goroutines, each one request after the other, for as long as `period`, and returns how long each
 // took. One failed call fails the measurement: a figure with errors in it says nothing.
-func load(parent context.Context, callers int, period time.Duration, call func(ctx context.Context, caller, n int) error) ([]time.Duration, error) {
+func load(parent context.Context, callers int, period time.Duration, call func(ctx context.Context, caller int) error) ([]time.Duration, error) {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	var (
@@ -24,9 +24,9 @@ func load(parent context.Context, callers int, period time.Duration, call func(c
 	for caller := range callers {
 		wg.Go(func() {
 			var own []time.Duration
-			for n := 0; time.Since(begin) < period && ctx.Err() == nil; n++ {
+			for time.Since(begin) < period && ctx.Err() == nil {
 				t := time.Now()
-				if err := call(ctx, caller, n); err != nil {
+				if err := call(ctx, caller); err != nil {
 					mu.Lock()
 					if failed == nil {
 						failed = err

@@ -79,8 +79,10 @@ func (r *run) compare(ctx context.Context, name string, callers int, moves bool,
 	for _, p := range servers {
 		c := client(callers)
 		defer c.CloseIdleConnections()
-		measured[p] = &measurement{process: p, callers: callers, moves: moves, call: func(ctx context.Context, caller, n int) error {
-			return call(ctx, p, c, caller, n)
+		done := make([]int, callers) // by each, in all turns, so that a lone one gets to all locks before the server takes a device for gone
+		measured[p] = &measurement{process: p, callers: callers, moves: moves, call: func(ctx context.Context, caller int) error {
+			done[caller]++
+			return call(ctx, p, c, caller, done[caller]-1)
 		}}
 		if _, err := load(ctx, callers, warmUp, measured[p].call); err != nil {
 			return fmt.Errorf("bench: %s: %w", name, err)

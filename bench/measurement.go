@@ -12,7 +12,7 @@ type measurement struct {
 	process *process
 	callers int
 	moves   bool // each operation moves a motor
-	call    func(ctx context.Context, caller, n int) error
+	call    func(ctx context.Context, caller int) error
 
 	took      time.Duration
 	latencies []time.Duration
