@@ -23,6 +23,7 @@ type demoCommand struct{ config.Server }
 // Run serves, with simulated locks that connect to it, until a signal comes.
 func (c *demoCommand) Run(ctx context.Context, out terminal) error {
 	logger := newLogger(os.Stderr, c.LogLevel, c.LogFormat)
+	takeSlack(logger)
 	app.TuneMemory(ctx)
 	dir := filepath.Join(c.DataDir, demoFolder)
 	superKey, err := c.superKey(dir)

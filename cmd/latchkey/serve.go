@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey/latchkey/internal/app"
 	"github.com/latchkey/latchkey/internal/config"
+	"github.com/latchkey/latchkey/internal/slack"
 )
 
 type serveCommand struct{ config.Server }
@@ -15,6 +16,7 @@ type serveCommand struct{ config.Server }
 // Run serves until a signal comes.
 func (c *serveCommand) Run(ctx context.Context, out terminal) error {
 	logger := newLogger(os.Stderr, c.LogLevel, c.LogFormat)
+	takeSlack(logger)
 	for _, name := range c.StrangeVariables() {
 		logger.Warn("this variable begins like a setting and is none; it sets nothing", "variable", name)
 	}
@@ -28,6 +30,13 @@ func (c *serveCommand) Run(ctx context.Context, out terminal) error {
 			}
 		},
 	})
+}
+
+// takeSlack starts the program anew, if it has to, so that nothing comes before it.
+func takeSlack(logger *slog.Logger) {
+	if err := slack.Take(); err != nil {
+		logger.Warn("the kernel's timers stay as they are, and each open takes more CPU", "error", err)
+	}
 }
 
 // newLogger makes the process's logger, which what we did not write ourselves uses too.

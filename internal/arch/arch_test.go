@@ -49,10 +49,11 @@ var arrows = map[string][]string{
 	"internal/lateness":     {},
 	"internal/localcluster": {"cluster", "internal/demo", "journal"},
 	"internal/planted":      {},
+	"internal/slack":        {},
 	"internal/verify":       {"collective", "journal", "lock", "named", "tenant"},
 	"internal/workers":      {},
 	"bench":                 {"internal/app", "internal/config", "lock", "sim", "transport/wire"},
-	"cmd":                   {"bench", "client", "internal/app", "internal/config", "internal/demo", "internal/verify", "sim"},
+	"cmd":                   {"bench", "client", "internal/app", "internal/config", "internal/demo", "internal/slack", "internal/verify", "sim"},
 	"tests":                 {},
 }
 
