@@ -79,7 +79,7 @@ func (r *run) compare(ctx context.Context, name string, callers int, moves bool,
 	for _, p := range servers {
 		c := client(callers)
 		defer c.CloseIdleConnections()
-		done := make([]int, callers) // by each, in all turns, so that a lone one gets to all locks before the server takes a device for gone
+		done := make([]int, callers) // by each, in all turns: a device that is never opened says nothing, and is taken for gone
 		measured[p] = &measurement{process: p, callers: callers, moves: moves, call: func(ctx context.Context, caller int) error {
 			done[caller]++
 			return call(ctx, p, c, caller, done[caller]-1)

@@ -32,7 +32,7 @@ func (c *serveCommand) Run(ctx context.Context, out terminal) error {
 	})
 }
 
-// takeSlack starts the program anew, if it has to, so that nothing comes before it.
+// takeSlack makes a commit cheaper, where the kernel lets it.
 func takeSlack(logger *slog.Logger) {
 	if err := slack.Take(); err != nil {
 		logger.Warn("the kernel's timers stay as they are, and each open takes more CPU", "error", err)

@@ -48,35 +48,6 @@ func TestOneAfterTheOther(t *testing.T) {
 	}
 }
 
-// All is done, once, when it is so much that the queue never gets empty and moves in its memory.
-func TestAQueueThatNeverGetsEmpty(t *testing.T) {
-	t.Parallel()
-	const ahead, total = 3000, 20_000
-	stop := make(chan struct{})
-	defer close(stop)
-	var mu sync.Mutex
-	begun, done := map[int]int{}, make(chan struct{}, total)
-	pool := workers.New(func(n int) {
-		mu.Lock()
-		begun[n]++
-		mu.Unlock()
-		done <- struct{}{}
-	}, stop)
-	for n := range total {
-		pool.Run(n)
-		if n >= ahead {
-			<-done
-		}
-	}
-	for range ahead {
-		<-done
-	}
-	require.Len(t, begun, total)
-	for n, times := range begun {
-		require.Equal(t, 1, times, n)
-	}
-}
-
 // In a burst of quick work a worker that is done takes the next of it, so that few are woken. What takes long holds up nothing.
 func TestABurstSharesItsWorkers(t *testing.T) {
 	t.Parallel()
