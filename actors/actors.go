@@ -55,6 +55,8 @@ const (
 	replyMargin   = 100 * time.Millisecond // what an answer may take to its caller, or a tenth of the time that this one has
 	// maxLate is how long a revocation is answered after its grain has gone. Other nodes hear one that leaves for 3 s.
 	maxLate = 2500 * time.Millisecond
+	// safePoll is how often such a one looks into the journal.
+	safePoll = 100 * time.Millisecond
 )
 
 // Options describes the locks of one node. The zero value of a field takes its default.

@@ -180,11 +180,7 @@ func TestASilentDeviceIsWaitedForNoLongerThanAllowed(t *testing.T) {
 func TestACallerInAHurryIsAnsweredBeforeItGoes(t *testing.T) {
 	t.Parallel()
 	w := start(t, inMemory(t), func(o *Options) { o.OpenWait = time.Minute })
-	id := w.newLock()
-	key := w.newKey(id, 0)
-	w.connect(id, silent)
-	c := opening(key, "first")
-	c.Lifetime = lock.MaxLifetime
+	id, _, c := w.unanswered(0, lock.MaxLifetime)
 	ctx := within(t, 5*time.Second)
 	reply, err := w.Do(ctx, id, c)
 	require.NoError(t, err)
@@ -195,11 +191,7 @@ func TestACallerInAHurryIsAnsweredBeforeItGoes(t *testing.T) {
 func TestAnUnansweredOpenBecomesUnknownAndStaysSpent(t *testing.T) {
 	t.Parallel()
 	w := start(t, inMemory(t), nil)
-	id := w.newLock()
-	key := w.newKey(id, 1)
-	w.connect(id, silent)
-	c := opening(key, "first")
-	c.Lifetime = 100 * time.Millisecond
+	id, key, c := w.unanswered(1, 100 * time.Millisecond)
 	result := w.must(id, c).(*lock.OpenResult)
 	require.Equal(t, lock.Unknown, result.Outcome)
 	require.False(t, result.UseReturned)
@@ -210,11 +202,7 @@ func TestAnUnansweredOpenBecomesUnknownAndStaysSpent(t *testing.T) {
 func TestARevocationIsAcknowledgedWhenItIsSafe(t *testing.T) {
 	t.Parallel()
 	w := start(t, inMemory(t), func(o *Options) { o.OpenWait = 50 * time.Millisecond })
-	id := w.newLock()
-	key := w.newKey(id, 0)
-	w.connect(id, silent)
-	c := opening(key, "first")
-	c.Lifetime = 500 * time.Millisecond
+	id, key, c := w.unanswered(0, 500 * time.Millisecond)
 	began := time.Now()
 	require.Equal(t, lock.Sent, w.must(id, c).(*lock.OpenResult).Outcome)
 	w.must(id, &lock.DeleteTempKey{By: owner, TempKeyID: key})

@@ -63,19 +63,45 @@ func (o *op) lastWord(err error) any {
 	return cluster.Retry
 }
 
-// sayWhenSafe answers a revocation that was stored, and whose grain has gone, when it is safe. Nobody is left here to hear that the
-// commands which it waits for have ended before. Who does not wait for that long hears at once that it is not known, and so does who
-// waits on a node that may take this one for gone by then.
+// sayWhenSafe answers a revocation that was stored, and whose grain has gone, when it is safe: when its time has come, or before
+// that when the journal has the end of all commands that it waits for, which the lock's next grain stores. Who waits on a node that
+// may take this one for gone by then hears before that it is not known.
 func (o *op) sayWhenSafe(g *grain, in time.Duration) {
-	if in > maxLate || !o.req.Deadline.IsZero() && time.Until(o.req.Deadline) < in {
-		o.say(g, &clusterpb.Failed{Reason: "the lock moved to another node before the revocation was safe"})
-		return
-	}
 	g.late.Add(1)
-	time.AfterFunc(in, func() {
-		o.say(g, o.response)
-		g.late.Add(-1)
-	})
+	answer := func() {
+		defer g.late.Add(-1)
+		if o.becomesSafe(g, in) {
+			o.say(g, o.response)
+		} else {
+			o.say(g, &clusterpb.Failed{Reason: "the lock moved to another node before the revocation was safe"})
+		}
+	}
+	if !g.background(answer) {
+		go answer() // the shell is closed, and does not wait
+	}
+}
+
+// becomesSafe waits for that, and reports whether it has come.
+func (o *op) becomesSafe(g *grain, in time.Duration) bool {
+	patience := maxLate
+	if !o.req.Deadline.IsZero() {
+		patience = min(patience, time.Until(o.req.Deadline))
+	}
+	end := time.Now().Add(min(in, patience))
+	for {
+		left := time.Until(end)
+		select {
+		case <-time.After(min(left, safePoll)):
+		case <-g.shell.ctx.Done():
+			return false
+		}
+		if left <= safePoll {
+			return in <= patience
+		}
+		if now := g.read(g.shell.ctx, g.stream(), nil); now.err == nil && len(stillOnTheirWay(now.state, o.safe)) == 0 {
+			return true
+		}
+	}
 }
 
 // Owed is how many stopped grains still owe answers.

@@ -196,6 +196,17 @@ func (w *world) connect(id lock.ID, answer answer) lock.Session {
 	return session
 }
 
+// unanswered makes a lock with a key, whose device says nothing, and an open for it.
+func (w *world) unanswered(uses int64, lifetime time.Duration) (lock.ID, lock.TempKeyID, *lock.OpenWithTempKey) {
+	w.t.Helper()
+	id := w.newLock()
+	key := w.newKey(id, uses)
+	w.connect(id, silent)
+	c := opening(key, "first")
+	c.Lifetime = lifetime
+	return id, key, c
+}
+
 func (w *world) must(id lock.ID, c lock.Command) lock.Reply {
 	w.t.Helper()
 	reply, err := w.Do(within(w.t, 10*time.Second), id, c)
