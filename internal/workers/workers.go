@@ -2,21 +2,32 @@
 // thousand. A goroutine for each time would be as simple, but each would begin with the smallest stack and grow it again,
 // which costs more than the work: a worker keeps the stack that it has grown. The one that has worked last works next, so
 // that a few stacks do most of the work and stay in the processor's cache.
+//
+// What comes in a burst, as when the journal answers a batch, waits in one queue, and a worker that is done takes the next of
+// it: to wake one worker for each would cost more than many of them do. As long as something waits there is a worker on its
+// way to take it, which wakes the next one before it begins. So what takes long, or waits, holds up nothing behind it.
 package workers
 
 import "sync"
 
-// maxIdle is how many workers wait for something to do: more than wake at once when the journal answers a few hundred opens.
-// It is no limit on those that work.
-const maxIdle = 512
+const (
+	// maxIdle is how many workers wait for something to do: more than wake at once when the journal answers a few hundred
+	// opens. It is no limit on those that work.
+	maxIdle = 512
+	// keptQueue is the longest queue whose memory is kept when nothing waits any more.
+	keptQueue = 1024
+)
 
 // Pool is a set of goroutines that do something with Ts.
 type Pool[T any] struct {
 	do func(T)
 
-	mu   sync.Mutex
-	idle []chan T // of those that wait, each with room for one; guarded by mu
-	done bool     // nobody waits any more; guarded by mu
+	mu     sync.Mutex // guards all that follows
+	queue  []T        // what waits, from next on
+	next   int
+	idle   []chan struct{} // wake the workers that wait, each with room for one
+	coming bool            // a worker was woken, or started, that has not looked at the queue yet
+	done   bool            // nobody waits any more
 }
 
 // New makes a pool of workers that call do. When stop is closed the workers that wait end; others end when they are done.
@@ -29,33 +40,73 @@ func New[T any](do func(T), stop <-chan struct{}) *Pool[T] {
 	return p
 }
 
-// Run hands t to a worker that waits, or to a new one. It does not wait.
+// Run hands t to a worker. It does not wait.
 func (p *Pool[T]) Run(t T) {
 	p.mu.Lock()
+	p.queue = append(p.queue, t)
+	p.callAndUnlock()
+}
+
+// callAndUnlock sees to it that a worker comes.
+func (p *Pool[T]) callAndUnlock() {
+	if p.coming {
+		p.mu.Unlock()
+		return
+	}
+	p.coming = true
 	last := len(p.idle) - 1
 	if last < 0 {
 		p.mu.Unlock()
-		go p.loop(t)
+		go p.work()
 		return
 	}
-	next := p.idle[last]
+	wake := p.idle[last]
 	p.idle = p.idle[:last]
 	p.mu.Unlock()
-	next <- t
+	wake <- struct{}{}
 }
 
-func (p *Pool[T]) loop(t T) {
-	next := make(chan T, 1)
-	for ok := true; ok; t, ok = <-next {
-		p.do(t)
+func (p *Pool[T]) work() {
+	wake := make(chan struct{}, 1)
+	for ok := true; ok; _, ok = <-wake {
 		p.mu.Lock()
+		p.coming = false
+		for p.next < len(p.queue) {
+			t := p.take()
+			if p.next < len(p.queue) {
+				p.callAndUnlock()
+			} else {
+				p.mu.Unlock()
+			}
+			p.do(t)
+			p.mu.Lock()
+		}
 		if p.done || len(p.idle) == maxIdle {
 			p.mu.Unlock()
 			return
 		}
-		p.idle = append(p.idle, next)
+		p.idle = append(p.idle, wake)
 		p.mu.Unlock()
 	}
+}
+
+// take wants something to wait. A queue that never gets empty moves to the front of its memory when half of that is used up.
+func (p *Pool[T]) take() T {
+	var none T
+	t := p.queue[p.next]
+	p.queue[p.next] = none
+	p.next++
+	switch {
+	case p.next == len(p.queue) && cap(p.queue) > keptQueue:
+		p.queue, p.next = nil, 0
+	case p.next == len(p.queue):
+		p.queue, p.next = p.queue[:0], 0
+	case p.next > keptQueue && p.next > len(p.queue)/2:
+		left := copy(p.queue, p.queue[p.next:])
+		clear(p.queue[left:])
+		p.queue, p.next = p.queue[:left], 0
+	}
+	return t
 }
 
 func (p *Pool[T]) end() {
@@ -63,7 +114,7 @@ func (p *Pool[T]) end() {
 	idle := p.idle
 	p.idle, p.done = nil, true
 	p.mu.Unlock()
-	for _, next := range idle {
-		close(next)
+	for _, wake := range idle {
+		close(wake)
 	}
 }

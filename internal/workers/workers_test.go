@@ -1,6 +1,8 @@
 package workers_test
 
 import (
+	"bytes"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -44,4 +46,37 @@ func TestOneAfterTheOther(t *testing.T) {
 		pool.Run(n)
 		require.Equal(t, n, <-got)
 	}
+}
+
+// In a burst of quick work a worker that is done takes the next of it, so that few are woken. What takes long holds up nothing.
+func TestABurstSharesItsWorkers(t *testing.T) {
+	t.Parallel()
+	const burst = 10_000
+	stop := make(chan struct{})
+	defer close(stop)
+	var names sync.Map
+	var done sync.WaitGroup
+	done.Add(burst)
+	gate := make(chan struct{})
+	pool := workers.New(func(n int) {
+		if n == 0 {
+			<-gate
+			return
+		}
+		defer done.Done()
+		var stack [64]byte
+		name, _, _ := bytes.Cut(stack[:runtime.Stack(stack[:], false)], []byte(" [")) // "goroutine 7 [running]"
+		names.LoadOrStore(string(name), true)
+	}, stop)
+	for n := range 1 + burst {
+		pool.Run(n)
+	}
+	done.Wait()
+	close(gate)
+	count := 0
+	names.Range(func(_, _ any) bool {
+		count++
+		return true
+	})
+	require.Less(t, count, burst/20)
 }
