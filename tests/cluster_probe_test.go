@@ -61,22 +61,29 @@ func (c *cluster) probes(t *testing.T) (all []*probe, stop func()) {
 	return all, func() { cancel(); running.Wait() }
 }
 
-// run opens until the day is over. Each open is a new request, which nobody repeats.
+// run opens until the day is over. Each open is a new request, which nobody repeats, and none waits for the one before it: that may
+// have been on its way to its device when a node died, and its caller hears only some seconds later that nobody knows its end.
 func (p *probe) run(day, night context.Context) {
+	var asked sync.WaitGroup
+	defer asked.Wait()
 	for i := 0; pause(day, probeEvery); i++ {
-		asked, request := time.Now(), fmt.Sprintf("probe-%s-%d", p.id, i)
-		a, err := p.at.act(night, false, act{kind: openLock, lock: p.id, request: lock.RequestID(request)}, http.MethodPost,
-			fmt.Sprintf("/locks/%s/OpenLock", p.id), map[string]any{"requestId": request})
-		o := probed{asked: asked, answered: time.Now()}
-		if err != nil {
-			o.what = err.Error()
-		} else {
-			o.opened, o.what = lock.Outcome(a.said().Outcome) == lock.Opened, fmt.Sprintf("%d %s", a.status, a.body)
-		}
-		p.mu.Lock()
-		p.opens = append(p.opens, o)
-		p.mu.Unlock()
+		asked.Go(func() { p.open(night, fmt.Sprintf("probe-%s-%d", p.id, i)) })
 	}
+}
+
+func (p *probe) open(ctx context.Context, request string) {
+	asked := time.Now()
+	a, err := p.at.act(ctx, false, act{kind: openLock, lock: p.id, request: lock.RequestID(request)}, http.MethodPost,
+		fmt.Sprintf("/locks/%s/OpenLock", p.id), map[string]any{"requestId": request})
+	o := probed{asked: asked, answered: time.Now()}
+	if err != nil {
+		o.what = err.Error()
+	} else {
+		o.opened, o.what = lock.Outcome(a.said().Outcome) == lock.Opened, fmt.Sprintf("%d %s", a.status, a.body)
+	}
+	p.mu.Lock()
+	p.opens = append(p.opens, o)
+	p.mu.Unlock()
 }
 
 // between counts the opens that were asked for in a while, and those of them that opened; it also tells what some of the
