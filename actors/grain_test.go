@@ -191,7 +191,7 @@ func TestACallerInAHurryIsAnsweredBeforeItGoes(t *testing.T) {
 func TestAnUnansweredOpenBecomesUnknownAndStaysSpent(t *testing.T) {
 	t.Parallel()
 	w := start(t, inMemory(t), nil)
-	id, key, c := w.unanswered(1, 100 * time.Millisecond)
+	id, key, c := w.unanswered(1, 100*time.Millisecond)
 	result := w.must(id, c).(*lock.OpenResult)
 	require.Equal(t, lock.Unknown, result.Outcome)
 	require.False(t, result.UseReturned)
@@ -202,7 +202,7 @@ func TestAnUnansweredOpenBecomesUnknownAndStaysSpent(t *testing.T) {
 func TestARevocationIsAcknowledgedWhenItIsSafe(t *testing.T) {
 	t.Parallel()
 	w := start(t, inMemory(t), func(o *Options) { o.OpenWait = 50 * time.Millisecond })
-	id, key, c := w.unanswered(0, 500 * time.Millisecond)
+	id, key, c := w.unanswered(0, 500*time.Millisecond)
 	began := time.Now()
 	require.Equal(t, lock.Sent, w.must(id, c).(*lock.OpenResult).Outcome)
 	w.must(id, &lock.DeleteTempKey{By: owner, TempKeyID: key})

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -83,22 +84,24 @@ func (o *op) sayWhenSafe(g *grain, in time.Duration) {
 
 // becomesSafe waits for that, and reports whether it has come.
 func (o *op) becomesSafe(g *grain, in time.Duration) bool {
+	if in <= 0 {
+		return true
+	}
 	patience := maxLate
 	if !o.req.Deadline.IsZero() {
 		patience = min(patience, time.Until(o.req.Deadline))
 	}
-	end := time.Now().Add(min(in, patience))
+	ctx, cancel := context.WithTimeout(g.shell.ctx, min(in, patience))
+	defer cancel()
+	tick := time.NewTicker(safePoll)
+	defer tick.Stop()
 	for {
-		left := time.Until(end)
 		select {
-		case <-time.After(min(left, safePoll)):
-		case <-g.shell.ctx.Done():
-			return false
+		case <-ctx.Done():
+			return in <= patience && g.shell.ctx.Err() == nil
+		case <-tick.C:
 		}
-		if left <= safePoll {
-			return in <= patience
-		}
-		if now := g.read(g.shell.ctx, g.stream(), nil); now.err == nil && len(stillOnTheirWay(now.state, o.safe)) == 0 {
+		if now := g.read(ctx, g.stream(), nil); now.err == nil && len(stillOnTheirWay(now.state, o.safe)) == 0 {
 			return true
 		}
 	}
