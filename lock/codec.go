@@ -73,6 +73,11 @@ func (s *State) relink() error {
 	if s.KeyWork != nil && (slices.Contains(s.KeyWork.Commands, nil) || slices.Contains(s.KeyWork.Ended, nil) || slices.Contains(s.KeyWork.Jobs, nil)) {
 		return errNull
 	}
+	for _, j := range s.keys().Jobs {
+		if len(j.Results) > len(j.Keys) {
+			return errResults
+		}
+	}
 	onTheirWay := make(map[*request]bool)
 	for _, cmd := range s.Commands {
 		if cmd == nil {
@@ -92,8 +97,11 @@ func (s *State) relink() error {
 	return nil
 }
 
-// errNull is a snapshot that has a null where there must be something.
-var errNull = errors.New("null in a list")
+// Why a snapshot is not what MarshalState wrote.
+var (
+	errNull    = errors.New("null in a list")
+	errResults = errors.New("a job with more results than keys")
+)
 
 var eventTypes = map[string]func() Event{
 	"LockCreated":         func() Event { return new(LockCreated) },
