@@ -57,3 +57,61 @@ func TestDeadlineIsNeverLate(t *testing.T) {
 		}
 	})
 }
+
+// An open that was held by one node is sent by a second, and a third takes over while it may be on the wire. However wrong the first
+// node's clock was, the third revokes its key, and gives up waiting for its answer, only when the motor cannot move any more.
+func TestAHeldOpenOverThreeClocks(t *testing.T) {
+	t.Parallel()
+	for _, skew := range []time.Duration{-10 * time.Minute, -20 * time.Second, 0, 5 * time.Second, 20 * time.Second, 10 * time.Minute} {
+		t.Run(skew.String(), func(t *testing.T) {
+			t.Parallel()
+			var stream []Event
+			decide := func(s *State, c Command, now time.Time) Decision {
+				d, err := Decide(s, c, now)
+				require.NoError(t, err)
+				for _, e := range d.Events {
+					Evolve(s, e)
+					if Journaled(e) {
+						stream = append(stream, e)
+					}
+				}
+				return d
+			}
+			takeOver := func(now time.Time) *State {
+				s := new(State)
+				for _, e := range stream {
+					Evolve(s, e)
+				}
+				Activate(s, now)
+				return s
+			}
+			by := Caller{OrgID: "org-1"}
+			first, theirs := new(State), noon.Add(skew)
+			decide(first, &CreateLock{By: by, ID: 1, UUID: UUID(name(1)), Index: 1}, theirs)
+			decide(first, &CreateTempKey{By: by, UUID: name(2), AccessMode: Public, ValidFrom: noon.Add(-time.Hour), ValidUntil: noon.Add(time.Hour)}, theirs)
+			decide(first, &OpenWithTempKey{TempKeyID: name(2), RequestID: "r", CommandID: "c", Lifetime: MaxLifetime, Hold: MaxHold}, theirs)
+
+			second := takeOver(noon.Add(time.Second))
+			d := decide(second, &ConnectDevice{Device: Device{Session: Session{Node: "b", ID: 1}, BootID: "b1", Deadline: true, Journal: true}}, noon.Add(2*time.Second))
+			var sent []*SendOpen
+			for _, e := range d.Effects {
+				if open, ok := e.(*SendOpen); ok {
+					sent = append(sent, open)
+				}
+			}
+			if skew < -MaxHold {
+				require.Empty(t, sent, "its time is over, as far as the second node knows")
+				return
+			}
+			require.Len(t, sent, 1)
+
+			third := takeOver(noon.Add(3 * time.Second))
+			end, ok := NextDeadline(third)
+			require.True(t, ok)
+			require.True(t, end.After(sent[0].NotAfter), "no answer is expected %s too early", sent[0].NotAfter.Sub(end))
+			d = decide(third, &DeleteTempKey{By: by, TempKeyID: name(2)}, noon.Add(4*time.Second))
+			require.Len(t, d.SafeAfter, 1)
+			require.True(t, d.SafeAt.After(sent[0].NotAfter), "acknowledged %s too early", sent[0].NotAfter.Sub(d.SafeAt))
+		})
+	}
+}

@@ -69,7 +69,7 @@ func Evolve(s *State, e Event) {
 		s.Panel.evolve(e)
 	case *LockOpenSent:
 		if cmd := s.command(e.CommandID); cmd != nil {
-			cmd.Outcome, cmd.Deadline, cmd.Session, cmd.DeadlineEnforced = Sent, e.Deadline, e.Session, e.DeadlineEnforced
+			cmd.Outcome, cmd.Deadline, cmd.Session, cmd.DeadlineEnforced, cmd.SentAt = Sent, e.Deadline, e.Session, e.DeadlineEnforced, e.At
 			for _, r := range cmd.Requests {
 				r.Outcome, r.Deadline, r.DeadlineEnforced = Sent, e.Deadline, e.DeadlineEnforced
 			}

@@ -143,6 +143,8 @@ type DeviceCommand struct {
 	// that it may be on the wire, unknown when no answer came.
 	Outcome Outcome `json:"outcome"`
 	Session Session `json:"session,omitzero"` // where it was sent; zero while it is held
+	// SentAt is when one was sent that had been held, by the clock that set its deadline then.
+	SentAt time.Time `json:"sentAt,omitzero"`
 	// DeadlineEnforced is whether the device that it was sent to refuses it by its own clock.
 	DeadlineEnforced bool `json:"deadlineEnforced,omitempty"`
 
