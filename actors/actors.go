@@ -55,7 +55,7 @@ const (
 	replyMargin   = 100 * time.Millisecond // what an answer may take to its caller, or a tenth of the time that this one has
 	// maxLate is how long a revocation is answered after its grain has gone. Other nodes hear one that leaves for 3 s.
 	maxLate = 2500 * time.Millisecond
-	// safePoll is how often such a one looks into the journal.
+	// safePoll is how often those of one grain look into the journal.
 	safePoll = 100 * time.Millisecond
 )
 

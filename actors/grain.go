@@ -59,6 +59,8 @@ type grain struct {
 	fired   atomic.Bool          // the timer has
 	owed    atomic.Pointer[[]op] // what the journal's answer still has to be told, when the grain has gone
 
+	withheld *withheld // when it has gone
+
 	session lock.Session // that is connected, as far as was told; its end may be in what was dropped
 
 	waiters []waiter
@@ -210,6 +212,9 @@ func (g *grain) stop() {
 	g.leave(g)
 	if g.timer != nil {
 		g.timer.Stop()
+	}
+	if len(g.waiters)+g.covered > 0 {
+		g.withheld = newWithheld(g)
 	}
 	for i := range g.waiters {
 		g.waiters[i].giveUp(g)

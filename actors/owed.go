@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -39,7 +38,7 @@ func (g *grain) pay() {
 				g.deliver(e)
 			}
 			if len(o.safe) > 0 {
-				o.sayWhenSafe(g, time.Until(o.safeAt))
+				g.withheld.add(o, time.Until(o.safeAt))
 				continue
 			}
 		}
@@ -62,49 +61,6 @@ func (o *op) lastWord(err error) any {
 		return &clusterpb.Failed{Reason: "the lock moved to another node, and it is not known whether the command was stored"}
 	}
 	return cluster.Retry
-}
-
-// sayWhenSafe answers a revocation that was stored, and whose grain has gone, when it is safe: when its time has come, or before
-// that when the journal has the end of all commands that it waits for, which the lock's next grain stores. Who waits on a node that
-// may take this one for gone by then hears before that it is not known.
-func (o *op) sayWhenSafe(g *grain, in time.Duration) {
-	g.late.Add(1)
-	answer := func() {
-		defer g.late.Add(-1)
-		if o.becomesSafe(g, in) {
-			o.say(g, o.response)
-		} else {
-			o.say(g, &clusterpb.Failed{Reason: "the lock moved to another node before the revocation was safe"})
-		}
-	}
-	if !g.background(answer) {
-		go answer() // the shell is closed, and does not wait
-	}
-}
-
-// becomesSafe waits for that, and reports whether it has come.
-func (o *op) becomesSafe(g *grain, in time.Duration) bool {
-	if in <= 0 {
-		return true
-	}
-	patience := maxLate
-	if !o.req.Deadline.IsZero() {
-		patience = min(patience, time.Until(o.req.Deadline))
-	}
-	ctx, cancel := context.WithTimeout(g.shell.ctx, min(in, patience))
-	defer cancel()
-	tick := time.NewTicker(safePoll)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return in <= patience && g.shell.ctx.Err() == nil
-		case <-tick.C:
-		}
-		if now := g.read(ctx, g.stream(), nil); now.err == nil && len(stillOnTheirWay(now.state, o.safe)) == 0 {
-			return true
-		}
-	}
 }
 
 // Owed is how many stopped grains still owe answers.

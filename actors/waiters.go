@@ -23,7 +23,7 @@ func (g *grain) await(o *op) {
 		g.answered(o)
 		return
 	}
-	if !onItsWay(g.state, result.CommandID) {
+	if !g.onItsWay(result.CommandID) {
 		g.nowKnown(o)
 		g.answered(o)
 		return
@@ -38,7 +38,7 @@ func (g *grain) await(o *op) {
 
 // withhold replies to a revocation when the commands that it names have ended, or its instant has passed.
 func (g *grain) withhold(o *op) {
-	o.safe = stillOnTheirWay(g.state, o.safe)
+	o.safe = g.stillOnTheirWay(o.safe)
 	if len(o.safe) == 0 {
 		g.answered(o)
 		return
@@ -69,7 +69,7 @@ func (g *grain) ended(ids []lock.CommandID) {
 			return false
 		}
 		if !w.opening {
-			w.safe = stillOnTheirWay(g.state, w.safe)
+			w.safe = g.stillOnTheirWay(w.safe)
 			return len(w.safe) == 0
 		}
 		result := w.response.Reply.(*lock.OpenResult)
@@ -121,7 +121,7 @@ func (w *waiter) giveUp(g *grain) {
 		w.say(g, cluster.AskAgain)
 		return
 	}
-	w.sayWhenSafe(g, w.until-g.now())
+	g.withheld.add(&w.op, w.until-g.now())
 }
 
 // nowKnown brings the reply to an open up to what is known by now.
@@ -133,8 +133,8 @@ func (g *grain) nowKnown(o *op) {
 }
 
 // onItsWay tells whether the device may still move its motor for a command.
-func onItsWay(s *lock.State, id lock.CommandID) bool {
-	for _, cmd := range s.Commands {
+func (g *grain) onItsWay(id lock.CommandID) bool {
+	for _, cmd := range g.state.Commands {
 		if cmd.ID == id {
 			return cmd.Outcome == lock.Reserved || cmd.Outcome == lock.Sent
 		}
@@ -142,9 +142,9 @@ func onItsWay(s *lock.State, id lock.CommandID) bool {
 	return false
 }
 
-func stillOnTheirWay(s *lock.State, ids []lock.CommandID) (still []lock.CommandID) {
+func (g *grain) stillOnTheirWay(ids []lock.CommandID) (still []lock.CommandID) {
 	for _, id := range ids {
-		if onItsWay(s, id) {
+		if g.onItsWay(id) {
 			still = append(still, id)
 		}
 	}

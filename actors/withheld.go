@@ -1,0 +1,124 @@
+package actors
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/latchkey/latchkey/cluster/clusterpb"
+	"github.com/latchkey/latchkey/lock"
+)
+
+// withheld are the revocations of a grain that has gone. They were stored, and are answered when they are safe: when their time has come,
+// or before that when the journal has the ends of all commands that they wait for, which the lock's next grain stores. Who waits on a
+// node that may take this one for gone by then hears before that it is not known.
+type withheld struct {
+	g     *grain
+	stale uint64 // the newest version that has been looked at: the end of a command comes after it
+
+	mu      sync.Mutex // guards all that follows
+	ops     []*op
+	watched bool
+}
+
+// newWithheld is for a grain that stops, with what it has in flight and in its queue.
+func newWithheld(g *grain) *withheld {
+	w := &withheld{g: g}
+	if g.state != nil {
+		w.stale = g.state.Version
+	}
+	for i := range g.queue[g.covered:] { // these will never be stored
+		w.stale -= uint64(len(g.queue[g.covered+i].records))
+	}
+	return w
+}
+
+// add withholds the answer to a revocation, which is safe in so long at the latest.
+func (w *withheld) add(o *op, in time.Duration) {
+	if in <= 0 {
+		o.say(w.g, o.response)
+		return
+	}
+	patience := maxLate
+	if !o.req.Deadline.IsZero() {
+		left := time.Until(o.req.Deadline)
+		patience = min(patience, left-max(replyMargin, left/10))
+	}
+	w.g.late.Add(1)
+	w.mu.Lock()
+	w.ops = append(w.ops, o)
+	watch := !w.watched
+	w.watched = true
+	w.mu.Unlock()
+	time.AfterFunc(min(in, patience), func() {
+		if in <= patience {
+			w.answer(o, o.response)
+		} else {
+			w.answer(o, &clusterpb.Failed{Reason: "the lock moved to another node before the revocation was safe"})
+		}
+	})
+	if watch {
+		w.g.background(w.watch) // when the shell is closed time alone answers
+	}
+}
+
+// answer does so once.
+func (w *withheld) answer(o *op, answer any) {
+	w.mu.Lock()
+	i := slices.Index(w.ops, o)
+	if i >= 0 {
+		w.ops = slices.Delete(w.ops, i, i+1)
+	}
+	w.mu.Unlock()
+	if i >= 0 {
+		o.say(w.g, answer)
+		w.g.late.Add(-1)
+	}
+}
+
+// watch looks into the journal until nobody waits.
+func (w *withheld) watch() {
+	tick := time.NewTicker(safePoll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-w.g.shell.ctx.Done():
+			return
+		}
+		w.mu.Lock()
+		ops := slices.Clone(w.ops)
+		w.watched = len(ops) > 0
+		w.mu.Unlock()
+		if len(ops) == 0 {
+			return
+		}
+		state := w.newer()
+		for _, o := range ops {
+			if state != nil && !onTheirWay(state, o.safe) {
+				w.answer(o, o.response)
+			}
+		}
+	}
+}
+
+// newer gives the state if there is a newer one in the journal than the last that was looked at.
+func (w *withheld) newer() *lock.State {
+	ctx, cancel := context.WithTimeout(w.g.shell.ctx, maxLate)
+	defer cancel()
+	if head, _, err := w.g.Journal.Head(ctx, w.g.stream()); err != nil || head <= w.stale {
+		return nil
+	}
+	img := new(image)
+	if err := w.g.replay(ctx, w.g.stream(), img); err != nil {
+		return nil
+	}
+	w.stale = img.state.Version
+	return img.state
+}
+
+// onTheirWay tells whether any of the commands has not ended. One that was not answered has not: only the device's word, or proof, ends it.
+func onTheirWay(s *lock.State, ids []lock.CommandID) bool {
+	return slices.ContainsFunc(s.Commands, func(c *lock.DeviceCommand) bool { return slices.Contains(ids, c.ID) })
+}
