@@ -22,6 +22,9 @@ const (
 	untouchedShare = 0.99 // of the opens that a fault elsewhere must leave alone
 	healedWithin   = 15 * time.Second
 
+	// probeWait is how long the server waits for a device before it answers.
+	probeWait = 3 * time.Second
+
 	// probeSlack is what a probe is late by itself: it opens now and then, and its motor takes a moment.
 	probeSlack = probeEvery + 200*time.Millisecond
 )
@@ -33,11 +36,11 @@ type probe struct {
 	device *sim.Device
 
 	mu    sync.Mutex
-	opens []probed
+	opens []*probed
 }
 
 type probed struct {
-	asked, answered time.Time
+	asked, answered time.Time // answered is zero until then
 	opened          bool
 	what            string
 }
@@ -72,18 +75,28 @@ func (p *probe) run(day, night context.Context) {
 }
 
 func (p *probe) open(ctx context.Context, request string) {
-	asked := time.Now()
+	o := &probed{asked: time.Now(), what: "no answer"}
+	p.mu.Lock()
+	p.opens = append(p.opens, o)
+	p.mu.Unlock()
 	a, err := p.at.act(ctx, false, act{kind: openLock, lock: p.id, request: lock.RequestID(request)}, http.MethodPost,
 		fmt.Sprintf("/locks/%s/OpenLock", p.id), map[string]any{"requestId": request})
-	o := probed{asked: asked, answered: time.Now()}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o.answered = time.Now()
 	if err != nil {
 		o.what = err.Error()
 	} else {
 		o.opened, o.what = lock.Outcome(a.said().Outcome) == lock.Opened, fmt.Sprintf("%d %s", a.status, a.body)
 	}
-	p.mu.Lock()
-	p.opens = append(p.opens, o)
-	p.mu.Unlock()
+}
+
+// took is how long it was, or has been, until the answer. The mutex is held.
+func (o *probed) took() time.Duration {
+	if o.answered.IsZero() {
+		return time.Since(o.asked)
+	}
+	return o.answered.Sub(o.asked)
 }
 
 // between counts the opens that were asked for in a while, and those of them that opened; it also tells what some of the
@@ -92,14 +105,15 @@ func between(probes []*probe, from, to time.Time) (asked, opened int, others []s
 	for _, p := range probes {
 		p.mu.Lock()
 		for _, o := range p.opens {
-			if o.asked.Before(from) || !o.asked.Before(to) {
+			young := o.answered.IsZero() && time.Since(o.asked) < probeWait
+			if o.asked.Before(from) || !o.asked.Before(to) || young {
 				continue
 			}
 			asked++
 			if o.opened {
 				opened++
 			} else if len(others) < 5 {
-				others = append(others, fmt.Sprintf("lock %s by %s at %s, %s: %s", p.id, p.at.name, o.asked.Format(clockFormat), o.answered.Sub(o.asked), o.what))
+				others = append(others, fmt.Sprintf("lock %s by %s at %s, %s: %s", p.id, p.at.name, o.asked.Format(clockFormat), o.took(), o.what))
 			}
 		}
 		p.mu.Unlock()
@@ -114,7 +128,7 @@ func slowest(probes []*probe, from, to time.Time) (most time.Duration) {
 		p.mu.Lock()
 		for _, o := range p.opens {
 			if !o.asked.Before(from) && o.asked.Before(to) {
-				most = max(most, o.answered.Sub(o.asked))
+				most = max(most, o.took())
 			}
 		}
 		p.mu.Unlock()
@@ -122,16 +136,16 @@ func slowest(probes []*probe, from, to time.Time) (most time.Duration) {
 	return most
 }
 
-// openedSince is when a lock opened for the first time after an instant.
-func (p *probe) openedSince(since time.Time) (time.Time, bool) {
+// openedSince is when a lock opened for the first time for somebody who asked after an instant.
+func (p *probe) openedSince(since time.Time) (first time.Time, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, o := range p.opens {
-		if o.opened && o.asked.After(since) {
-			return o.answered, true
+		if o.opened && o.asked.After(since) && (!ok || o.answered.Before(first)) {
+			first, ok = o.answered, true
 		}
 	}
-	return time.Time{}, false
+	return first, ok
 }
 
 // mustOpenAgain waits until every lock has opened since an instant, and tells when the last one had.
