@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,11 +114,15 @@ func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
-// text reads a string of at most limit bytes.
+// text reads a string of at most limit bytes. What is not UTF-8 in it is replaced here already, so that the string is as long when it is
+// written.
 func (r *reader) text(limit int) string {
 	inner, escaped := r.span()
 	if escaped {
 		inner = unescape(inner)
+	}
+	if !utf8.Valid(inner) {
+		inner = bytes.ToValidUTF8(inner, []byte("\uFFFD"))
 	}
 	if len(inner) > limit {
 		r.fail("string too long")
