@@ -14,8 +14,11 @@ import (
 // or before that when the journal has the ends of all commands that they wait for, which the lock's next grain stores. Who waits on a
 // node that may take this one for gone by then hears before that it is not known.
 type withheld struct {
-	g     *grain
-	stale uint64 // the newest version that has been looked at: the end of a command comes after it
+	g *grain
+
+	// Of the goroutine that watches.
+	known  uint64      // the newest version that the grain knew, or that was looked at: the end of a command comes after it
+	newest *lock.State // that was looked at, if the grain did not know it
 
 	mu      sync.Mutex // guards all that follows
 	ops     []*op
@@ -26,10 +29,10 @@ type withheld struct {
 func newWithheld(g *grain) *withheld {
 	w := &withheld{g: g}
 	if g.state != nil {
-		w.stale = g.state.Version
+		w.known = g.state.Version
 	}
 	for i := range g.queue[g.covered:] { // these will never be stored
-		w.stale -= uint64(len(g.queue[g.covered+i].records))
+		w.known -= uint64(len(g.queue[g.covered+i].records))
 	}
 	return w
 }
@@ -94,28 +97,27 @@ func (w *withheld) watch() {
 		if len(ops) == 0 {
 			return
 		}
-		state := w.newer()
+		w.look()
 		for _, o := range ops {
-			if state != nil && !onTheirWay(state, o.safe) {
+			if w.newest != nil && !onTheirWay(w.newest, o.safe) {
 				w.answer(o, o.response)
 			}
 		}
 	}
 }
 
-// newer gives the state if there is a newer one in the journal than the last that was looked at.
-func (w *withheld) newer() *lock.State {
+// look takes the newest state from the journal, if there is one that is not known.
+func (w *withheld) look() {
 	ctx, cancel := context.WithTimeout(w.g.shell.ctx, maxLate)
 	defer cancel()
-	if head, _, err := w.g.Journal.Head(ctx, w.g.stream()); err != nil || head <= w.stale {
-		return nil
+	if head, _, err := w.g.Journal.Head(ctx, w.g.stream()); err != nil || head <= w.known {
+		return
 	}
 	img := new(image)
 	if err := w.g.replay(ctx, w.g.stream(), img); err != nil {
-		return nil
+		return
 	}
-	w.stale = img.state.Version
-	return img.state
+	w.known, w.newest = img.state.Version, img.state
 }
 
 // onTheirWay tells whether any of the commands has not ended. One that was not answered has not: only the device's word, or proof, ends it.
