@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/latchkey/latchkey/cluster/clusterpb"
+	"github.com/latchkey/latchkey/internal/ring"
 	"github.com/latchkey/latchkey/internal/workers"
 )
 
@@ -44,7 +45,7 @@ type mailbox struct {
 	invoker actor.MessageInvoker
 
 	mu        sync.Mutex
-	users     ring
+	users     ring.Ring[any]
 	system    []any
 	scheduled bool // a goroutine runs, or is about to
 	suspended bool // a failure is being handled
@@ -66,7 +67,7 @@ func (m *mailbox) Start() {}
 func (m *mailbox) UserMessageCount() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.users.n
+	return m.users.Len()
 }
 
 // PostUserMessage puts a message in, or answers it.
@@ -82,13 +83,13 @@ func (m *mailbox) PostUserMessage(msg any) {
 		m.shared.refuse(msg, Retry)
 		return
 	}
-	if m.users.n >= limit {
+	if m.users.Len() >= limit {
 		m.mu.Unlock()
 		m.shared.metrics.overflows.Inc()
 		m.shared.refuse(msg, Busy)
 		return
 	}
-	m.users.push(msg)
+	m.users.Push(msg)
 	m.schedule()
 	m.mu.Unlock()
 }
@@ -149,7 +150,7 @@ func (m *mailbox) next() (msg any, system, ok bool) {
 		if m.system = m.system[1:]; len(m.system) == 0 {
 			m.system = nil
 		}
-		var rejected ring
+		var rejected ring.Ring[any]
 		switch msg.(type) {
 		case *actor.SuspendMailbox:
 			m.suspended = true
@@ -157,25 +158,25 @@ func (m *mailbox) next() (msg any, system, ok bool) {
 			m.suspended = false
 		case *actor.Stop:
 			m.stopping = true
-			rejected, m.users = m.users, ring{}
+			rejected, m.users = m.users, ring.Ring[any]{}
 		}
 		m.mu.Unlock()
 		m.shared.refuseAll(rejected)
 		return msg, true, true
 	}
-	if m.users.n > 0 && m.refuses() {
+	if m.users.Len() > 0 && m.refuses() {
 		rejected := m.users
-		m.users = ring{}
+		m.users = ring.Ring[any]{}
 		m.mu.Unlock()
 		m.shared.refuseAll(rejected)
 		return nil, false, true
 	}
-	if m.users.n > 0 && !m.suspended {
-		msg = m.users.pop()
+	if m.users.Len() > 0 && !m.suspended {
+		msg = m.users.Pop()
 		m.mu.Unlock()
 		return msg, false, true
 	}
-	m.users.release()
+	m.users.Release(0)
 	m.scheduled = false
 	m.mu.Unlock()
 	return nil, false, false
@@ -223,9 +224,9 @@ func (m *mailbox) failed(reason, msg any) {
 
 func (m *mailbox) self() *actor.PID { return m.invoker.(interface{ Self() *actor.PID }).Self() }
 
-func (s *mailboxes) refuseAll(messages ring) {
-	for messages.n > 0 {
-		s.refuse(messages.pop(), Retry)
+func (s *mailboxes) refuseAll(messages ring.Ring[any]) {
+	for messages.Len() > 0 {
+		s.refuse(messages.Pop(), Retry)
 	}
 }
 

@@ -8,7 +8,11 @@
 // way to take it, which wakes the next one before it begins. So what takes long, or waits, holds up nothing behind it.
 package workers
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/latchkey/latchkey/internal/ring"
+)
 
 const (
 	// maxIdle is how many workers wait for something to do: more than wake at once when the journal answers a few hundred
@@ -23,8 +27,7 @@ type Pool[T any] struct {
 	do func(T)
 
 	mu     sync.Mutex // guards all that follows
-	queue  []T        // what waits, from next on
-	next   int
+	queue  ring.Ring[T]
 	idle   []chan struct{} // wake the workers that wait, each with room for one
 	coming bool            // a worker was woken, or started, that has not looked at the queue yet
 	done   bool            // nobody waits any more
@@ -43,7 +46,7 @@ func New[T any](do func(T), stop <-chan struct{}) *Pool[T] {
 // Run hands t to a worker. It does not wait.
 func (p *Pool[T]) Run(t T) {
 	p.mu.Lock()
-	p.queue = append(p.queue, t)
+	p.queue.Push(t)
 	p.callAndUnlock()
 }
 
@@ -71,11 +74,12 @@ func (p *Pool[T]) work() {
 	for ok := true; ok; _, ok = <-wake {
 		p.mu.Lock()
 		p.coming = false
-		for p.next < len(p.queue) {
-			t := p.take()
-			if p.next < len(p.queue) {
+		for p.queue.Len() > 0 {
+			t := p.queue.Pop()
+			if p.queue.Len() > 0 {
 				p.callAndUnlock()
 			} else {
+				p.queue.Release(keptQueue)
 				p.mu.Unlock()
 			}
 			p.do(t)
@@ -88,25 +92,6 @@ func (p *Pool[T]) work() {
 		p.idle = append(p.idle, wake)
 		p.mu.Unlock()
 	}
-}
-
-// take wants something to wait. A queue that never gets empty moves to the front of its memory when half of that is used up.
-func (p *Pool[T]) take() T {
-	var none T
-	t := p.queue[p.next]
-	p.queue[p.next] = none
-	p.next++
-	switch {
-	case p.next == len(p.queue) && cap(p.queue) > keptQueue:
-		p.queue, p.next = nil, 0
-	case p.next == len(p.queue):
-		p.queue, p.next = p.queue[:0], 0
-	case p.next > keptQueue && p.next > len(p.queue)/2:
-		left := copy(p.queue, p.queue[p.next:])
-		clear(p.queue[left:])
-		p.queue, p.next = p.queue[:left], 0
-	}
-	return t
 }
 
 func (p *Pool[T]) end() {
