@@ -38,7 +38,7 @@ func (g *grain) await(o *op) {
 
 // withhold replies to a revocation when the commands that it names have ended, or its instant has passed.
 func (g *grain) withhold(o *op) {
-	o.safe = g.stillOnTheirWay(o.safe)
+	o.safe = g.state.Unended(o.safe)
 	if len(o.safe) == 0 {
 		g.answered(o)
 		return
@@ -69,7 +69,7 @@ func (g *grain) ended(ids []lock.CommandID) {
 			return false
 		}
 		if !w.opening {
-			w.safe = g.stillOnTheirWay(w.safe)
+			w.safe = g.state.Unended(w.safe)
 			return len(w.safe) == 0
 		}
 		result := w.response.Reply.(*lock.OpenResult)
@@ -140,13 +140,4 @@ func (g *grain) onItsWay(id lock.CommandID) bool {
 		}
 	}
 	return false
-}
-
-func (g *grain) stillOnTheirWay(ids []lock.CommandID) (still []lock.CommandID) {
-	for _, id := range ids {
-		if g.onItsWay(id) {
-			still = append(still, id)
-		}
-	}
-	return still
 }

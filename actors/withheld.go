@@ -99,7 +99,7 @@ func (w *withheld) watch() {
 		}
 		w.look()
 		for _, o := range ops {
-			if w.newest != nil && !onTheirWay(w.newest, o.safe) {
+			if w.newest != nil && len(w.newest.Unended(o.safe)) == 0 {
 				w.answer(o, o.response)
 			}
 		}
@@ -118,9 +118,4 @@ func (w *withheld) look() {
 		return
 	}
 	w.known, w.newest = img.state.Version, img.state
-}
-
-// onTheirWay tells whether any of the commands has not ended. One that was not answered has not: only the device's word, or proof, ends it.
-func onTheirWay(s *lock.State, ids []lock.CommandID) bool {
-	return slices.ContainsFunc(s.Commands, func(c *lock.DeviceCommand) bool { return slices.Contains(ids, c.ID) })
 }

@@ -56,3 +56,14 @@ func (k *TempKey) covers(r *request, cmd *DeviceCommand, now time.Time) bool {
 	w, ok := k.window(now, cmd.Deadline.Sub(now))
 	return ok && w.open && cmd.Deadline.Before(w.Until) && k.mayUse(r.UserID)
 }
+
+// Unended are those of the commands whose end is not known: what a revocation that was told of them still waits for. Only the device's
+// word, or proof, ends one; one that was not answered in time has not ended.
+func (s *State) Unended(ids []CommandID) (left []CommandID) {
+	for _, id := range ids {
+		if s.command(id) != nil {
+			left = append(left, id)
+		}
+	}
+	return left
+}
