@@ -168,5 +168,5 @@ func TestMetricsTellWhatKeysWereWorth(t *testing.T) {
 	for _, m := range families[0].Metric {
 		counts[m.Label[0].GetValue()] = m.Counter.GetValue()
 	}
-	require.Equal(t, map[string]float64{"good": 2, "mistyped": 1, "invalid": 1}, counts)
+	require.Equal(t, map[string]float64{"good": 2, "mistyped": 1, "invalid": 1, "expired": 0, "failed": 0, "revoked": 0}, counts)
 }

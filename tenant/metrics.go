@@ -12,11 +12,20 @@ import (
 // missed a rotation.
 type metrics struct{ authentications *prometheus.CounterVec }
 
+// The results that are no reasons of a refusal.
+const (
+	good   = "good"
+	failed = "failed"
+)
+
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "latchkey", Subsystem: "tenant", Name: "authentications_total",
 		Help: "API keys that were shown, by what they were worth: good, mistyped, invalid, revoked, expired, or failed when the journal could not be asked.",
 	}, []string{"result"})}
+	for _, result := range []string{good, "expired", failed, "invalid", "mistyped", "revoked"} {
+		m.authentications.WithLabelValues(result) // or Prometheus would not see the first one as growth
+	}
 	if r == nil {
 		return m, nil
 	}
@@ -24,12 +33,12 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 }
 
 func (m *metrics) observe(err error) {
-	result := "good"
+	result := good
 	var rejection *lock.Error
 	switch {
 	case err == nil:
 	case !errors.As(err, &rejection) || rejection.Kind != lock.Unauthentic:
-		result = "failed"
+		result = failed
 	default:
 		result = rejection.Reason[len("api-key-"):]
 	}

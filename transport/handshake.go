@@ -43,6 +43,11 @@ var (
 	refusedHandshake   = &refusal{http.StatusBadRequest, "handshake", "the WebSocket handshake is malformed"}
 )
 
+// refusals are all of them.
+var refusals = []*refusal{
+	refusedOrigin, refusedUpgrade, refusedProtocol, refusedCredentials, refusedBusy, refusedDraining, refusedUnavailable, refusedHandshake,
+}
+
 const accepted = "accepted"
 
 func newUpgrader() websocket.Upgrader {

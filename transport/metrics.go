@@ -35,7 +35,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return f.NewCounterVec(prometheus.CounterOpts{Name: "latchkey_transport_" + name, Help: help}, []string{label})
 	}
 	received := counters("frames_received_total", "Frames of devices, by action or kind.", "frame")
-	return &metrics{
+	m := &metrics{
 		sessions: f.NewGauge(prometheus.GaugeOpts{
 			Name: "latchkey_transport_sessions", Help: "Devices that are connected and have been greeted.",
 		}),
@@ -53,4 +53,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
 	}
+	// A counter that begins with its first event hides that one: Prometheus sees no growth.
+	m.handshakes.WithLabelValues(accepted)
+	for _, no := range refusals {
+		m.handshakes.WithLabelValues(no.result)
+	}
+	for _, cause := range []string{unsentExpired, unsentEnded, unsentFull} {
+		m.unsent.WithLabelValues(cause)
+	}
+	return m
 }
