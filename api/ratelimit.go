@@ -96,7 +96,7 @@ func (b *buckets) until(limiter *rate.Limiter, now time.Time) time.Duration {
 }
 
 // limiter bounds what everybody may take.
-type limiter struct{ callers, addresses, targets, wrongPINs *buckets }
+type limiter struct{ callers, addresses, targets, wrongPINs, strangers *buckets }
 
 // requestsPerPIN is how many requests of an address one wrong PIN stands for. Each lock bounds how many are tried at its panel;
 // this bounds who tries a few at every lock, to find a door that opens, or to lock the panels of all.
@@ -110,6 +110,9 @@ func newLimiter(r Rates) (l limiter, err error) {
 		return l, err
 	}
 	if l.targets, err = newBuckets("target", r.Target); err != nil {
+		return l, err
+	}
+	if l.strangers, err = newBuckets("device", r.Address); err != nil {
 		return l, err
 	}
 	l.wrongPINs, err = newBuckets("pin", Rate{r.Address.PerSecond / requestsPerPIN, max(1, r.Address.Burst/requestsPerPIN)})
@@ -141,6 +144,26 @@ func (s *server) wrongCredentials(w http.ResponseWriter, r *http.Request) {
 func (s *server) mayNotGuess(r *http.Request) bool {
 	b := s.limiter.addresses
 	return b != nil && b.of(s.network(r)).TokensAt(s.Now()) < 1
+}
+
+// Strangers bounds the wrong credentials of devices, which have a handler of their own. An address may show as many as it may make
+// requests, in a bucket beside that: a lock with an old secret takes nothing of what guests at the same address have.
+type Strangers struct{ server *server }
+
+// Strangers are those who come to this server.
+func (a *API) Strangers() Strangers { return Strangers{a.server} }
+
+// MayTry tells whether a device's credentials are looked at: not those of an address that had too many wrong ones.
+func (s Strangers) MayTry(r *http.Request) bool {
+	b := s.server.limiter.strangers
+	return b == nil || b.of(s.server.network(r)).TokensAt(s.server.Now()) >= 1
+}
+
+// Wrong counts credentials of a device that were not good.
+func (s Strangers) Wrong(r *http.Request) {
+	if b := s.server.limiter.strangers; b != nil {
+		b.of(s.server.network(r)).AllowN(s.server.Now(), 1)
+	}
 }
 
 // wrongPIN counts a PIN that was wrong: those who send many at the same time have to wait longer.

@@ -37,6 +37,7 @@ var (
 	refusedUpgrade     = &refusal{http.StatusUpgradeRequired, "upgrade", "this is a WebSocket endpoint"}
 	refusedProtocol    = &refusal{http.StatusBadRequest, "subprotocol", "Sec-WebSocket-Protocol must offer " + wire.Subprotocol}
 	refusedCredentials = &refusal{http.StatusUnauthorized, "credentials", "the device is unknown, or its credentials are wrong"}
+	refusedStrangers   = &refusal{http.StatusServiceUnavailable, "strangers", "too many wrong credentials came from this address; come back later"}
 	refusedBusy        = &refusal{http.StatusServiceUnavailable, "busy", "too many devices connect at once; come back later"}
 	refusedDraining    = &refusal{http.StatusServiceUnavailable, "draining", "the server goes away; come back later"}
 	refusedUnavailable = &refusal{http.StatusServiceUnavailable, "unavailable", "the lock cannot be reached now; come back later"}
@@ -45,7 +46,8 @@ var (
 
 // refusals are all of them.
 var refusals = []*refusal{
-	refusedOrigin, refusedUpgrade, refusedProtocol, refusedCredentials, refusedBusy, refusedDraining, refusedUnavailable, refusedHandshake,
+	refusedOrigin, refusedUpgrade, refusedProtocol, refusedCredentials, refusedStrangers, refusedBusy, refusedDraining,
+	refusedUnavailable, refusedHandshake,
 }
 
 const accepted = "accepted"
@@ -88,6 +90,8 @@ func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) *refusal {
 		return refusedDraining
 	case h.connected.Load() >= int64(h.MaxSessions):
 		return refusedBusy
+	case h.Strangers != nil && !h.Strangers.MayTry(r):
+		return refusedStrangers
 	}
 	select {
 	case h.handshakes <- struct{}{}:
@@ -96,6 +100,9 @@ func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) *refusal {
 		return refusedBusy
 	}
 	id, proof, no := h.authenticate(r)
+	if no == refusedCredentials && h.Strangers != nil {
+		h.Strangers.Wrong(r)
+	}
 	if no != nil {
 		return no
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,13 +25,22 @@ type Grains interface {
 	Home(id lock.ID) string
 }
 
+// Strangers bounds how many wrong credentials come from one address.
+type Strangers interface {
+	// MayTry tells whether the credentials of a request are looked at.
+	MayTry(r *http.Request) bool
+	// Wrong counts those that were not good.
+	Wrong(r *http.Request)
+}
+
 // DefaultMaxSessions is how many devices a node takes when nothing else limits it.
 const DefaultMaxSessions = 250_000
 
 // Options of a Hub. Zero fields have defaults, except Grains and Node.
 type Options struct {
 	Grains     Grains
-	Node       string // the member that the hub runs on, by which grains reach its sessions
+	Strangers  Strangers // nil: they try as often as they like
+	Node       string    // the member that the hub runs on, by which grains reach its sessions
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil: the metrics are not registered
 

@@ -183,7 +183,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		a.logger.Info("the limit of open files leaves room for so many devices", "devices", devices, "open_files", openFiles())
 	}
 	hub, err := transport.New(transport.Options{
-		Grains: locks, Node: a.node.System().ID, MaxSessions: devices, Logger: a.logger, Registerer: a.registry,
+		Grains: locks, Strangers: routes.Strangers(), Node: a.node.System().ID, MaxSessions: devices, Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {
 		return nil, err
