@@ -20,6 +20,7 @@ import (
 
 const (
 	alertFolder = "../docs/prometheus"
+	dashboard   = alertFolder + "/dashboard.json"
 	runbook     = "../docs/operations.md"
 	reasonsList = "../docs/errors.md"
 )
@@ -89,11 +90,28 @@ func selectors(query string) (all []string) {
 			all = append(all, s)
 			continue
 		}
-		for _, value := range strings.Split(choice[2], "|") {
+		for value := range strings.SplitSeq(choice[2], "|") {
 			all = append(all, fmt.Sprintf("%s=%q}", choice[1], value))
 		}
 	}
 	return all
+}
+
+// panels are the queries of the dashboard, as Grafana would send them when nothing is chosen.
+func panels(t *testing.T) (queries []string) {
+	t.Helper()
+	var board struct {
+		Panels []struct{ Targets []struct{ Expr string } }
+	}
+	require.NoError(t, json.Unmarshal([]byte(read(t, dashboard)), &board))
+	chosen := strings.NewReplacer(`="$job"`, `="latchkey"`, `, instance=~"$instance"`, "", "$__rate_interval", "1m")
+	for _, panel := range board.Panels {
+		for _, target := range panel.Targets {
+			queries = append(queries, chosen.Replace(target.Expr))
+		}
+	}
+	require.NotEmpty(t, queries)
+	return queries
 }
 
 // Each alert waits for what it says, and not for less.
@@ -105,9 +123,9 @@ func TestAlertsWakeForWhatTheySay(t *testing.T) {
 	require.NoError(t, err, string(out))
 }
 
-// A Prometheus that scrapes a server finds all that the alerts look at, wakes nobody while all is well, and notices a server's death.
-// The runbook has every alert, and no other.
-func TestAlertsReadWhatServersShow(t *testing.T) {
+// A Prometheus that scrapes a server finds all that the alerts and the dashboard look at, wakes nobody while all is well, and notices
+// a server's death. The runbook has every alert, and no other.
+func TestAlertsAndDashboardReadWhatServersShow(t *testing.T) {
 	t.Parallel()
 	cert, key, roots := certificate(t)
 	c := newClusterOf(t, 1, "--tls-cert", cert, "--tls-key", key, "--cluster-tls-ca", cert, "--cluster-tls-cert", cert, "--cluster-tls-key", key)
@@ -142,6 +160,14 @@ func TestAlertsReadWhatServersShow(t *testing.T) {
 		told = append(told, found[1])
 	}
 	require.ElementsMatch(t, named, told, "the alerts, and those of the runbook")
+
+	for _, query := range panels(t) {
+		require.NotContains(t, query, "$")
+		p.ask(t, "query", url.Values{"query": {query}}, new(any))
+		for _, s := range selectors(query) {
+			require.Positive(t, p.series(t, s), "the dashboard looks at %s", s)
+		}
+	}
 
 	for _, a := range p.alerts(t) {
 		if a.Name != "LatchkeyCertificateEnds" { // this test's has an hour left

@@ -1,8 +1,12 @@
 package transport
 
 import (
+	"strconv"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/latchkey/latchkey/transport/wire"
 )
 
 type metrics struct {
@@ -60,6 +64,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	for _, cause := range []string{unsentExpired, unsentEnded, unsentFull} {
 		m.unsent.WithLabelValues(cause)
+	}
+	for _, cause := range []string{causePeer, causeGone, causeSlow, causeReset, causeStopped} {
+		m.closes.WithLabelValues(cause)
+	}
+	for _, code := range []int{
+		wire.CloseBadFrame, wire.CloseCredentials, wire.CloseHeartbeat, wire.CloseReplaced, wire.CloseRate, wire.CloseDraining,
+	} {
+		m.closes.WithLabelValues(strconv.Itoa(code))
 	}
 	return m
 }
