@@ -19,6 +19,7 @@ import (
 const (
 	diskRoom    = 32 << 10 // that the journal has left when the disk is full
 	diskCallers = 4
+	diskPace    = 20 * time.Millisecond // from open to open: a device reports no more a second than this makes it
 )
 
 // Bar: the disk gets full under load. Nothing is acknowledged that is not stored; the server says on /readyz that it is not ready, and
@@ -47,7 +48,7 @@ func fillDisk(t *testing.T, s *server) {
 	var callers errgroup.Group
 	for _, key := range keys {
 		callers.Go(func() error {
-			for ctx.Err() == nil {
+			for pause(ctx, diskPace) {
 				if _, err := s.open(ctx, false, key, uuid.NewString()); err != nil {
 					return nil // the server has gone
 				}
