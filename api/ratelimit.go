@@ -89,6 +89,20 @@ func (b *buckets) take(whom bucketHash, now time.Time) (left int, wait time.Dura
 	return 0, b.until(limiter, now)
 }
 
+// overdraw takes a token for what has been done already, also when there is none, as long as that is not too many: else those who do
+// it at the same time would share one.
+func (b *buckets) overdraw(whom bucketHash, now time.Time) {
+	if limiter := b.of(whom); limiter.TokensAt(now) > -float64(b.Burst) {
+		limiter.ReserveN(now, 1)
+	}
+}
+
+// empty tells whether there is no token.
+func (b *buckets) empty(whom bucketHash, now time.Time) bool {
+	limiter, ok := b.byHash.Peek(whom)
+	return ok && limiter.TokensAt(now) < 1
+}
+
 // until is the time until there is a token.
 func (b *buckets) until(limiter *rate.Limiter, now time.Time) time.Duration {
 	missing := 1 - limiter.TokensAt(now)
@@ -136,14 +150,20 @@ func (s *server) mayTryPIN(w http.ResponseWriter, r *http.Request) error {
 // wrongCredentials counts credentials that were not good as a request without any. When an address has had as many as it may have,
 // no key of it is looked up any more but those that are known, or whoever makes keys up could have the journal all for themselves.
 func (s *server) wrongCredentials(w http.ResponseWriter, r *http.Request) {
-	if b := s.limiter.addresses; b != nil && !b.of(s.network(r)).AllowN(s.Now(), 1) {
+	b := s.limiter.addresses
+	if b == nil {
+		return
+	}
+	from, now := s.network(r), s.Now()
+	if b.empty(from, now) {
 		w.Header().Set("Retry-After", "1")
 	}
+	b.overdraw(from, now)
 }
 
 func (s *server) mayNotGuess(r *http.Request) bool {
 	b := s.limiter.addresses
-	return b != nil && b.of(s.network(r)).TokensAt(s.Now()) < 1
+	return b != nil && b.empty(s.network(r), s.Now())
 }
 
 // Strangers bounds the wrong credentials of devices, which have a handler of their own. An address may show as many as it may make
@@ -156,13 +176,13 @@ func (a *API) Strangers() Strangers { return Strangers{a.server} }
 // MayTry tells whether a device's credentials are looked at: not those of an address that had too many wrong ones.
 func (s Strangers) MayTry(r *http.Request) bool {
 	b := s.server.limiter.strangers
-	return b == nil || b.of(s.server.network(r)).TokensAt(s.server.Now()) >= 1
+	return b == nil || !b.empty(s.server.network(r), s.server.Now())
 }
 
 // Wrong counts credentials of a device that were not good.
 func (s Strangers) Wrong(r *http.Request) {
 	if b := s.server.limiter.strangers; b != nil {
-		b.of(s.server.network(r)).AllowN(s.server.Now(), 1)
+		b.overdraw(s.server.network(r), s.server.Now())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -84,6 +85,33 @@ func TestBadRatesAreRefused(t *testing.T) {
 		_, err := api.New(api.Options{Rates: api.Rates{Target: r}})
 		require.Error(t, err)
 	}
+}
+
+// Devices that come at the same time do not share a try: those that were too many are waited for.
+func TestStrangersAtTheSameTimeHaveATryEach(t *testing.T) {
+	t.Parallel()
+	const perSecond, atOnce, together = 10, 20, 15
+	s := newServer(t, limited(api.Rates{Address: api.Rate{PerSecond: perSecond, Burst: atOnce}}))
+	strangers := s.handler.(*api.API).Strangers()
+	from := func(addr string) *http.Request {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.RemoteAddr = addr
+		return r
+	}
+	tries := 0
+	const seconds = 10
+	for range seconds * 100 {
+		if r := from("192.0.2.7:1024"); strangers.MayTry(r) {
+			for range together { // all were let in before the first was found to be wrong
+				tries++
+				strangers.Wrong(r)
+			}
+		}
+		s.clock.Advance(10 * time.Millisecond)
+	}
+	require.InDelta(t, atOnce+seconds*perSecond, tries, together)
+	require.True(t, strangers.MayTry(from("192.0.2.8:1024")))
+	require.Equal(t, http.StatusOK, s.call("GET", "/openapi.json", "").status)
 }
 
 // However an address is written, a lock has one bucket, and names that are none take no memory.

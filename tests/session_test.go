@@ -3,6 +3,7 @@ package tests
 import (
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -20,14 +21,23 @@ import (
 // handshake tries to connect as a device would, and returns the status that it gets.
 func (s *server) handshake(t *testing.T, device, user, secret string) int {
 	t.Helper()
-	dialer := websocket.Dialer{Subprotocols: []string{wire.Subprotocol}, HandshakeTimeout: patience}
+	return s.handshakeFrom(t, "127.0.0.1", device, user, secret).StatusCode
+}
+
+// handshakeFrom does so from an address of this machine.
+func (s *server) handshakeFrom(t *testing.T, address, device, user, secret string) *http.Response {
+	t.Helper()
+	dialer := websocket.Dialer{
+		Subprotocols: []string{wire.Subprotocol}, HandshakeTimeout: patience,
+		NetDialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext,
+	}
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+secret))
 	ws, response, err := dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/devices/"+device+"/connect", http.Header{"Authorization": {basic}})
 	if err == nil {
 		require.NoError(t, ws.Close())
 	}
 	require.NotNil(t, response, err)
-	return response.StatusCode
+	return response
 }
 
 // Bar: the newest socket of a device wins, and the older one gets nothing more.

@@ -90,7 +90,12 @@ func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) *refusal {
 		return refusedDraining
 	case h.connected.Load() >= int64(h.MaxSessions):
 		return refusedBusy
-	case h.Strangers != nil && !h.Strangers.MayTry(r):
+	}
+	shown, ok := shownBy(r)
+	if !ok {
+		return refusedCredentials
+	}
+	if !h.mayTry(r, &shown) {
 		return refusedStrangers
 	}
 	select {
@@ -99,10 +104,7 @@ func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) *refusal {
 	default:
 		return refusedBusy
 	}
-	id, proof, no := h.authenticate(r)
-	if no == refusedCredentials && h.Strangers != nil {
-		h.Strangers.Wrong(r)
-	}
+	id, no := h.authenticate(r, &shown)
 	if no != nil {
 		return no
 	}
@@ -116,7 +118,7 @@ func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) *refusal {
 	}
 	conn := ws.NetConn()
 	h.tune(conn)
-	if err := h.add(conn, id, proof); err != nil {
+	if err := h.add(conn, id, shown); err != nil {
 		h.arrivals.leave(id)
 		_ = conn.Close()
 		return refusedHandshake
@@ -124,36 +126,42 @@ func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) *refusal {
 	return nil
 }
 
-// authenticate gives the lock whose device this is, and by what. An unknown device, wrong credentials and the credentials of another
-// device get the same answer, so that nobody learns which devices there are.
-func (h *Hub) authenticate(r *http.Request) (lock.ID, proof, *refusal) {
+// shownBy reads what a device shows of itself. It reports false when that can be nobody's.
+func shownBy(r *http.Request) (proof, bool) {
 	device, err := lock.ParseUUID(r.PathValue("lockUuid"))
 	if err != nil {
-		return 0, proof{}, refusedCredentials
+		return proof{}, false
 	}
-	shown := proof{device: lock.UUID(strings.Clone(string(device))), certified: true}
-	if !certifies(r, device) {
-		user, password, ok := r.BasicAuth()
-		name, err := lock.ParseUUID(user)
-		if !ok || err != nil || name != device || password == "" || len(password) > maxSecret {
-			return 0, proof{}, refusedCredentials
-		}
-		shown = proofBy(device, password)
+	if certifies(r, device) {
+		return proof{device: lock.UUID(strings.Clone(string(device))), certified: true}, true
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), h.RequestTimeout)
+	user, password, ok := r.BasicAuth()
+	name, err := lock.ParseUUID(user)
+	if !ok || err != nil || name != device || password == "" || len(password) > maxSecret {
+		return proof{}, false
+	}
+	return proofBy(device, password), true
+}
+
+// authenticate gives the lock whose device this is. An unknown device, wrong credentials and the credentials of another
+// device get the same answer, so that nobody learns which devices there are. Who has gone meanwhile has tried as well.
+func (h *Hub) authenticate(r *http.Request, shown *proof) (lock.ID, *refusal) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.RequestTimeout)
 	defer cancel()
-	id, err := h.Grains.FindDevice(ctx, device)
+	id, err := h.Grains.FindDevice(ctx, shown.device)
 	if err == nil {
-		err = h.check(ctx, id, &shown)
+		err = h.check(ctx, id, shown)
 	}
-	if err == nil {
-		return id, shown, nil
+	switch {
+	case err == nil:
+		h.wasGood(shown)
+		return id, nil
+	case unauthentic(err):
+		h.wasWrong(r, shown)
+		return 0, refusedCredentials
 	}
-	if unauthentic(err) {
-		return 0, proof{}, refusedCredentials
-	}
-	h.Logger.Debug("device cannot be authenticated", "device", device, "error", err)
-	return 0, proof{}, refusedUnavailable
+	h.Logger.Debug("device cannot be authenticated", "device", shown.device, "error", err)
+	return 0, refusedUnavailable
 }
 
 // unauthentic tells a device that may not connect from a lock that cannot be asked.

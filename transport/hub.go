@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/latchkey/latchkey/internal/workers"
 	"github.com/latchkey/latchkey/lock"
@@ -36,6 +37,7 @@ type Hub struct {
 	shards     [shardCount]shard
 	events     allowance
 	arrivals   arrivals
+	known      *lru.Cache[proofHash, struct{}] // proofs that were good lately
 
 	stop    chan struct{}
 	workers *workers.Pool[*session]
@@ -63,6 +65,10 @@ func New(o Options) (*Hub, error) {
 		started:    time.Now(),
 		handshakes: make(chan struct{}, o.MaxHandshakes),
 		stop:       make(chan struct{}),
+	}
+	var err error
+	if h.known, err = lru.New[proofHash, struct{}](maxKnown); err != nil {
+		return nil, err
 	}
 	h.workers = workers.New((*session).work, h.stop)
 	for i := range h.shards {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,14 +22,6 @@ type Grains interface {
 	Tell(id lock.ID, c lock.Command)
 	// Home names the node on which the lock's grain is now. Another one has not heard of the lock's session.
 	Home(id lock.ID) string
-}
-
-// Strangers bounds how many wrong credentials come from one address.
-type Strangers interface {
-	// MayTry tells whether the credentials of a request are looked at.
-	MayTry(r *http.Request) bool
-	// Wrong counts those that were not good.
-	Wrong(r *http.Request)
 }
 
 // DefaultMaxSessions is how many devices a node takes when nothing else limits it.
