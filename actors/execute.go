@@ -132,7 +132,11 @@ func (g *grain) measure(id lock.CommandID, at time.Time, outcome lock.Outcome) {
 		}
 		g.metrics.opensBy[outcome].Inc()
 		if outcome == lock.Opened || outcome == lock.Refused {
-			g.metrics.acknowledged.Observe(max(0, at.Sub(cmd.At).Seconds()))
+			sent := cmd.At
+			if !cmd.SentAt.IsZero() {
+				sent = cmd.SentAt // it was held until then
+			}
+			g.metrics.acknowledged.Observe(max(0, at.Sub(sent).Seconds()))
 		}
 	}
 }

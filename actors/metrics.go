@@ -48,7 +48,7 @@ func newMetrics(r prometheus.Registerer, s *shell) (*metrics, error) {
 		}, []string{"outcome"}),
 		acknowledged: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "latchkey", Subsystem: "actors", Name: "decision_to_ack_seconds",
-			Help:    "From the decision to open to the device's answer.",
+			Help:    "From the decision to send an open to the device's answer.",
 			Buckets: []float64{.001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}),
 		failed: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -57,7 +57,8 @@ func TestLostMembershipStartsOver(t *testing.T) {
 
 	require.Eventually(t, func() bool { // the locks come back, each after the pause that it was told
 		response, body := fetch(t, http.MethodGet, d.ops+"/metrics", nil)
-		return response.StatusCode == http.StatusOK && strings.Contains(body, "\nlatchkey_transport_sessions 3\n")
+		return response.StatusCode == http.StatusOK && strings.Contains(body, "\nlatchkey_transport_sessions 3\n") &&
+			strings.Contains(body, "\nlatchkey_app_started_over_total 1\n")
 	}, patience, pollEvery)
 	openByLink(t, d.links[0])
 	d.waitFor(t, "the door opened", func(stdout, _ string) bool { return opened(stdout, "Front-door") == 1 })

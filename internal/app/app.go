@@ -46,6 +46,8 @@ type Options struct {
 	Logger       *slog.Logger
 	// Started is called by Run whenever the server serves; may be nil.
 	Started func(*App)
+
+	startedOver int // how often Run has started it anew
 }
 
 // App is a running server.
@@ -91,6 +93,7 @@ func Run(ctx context.Context, o Options) error {
 		// A node without membership cannot leave in good order. If that should be in the way, the next start says so.
 		o.Logger.Warn("starting over with a new identity", "cause", cause, "stopped", err)
 		o.Config.HTTPAddr, o.Config.OpsAddr = a.http.addr(), a.ops.Addr()
+		o.startedOver++
 	}
 }
 
@@ -102,6 +105,10 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 			err = errors.Join(err, a.Stop())
 		}
 	}()
+	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "latchkey_app_started_over_total",
+		Help: "How often the server has started anew because the cluster took it for dead. All other counters begin at zero then.",
+	}, func() float64 { return float64(o.startedOver) }))
 	c := o.Config
 	if err := os.MkdirAll(c.DataDir, privateFolder); err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)
