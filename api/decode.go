@@ -2,15 +2,18 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/latchkey/latchkey/lock"
 )
 
-// fieldReader is a type of field that reads its own JSON. An error says what the field must be.
+// fieldReader is a type of field that reads its own JSON. An error says what the field must be, or is the kernel's.
 type fieldReader interface{ readJSON(json.Token) error }
 
 // optional is a field for which absent, null and a value are three different things.
@@ -55,13 +58,22 @@ func wrongType(p *path, must string) error {
 	return badRequest("field-invalid", p.String(), p.String()+" must be "+must)
 }
 
+// wrongForm is wrongType for a field that reads itself. The kernel has a reason of its own for what it cannot read.
+func wrongForm(p *path, err error) error {
+	var rejection *lock.Error
+	if errors.As(err, &rejection) {
+		return badRequest(rejection.Reason, p.String(), p.String()+" "+rejection.Message)
+	}
+	return wrongType(p, err.Error())
+}
+
 // value reads the next value into v. The types of bodies bound the depth.
 func (d decoder) value(v reflect.Value, p *path) error { return d.valueOf(d.next(), v, p) }
 
 func (d decoder) valueOf(token json.Token, v reflect.Value, p *path) error {
 	if reader, ok := v.Addr().Interface().(fieldReader); ok {
 		if err := reader.readJSON(token); err != nil {
-			return wrongType(p, err.Error())
+			return wrongForm(p, err)
 		}
 		return nil
 	}

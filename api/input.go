@@ -7,26 +7,34 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/latchkey/latchkey/lock"
 )
 
 // instant is a point in time in the body of a request.
 type instant struct{ time.Time }
 
 func (t *instant) readJSON(token json.Token) error {
-	text, ok := token.(string)
-	if ok {
-		// RFC 3339 allows small letters, Go does not.
-		if parsed, err := time.Parse(time.RFC3339, strings.ToUpper(text)); err == nil {
-			t.Time = parsed
-			return nil
-		}
+	text, _ := token.(string)
+	text = strings.ToUpper(text) // RFC 3339 allows small letters, Go does not
+	parsed, err := time.Parse(time.RFC3339, text)
+	if err == nil && strictly(text) {
+		t.Time = parsed
+		return nil
+	}
+	if _, err := time.Parse("2006-01-02T15:04:05", text); err == nil {
+		return errors.New("a time such as 2026-05-01T15:00:00+02:00: its offset is missing, which is Z for UTC")
 	}
 	return errors.New("a time such as 2026-05-01T15:00:00+02:00")
 }
 
-// optionalLimit is a number, null, or was not named at all.
+// strictly tells whether a time that time.Parse takes is RFC 3339 where Parse is lenient: it also takes hours of one digit, a comma before
+// the fraction, and an offset of a whole day.
+func strictly(text string) bool {
+	offset := text[len(text)-len("+00:00"):]
+	return text[len("2006-01-02T15")] == ':' && !strings.Contains(text, ",") &&
+		(strings.HasSuffix(text, "Z") || offset[1:3] < "24" && offset[4:] < "60")
+}
+
+// optionalLimit is a number, null, or was not named at all. The kernel has its bounds.
 type optionalLimit struct {
 	named bool
 	limit *int64
@@ -38,7 +46,7 @@ func (l *optionalLimit) readJSON(token json.Token) error {
 		return nil
 	}
 	n, ok := wholeNumber(token)
-	if !ok || n < 1 || n > int64(lock.MaxID) {
+	if !ok {
 		return errors.New("a whole number from 1 to 9007199254740991, or null for no limit")
 	}
 	l.limit = &n

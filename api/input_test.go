@@ -45,6 +45,9 @@ func TestBadBodies(t *testing.T) {
 		{"SetOwner", `{userId:"ann"}`, "json-invalid", ""},
 		{"SetOwner", "{\"userId\":\"\xff\"}", "json-invalid", ""},
 		{"SetOwner", "\xef\xbb\xbf{}", "json-invalid", ""},
+		{"SetOwner", `{"userId":"\ud800"}`, "json-invalid", ""},
+		{"SetOwner", `{"userId":"x\uDC00\uD800"}`, "json-invalid", ""},
+		{"SetOwner", `{"\ud83d\u0041":"ann"}`, "json-invalid", ""},
 		{"SetOwner", `{}`, "field-missing", "userId"},
 		{"SetOwner", `{"userId":""}`, "user-id-invalid", "userId"},
 		{"SetOwner", `{"userId":null}`, "field-invalid", "userId"},
@@ -74,16 +77,24 @@ func TestBadBodies(t *testing.T) {
 		{"create-temp-key", `{"accessMode":"user-whitelist",` + window + `}`, "whitelist-empty", "allowedUserIds"},
 		{"create-temp-key", `{"accessMode":"public","allowedUserIds":["a",1],` + window + `}`, "field-invalid", "allowedUserIds[1]"},
 		{"create-temp-key", `{"accessMode":"public","tempKeyUuid":"x",` + window + `}`, "temp-key-uuid-invalid", "tempKeyUuid"},
-		{"create-temp-key", `{"accessMode":"public","maxUses":0,` + window + `}`, "field-invalid", "maxUses"},
+		{"create-temp-key", `{"accessMode":"public","maxUses":0,` + window + `}`, "max-uses-invalid", "maxUses"},
+		{"create-temp-key", `{"accessMode":"public","maxUses":-1,` + window + `}`, "max-uses-invalid", "maxUses"},
+		{"create-temp-key", `{"accessMode":"public","maxUses":9007199254740992,` + window + `}`, "max-uses-invalid", "maxUses"},
+		{"create-temp-key", `{"accessMode":"public","maxUses":1.5,` + window + `}`, "field-invalid", "maxUses"},
 		{"create-temp-key", `{"accessMode":"public","maxUses":"5",` + window + `}`, "field-invalid", "maxUses"},
 		{"create-temp-key", `{"accessMode":"public","validFrom":"2026-05-01","validUntil":"2026-05-02T10:00:00Z"}`, "field-invalid", "validFrom"},
 		{"create-temp-key", `{"accessMode":"public","validFrom":"2026-05-01T10:00:00","validUntil":"2026-05-02T10:00:00Z"}`, "field-invalid", "validFrom"},
 		{"create-temp-key", `{"accessMode":"public","validFrom":"2026-05-01T25:00:00Z","validUntil":"2026-05-02T10:00:00Z"}`, "field-invalid", "validFrom"},
+		{"create-temp-key", `{"accessMode":"public","validFrom":"2026-05-01T10:00:00,5Z","validUntil":"2026-05-02T10:00:00Z"}`, "field-invalid", "validFrom"},
+		{"create-temp-key", `{"accessMode":"public","validFrom":"2026-05-01T1:00:00Z","validUntil":"2026-05-02T10:00:00Z"}`, "field-invalid", "validFrom"},
+		{"create-temp-key", `{"accessMode":"public","validFrom":"2026-05-01T10:00:00+24:00","validUntil":"2026-05-02T10:00:00Z"}`, "field-invalid", "validFrom"},
+		{"create-temp-key", `{"accessMode":"public","validFrom":"2026-05-01T10:00:00+02:60","validUntil":"2026-05-02T10:00:00Z"}`, "field-invalid", "validFrom"},
 		{"create-temp-key", `{"accessMode":"public","validFrom":1777629600,"validUntil":"2026-05-02T10:00:00Z"}`, "field-invalid", "validFrom"},
 		{"create-temp-key", `{"accessMode":"public","validFrom":"2026-05-01T10:00:00Z","validUntil":"2026-05-01T12:00:00+02:00"}`, "window-empty", "validUntil"},
 		{"create-temp-key", `{"accessMode":"public","validFrom":"0000-01-01T00:00:00+14:00","validUntil":"2026-05-02T10:00:00Z"}`, "instant-invalid", "validFrom"},
 		{"create-temp-key", `{"accessMode":"public","validFrom":"2026-05-01T10:00:00Z","validUntil":"9999-12-31T23:59:59-14:00"}`, "instant-invalid", "validUntil"},
 		{"update-temp-key", `{"maxUses":5}`, "field-missing", "tempKeyUuid"},
+		{"update-temp-key", `{"tempKeyUuid":"` + keyUUID + `","maxUses":0}`, "max-uses-invalid", "maxUses"},
 		{"update-temp-key", `{"tempKeyUuid":"` + keyUUID + `","validUntil":null}`, "field-invalid", "validUntil"},
 		{"update-temp-key", `{"tempKeyUuid":"` + keyUUID + `","usedCount":0}`, "field-unknown", "usedCount"},
 		{"update-temp-key", `{"tempKeyUuid":"` + keyUUID + `","validUntil":"2026-05-01T10:00:00Z"}`, "window-empty", "validUntil"},
@@ -105,6 +116,28 @@ func TestBadBodies(t *testing.T) {
 		})
 	}
 	require.Zero(t, s.kernel.opens)
+}
+
+// What callers get wrong most often is named.
+func TestMessagesOfBadBodies(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.withLock(superKey)
+	key := func(from string) string {
+		return `{"accessMode":"public","validFrom":"` + from + `","validUntil":"2026-05-02T10:00:00Z"}`
+	}
+	for _, c := range []struct{ body, message string }{
+		{"\xef\xbb\xbf" + key("2026-05-01T10:00:00Z"), "byte order mark"},
+		{`{"description":"\ud800"}`, `the escape \ud800`},
+		{key("2026-05-01T10:00:00"), "its offset is missing"},
+		{key("2026-05-01t10:00:00.123"), "its offset is missing"},
+	} {
+		require.Contains(t, s.super("POST", "/locks/42/create-temp-key", c.body).json()["message"], c.message)
+	}
+	for _, good := range []string{"2026-05-01t10:00:00z", "2026-05-01T10:00:00.123456789Z", "2026-05-01T10:00:00-23:59"} {
+		require.Equal(t, http.StatusOK, s.super("POST", "/locks/42/create-temp-key", key(good)).status, good)
+	}
+	require.Equal(t, http.StatusOK, s.super("POST", "/locks/42/SetOwner", `{"userId":"\ud83d\ude00"}`).status, "a whole pair is a character")
 }
 
 func TestBodySizeAndType(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -17,7 +18,13 @@ func newJSONText(data []byte) (*jsonText, error) {
 	if !utf8.Valid(data) {
 		return nil, badJSON("the body is not UTF-8")
 	}
+	if bytes.HasPrefix(data, byteOrderMark) {
+		return nil, badJSON("it begins with a byte order mark, which has to be left out")
+	}
 	if json.Valid(data) {
+		if half := halfPair(data); half != "" {
+			return nil, badJSON(fmt.Sprintf("it has the escape %s, which is half of a surrogate pair, without the other half", half))
+		}
 		return &jsonText{rest: data}, nil
 	}
 	err := json.Unmarshal(data, new(json.RawMessage))
@@ -26,6 +33,43 @@ func newJSONText(data []byte) (*jsonText, error) {
 		return nil, badJSON(fmt.Sprintf("%v at byte %d", syntax, syntax.Offset))
 	}
 	return nil, badJSON("it is not JSON")
+}
+
+var byteOrderMark = []byte("\uFEFF")
+
+// escapeSize is how long an escape such as \u00e9 is.
+const escapeSize = 6
+
+// halfPair finds an escape in JSON that is half of a surrogate pair, such as \ud800, where the other half is missing. It stands for no
+// character, and encoding/json would put U+FFFD in its place without a word.
+func halfPair(data []byte) string {
+	for {
+		at := bytes.IndexByte(data, '\\')
+		if at < 0 {
+			return ""
+		}
+		data = data[at:]
+		first := escaped(data)
+		switch {
+		case first == 0:
+			data = data[len(`\n`):]
+		case !utf16.IsSurrogate(first):
+			data = data[escapeSize:]
+		case utf16.DecodeRune(first, escaped(data[escapeSize:])) == utf8.RuneError:
+			return string(data[:escapeSize])
+		default:
+			data = data[2*escapeSize:]
+		}
+	}
+}
+
+// escaped reads an escape such as \u00e9; 0 when the next thing in the JSON is none.
+func escaped(data []byte) rune {
+	if len(data) < escapeSize || data[0] != '\\' || data[1] != 'u' {
+		return 0
+	}
+	n, _ := strconv.ParseUint(string(data[2:escapeSize]), 16, 16) // four digits
+	return rune(n)
 }
 
 // more tells whether the object or list that is being read has anything else.

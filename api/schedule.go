@@ -12,22 +12,24 @@ import (
 type timeOfDay struct{ lock.TimeOfDay }
 
 func (t *timeOfDay) readJSON(token json.Token) (err error) {
-	text, _ := token.(string)
-	if t.TimeOfDay, err = lock.ParseTimeOfDay(text); err != nil {
-		return errors.New("a time of the day such as 08:30, from 00:00 to 24:00")
+	text, ok := token.(string)
+	if !ok {
+		return errors.New("text, a time of the day such as 08:30")
 	}
-	return nil
+	t.TimeOfDay, err = lock.ParseTimeOfDay(text)
+	return err
 }
 
 // localDate is a date at the door, in the body of a request.
 type localDate struct{ lock.Date }
 
 func (d *localDate) readJSON(token json.Token) (err error) {
-	text, _ := token.(string)
-	if d.Date, err = lock.ParseDate(text); err != nil {
-		return errors.New("a date such as 2026-12-24, from 1970-01-01 to 2199-12-31")
+	text, ok := token.(string)
+	if !ok {
+		return errors.New("text, a date such as 2026-12-24")
 	}
-	return nil
+	d.Date, err = lock.ParseDate(text)
+	return err
 }
 
 // readSchedule turns a schedule of a request into the kernel's; nil is none.

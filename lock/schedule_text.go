@@ -21,7 +21,7 @@ func ParseTimeOfDay(s string) (TimeOfDay, error) {
 }
 
 func timeOfDayInvalid() *Error {
-	return invalid("", "clock-invalid", "must be a time from 00:00 to 24:00, in hours and minutes with two digits each")
+	return invalid("", "clock-invalid", "must be a time such as 08:30, from 00:00 to 24:00, in hours and minutes with two digits each")
 }
 
 // ParseDate reads a date, such as 2026-12-24.
@@ -39,7 +39,7 @@ func ParseDate(s string) (Date, error) {
 }
 
 func dateInvalid() *Error {
-	return invalid("", "date-invalid", "must be a date from 1970-01-01 to 2199-12-31")
+	return invalid("", "date-invalid", "must be a date such as 2026-12-24, from 1970-01-01 to 2199-12-31")
 }
 
 // ParseWeekdays reads a set of days, such as mon and tue. No day may be there twice.

@@ -162,7 +162,7 @@ func (k *TempKey) check() error {
 		return err
 	}
 	if k.MaxUses != nil && (*k.MaxUses < 1 || *k.MaxUses > int64(MaxID)) {
-		return invalid("maxUses", "max-uses-invalid", "maxUses must be a whole number of 1 or more, or null for no limit")
+		return invalid("maxUses", "max-uses-invalid", "maxUses must be a whole number from 1 to 9007199254740991, or null for no limit")
 	}
 	return nil
 }
