@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"cmp"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"reflect"
+	"strings"
 	"sync"
 
 	"github.com/google/uuid"
@@ -32,6 +35,52 @@ type TempKeyResult struct {
 	Reason      string         `json:"reason,omitempty"`
 	Message     string         `json:"message,omitempty"`
 	Field       string         `json:"field,omitempty"`
+}
+
+// bulkItems are the items of a bulk call as its body has them.
+type bulkItems[T any] []bulkItem[T]
+
+// bulkItem is one of them. One that cannot be read is refused by itself, like one that a lock refuses.
+type bulkItem[T any] struct {
+	value  T
+	lockID int64 // of one that cannot be read, if that can
+	err    error // why it cannot be read
+}
+
+func (b *bulkItems[T]) readItems(d decoder, p *path) error {
+	for i := 0; d.more(); i++ {
+		if i == lock.MaxTempKeysAtOnce {
+			return errBulkSize // before anybody makes errors for half a million
+		}
+		*b = append(*b, bulkItem[T]{})
+		item, at, from := &(*b)[i], &path{in: p, index: i}, d.rest
+		if err := d.value(reflect.ValueOf(&item.value).Elem(), at); err != nil {
+			d.rest = from
+			item.refuse(err, at, d.pass())
+		}
+	}
+	d.next()
+	return nil
+}
+
+func (item *bulkItem[T]) refuse(err error, at *path, text []byte) {
+	var of struct{ LockID int64 }
+	_ = json.Unmarshal(text, &of) // what else is wrong in it is no matter
+	item.lockID, item.err = of.LockID, inKey(err, at)
+}
+
+// inKey says of an error in an item which field of the key it is about, as a lock would say it.
+func inKey(err error, item *path) error {
+	var p *problem
+	if !errors.As(err, &p) {
+		return err
+	}
+	of := *p
+	of.field = strings.TrimPrefix(strings.TrimPrefix(p.field, item.String()), ".")
+	for _, key := range []string{"tempKey.", "changes."} {
+		of.field = strings.TrimPrefix(of.field, key)
+	}
+	return &of
 }
 
 // bulk is one call for many keys.
@@ -76,11 +125,16 @@ func (s *server) CreateTempKeys(w http.ResponseWriter, r *http.Request) {
 	random := bufio.NewReaderSize(rand.Reader, len(body.Items)*len(uuid.UUID{})) // asks the kernel once, and not for each key
 	for i := range body.Items {
 		item := &body.Items[i]
-		if item.TempKey.TempKeyUuid == "" {
-			item.TempKey.TempKeyUuid = uuid.Must(uuid.NewRandomFromReader(random)).String()
+		if item.err != nil {
+			b.add(i, item.lockID, "", item.err)
+			continue
 		}
-		keys[i], err = createTempKey(callerOf(r), &item.TempKey)
-		b.add(i, item.LockId, keys[i].UUID, err)
+		if item.value.TempKey.TempKeyUuid == nil {
+			made := uuid.Must(uuid.NewRandomFromReader(random)).String()
+			item.value.TempKey.TempKeyUuid = &made
+		}
+		keys[i], err = createTempKey(callerOf(r), &item.value.TempKey)
+		b.add(i, item.value.LockId, keys[i].UUID, err)
 	}
 	b.run(func(items []int) lock.Command {
 		c := &lock.CreateTempKeys{By: callerOf(r), Keys: make([]lock.CreateTempKey, 0, len(items))}
@@ -107,8 +161,12 @@ func (s *server) UpdateTempKeys(w http.ResponseWriter, r *http.Request) {
 	updates := make([]lock.UpdateTempKey, len(body.Items))
 	for i := range body.Items {
 		item := &body.Items[i]
-		updates[i], err = updateTempKey(callerOf(r), &item.Changes)
-		b.add(i, item.LockId, updates[i].TempKeyID, err)
+		if item.err != nil {
+			b.add(i, item.lockID, "", item.err)
+			continue
+		}
+		updates[i], err = updateTempKey(callerOf(r), &item.value.Changes)
+		b.add(i, item.value.LockId, updates[i].TempKeyID, err)
 	}
 	b.run(func(items []int) lock.Command {
 		c := &lock.UpdateTempKeys{By: callerOf(r), Updates: make([]lock.UpdateTempKey, 0, len(items))}

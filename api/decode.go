@@ -16,6 +16,11 @@ import (
 // fieldReader is a type of field that reads its own JSON. An error says what the field must be, or is the kernel's.
 type fieldReader interface{ readJSON(json.Token) error }
 
+// listReader is a type of list that reads its own items.
+type listReader interface {
+	readItems(d decoder, p *path) error
+}
+
 // optional is a field for which absent, null and a value are three different things.
 type optional[T any] struct {
 	named bool
@@ -95,6 +100,9 @@ func (d decoder) valueOf(token json.Token, v reflect.Value, p *path) error {
 	case reflect.Slice:
 		if token != json.Delim('[') {
 			return wrongType(p, "a list")
+		}
+		if reader, ok := v.Addr().Interface().(listReader); ok {
+			return reader.readItems(d, p)
 		}
 		return d.list(v, p)
 	case reflect.String:

@@ -76,6 +76,7 @@ func TestBadBodies(t *testing.T) {
 		{"create-temp-key", `{"accessMode":"all",` + window + `}`, "access-mode-invalid", "accessMode"},
 		{"create-temp-key", `{"accessMode":"user-whitelist",` + window + `}`, "whitelist-empty", "allowedUserIds"},
 		{"create-temp-key", `{"accessMode":"public","allowedUserIds":["a",1],` + window + `}`, "field-invalid", "allowedUserIds[1]"},
+		{"create-temp-key", `{"accessMode":"public","tempKeyUuid":"",` + window + `}`, "temp-key-uuid-invalid", "tempKeyUuid"},
 		{"create-temp-key", `{"accessMode":"public","tempKeyUuid":"x",` + window + `}`, "temp-key-uuid-invalid", "tempKeyUuid"},
 		{"create-temp-key", `{"accessMode":"public","maxUses":0,` + window + `}`, "max-uses-invalid", "maxUses"},
 		{"create-temp-key", `{"accessMode":"public","maxUses":-1,` + window + `}`, "max-uses-invalid", "maxUses"},

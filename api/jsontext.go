@@ -104,6 +104,23 @@ func (t *jsonText) next() json.Token {
 	return json.Number(t.take(end))
 }
 
+// pass takes the next value, whatever it is, and gives its text.
+func (t *jsonText) pass() []byte {
+	t.skip()
+	from := t.rest
+	for depth := 0; ; {
+		switch t.next() {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+		if depth == 0 {
+			return from[:len(from)-len(t.rest)]
+		}
+	}
+}
+
 // name takes the name of a field.
 func (t *jsonText) name() []byte {
 	t.skip()

@@ -136,7 +136,7 @@ type CreateTempKeyRequest struct {
 
 	// Schedule A schedule; null, or none, means that the key opens at any hour.
 	Schedule    OptionalSchedule `json:"schedule,omitempty"`
-	TempKeyUuid string           `json:"tempKeyUuid,omitempty"`
+	TempKeyUuid *string          `json:"tempKeyUuid,omitempty"`
 	ValidFrom   Timestamp        `json:"validFrom"`
 	ValidUntil  Timestamp        `json:"validUntil"`
 }
@@ -150,7 +150,7 @@ type CreateTempKeysItem struct {
 
 // CreateTempKeysRequest defines model for CreateTempKeysRequest.
 type CreateTempKeysRequest struct {
-	Items []CreateTempKeysItem `json:"items"`
+	Items bulkItems[CreateTempKeysItem] `json:"items"`
 }
 
 // DeleteTempKeyRequest defines model for DeleteTempKeyRequest.
@@ -576,7 +576,7 @@ type UpdateTempKeysItem struct {
 
 // UpdateTempKeysRequest defines model for UpdateTempKeysRequest.
 type UpdateTempKeysRequest struct {
-	Items []UpdateTempKeysItem `json:"items"`
+	Items bulkItems[UpdateTempKeysItem] `json:"items"`
 }
 
 // UseTempKeyRequest defines model for UseTempKeyRequest.

@@ -39,10 +39,11 @@ func (s *server) UpdateTempKey(w http.ResponseWriter, r *http.Request, id LockId
 
 // createTempKey reads a key that is to be created. Without a UUID it gets a random one.
 func createTempKey(by lock.Caller, body *CreateTempKeyRequest) (c lock.CreateTempKey, err error) {
-	if body.TempKeyUuid == "" {
-		body.TempKeyUuid = uuid.NewString()
+	if body.TempKeyUuid == nil {
+		made := uuid.NewString()
+		body.TempKeyUuid = &made
 	}
-	key, err := lock.ParseTempKeyID(body.TempKeyUuid)
+	key, err := lock.ParseTempKeyID(*body.TempKeyUuid)
 	if err != nil {
 		return c, err
 	}

@@ -1660,8 +1660,10 @@ type TempKeyResult struct {
 	Changed *bool `json:"changed,omitempty"`
 
 	// Field Of a failure: the field of the key that is wrong.
-	Field  *string `json:"field,omitempty"`
-	LockId int64   `json:"lockId"`
+	Field *string `json:"field,omitempty"`
+
+	// LockId As in the request; 0 when it could not be read there.
+	LockId int64 `json:"lockId"`
 
 	// Message Of a failure
 	Message *string `json:"message,omitempty"`
@@ -2218,7 +2220,8 @@ type ClientInterface interface {
 	//
 	// Up to 500 keys over as many locks as one likes, in one call that takes hardly longer than a few single ones. Each key is decided for
 	// itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
-	// `status` that a call for it alone would have had. A body that cannot be read is refused as a whole, and may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+	// `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
+	// no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2229,7 +2232,8 @@ type ClientInterface interface {
 	//
 	// Up to 500 keys over as many locks as one likes, in one call that takes hardly longer than a few single ones. Each key is decided for
 	// itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
-	// `status` that a call for it alone would have had. A body that cannot be read is refused as a whole, and may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+	// `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
+	// no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2998,7 +3002,8 @@ type ClientInterface interface {
 //
 // Up to 500 keys over as many locks as one likes, in one call that takes hardly longer than a few single ones. Each key is decided for
 // itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
-// `status` that a call for it alone would have had. A body that cannot be read is refused as a whole, and may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+// `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
+// no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3019,7 +3024,8 @@ func (c *Client) CreateTempKeysWithBody(ctx context.Context, contentType string,
 //
 // Up to 500 keys over as many locks as one likes, in one call that takes hardly longer than a few single ones. Each key is decided for
 // itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
-// `status` that a call for it alone would have had. A body that cannot be read is refused as a whole, and may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+// `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
+// no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7249,7 +7255,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Up to 500 keys over as many locks as one likes, in one call that takes hardly longer than a few single ones. Each key is decided for
 	// itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
-	// `status` that a call for it alone would have had. A body that cannot be read is refused as a whole, and may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+	// `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
+	// no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7260,7 +7267,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Up to 500 keys over as many locks as one likes, in one call that takes hardly longer than a few single ones. Each key is decided for
 	// itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
-	// `status` that a call for it alone would have had. A body that cannot be read is refused as a whole, and may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+	// `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
+	// no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12474,7 +12482,8 @@ func (r FindOrCreateUserResponse) ContentType() string {
 //
 // Up to 500 keys over as many locks as one likes, in one call that takes hardly longer than a few single ones. Each key is decided for
 // itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
-// `status` that a call for it alone would have had. A body that cannot be read is refused as a whole, and may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+// `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
+// no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12491,7 +12500,8 @@ func (c *ClientWithResponses) CreateTempKeysWithBodyWithResponse(ctx context.Con
 //
 // Up to 500 keys over as many locks as one likes, in one call that takes hardly longer than a few single ones. Each key is decided for
 // itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
-// `status` that a call for it alone would have had. A body that cannot be read is refused as a whole, and may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+// `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
+// no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
