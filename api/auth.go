@@ -37,7 +37,11 @@ type credentials struct {
 // guarded lets those through whom an operation is for, and carries a named request out once.
 func (s *server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := s.authenticate(w, r); err != nil {
+		err := s.authenticate(w, r)
+		if err == nil {
+			err = checkQuery(r)
+		}
+		if err != nil {
 			s.fail(w, r, err)
 			return
 		}

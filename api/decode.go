@@ -72,6 +72,12 @@ func wrongForm(p *path, err error) error {
 	return wrongType(p, err.Error())
 }
 
+func fieldUnknown(at string, s *shape) error {
+	return badRequest("field-unknown", at, at+" is not a field here. There "+s.names)
+}
+
+func fieldTwice(at string) error { return badRequest("field-twice", at, at+" is there twice") }
+
 // value reads the next value into v. The types of bodies bound the depth.
 func (d decoder) value(v reflect.Value, p *path) error { return d.valueOf(d.next(), v, p) }
 
@@ -144,11 +150,11 @@ func (d decoder) object(v reflect.Value, p *path) error {
 		i, known := shape.index[string(name)]
 		if !known {
 			at := p.field(string(name)).String()
-			return badRequest("field-unknown", at, at+" is not a field here. There "+shape.names)
+			return fieldUnknown(at, shape)
 		}
 		at := p.field(shape.fields[i].name)
 		if seen&(1<<i) != 0 {
-			return badRequest("field-twice", at.String(), at.String()+" is there twice")
+			return fieldTwice(at.String())
 		}
 		seen |= 1 << i
 		if err := d.value(v.Field(i), at); err != nil {

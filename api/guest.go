@@ -1,8 +1,11 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,9 +15,8 @@ import (
 )
 
 var (
-	errNoTempKey  = &lock.Error{Kind: lock.NotFound, Reason: "temp-key-not-found", Message: "There is no such key, or it was deleted. Ask whoever sent you the link for a new one."}
-	errTwoNames   = badRequest("request-id-invalid", "requestId", "Idempotency-Key and requestId name the request differently; name it once")
-	errFormFields = badRequest("field-unknown", "", "The form has one field: requestId, once.")
+	errNoTempKey = &lock.Error{Kind: lock.NotFound, Reason: "temp-key-not-found", Message: "There is no such key, or it was deleted. Ask whoever sent you the link for a new one."}
+	errTwoNames  = badRequest("request-id-invalid", "requestId", "Idempotency-Key and requestId name the request differently; name it once")
 )
 
 // ShowTempKey shows the page of a key.
@@ -119,11 +121,9 @@ func (s *server) guestRequestID(w http.ResponseWriter, r *http.Request, header s
 	switch {
 	case len(data) == 0:
 	case mediaType(r) == "application/x-www-form-urlencoded":
-		form, err := url.ParseQuery(string(data))
-		if err != nil || len(form) > 1 || len(form) == 1 && len(form["requestId"]) != 1 {
-			return "", errFormFields
+		if body.RequestId, err = requestIDOfForm(data); err != nil {
+			return "", err
 		}
-		body.RequestId = form.Get("requestId")
 	case mediaType(r) == "application/json":
 		if err := decode(data, &body); err != nil {
 			return "", err
@@ -138,6 +138,23 @@ func (s *server) guestRequestID(w http.ResponseWriter, r *http.Request, header s
 		body.RequestId = header
 	}
 	return readRequestID(body.RequestId)
+}
+
+// requestIDOfForm reads the form of the key's page. It is as strict as decode.
+func requestIDOfForm(data []byte) (string, error) {
+	form, err := url.ParseQuery(string(data))
+	if err != nil {
+		return "", badRequest("body-unreadable", "", "The form cannot be read: "+err.Error()+".")
+	}
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		if name != "requestId" {
+			return "", fieldUnknown(name, shapeOf(reflect.TypeFor[OpenWithTempKeyRequest]()))
+		}
+		if len(form[name]) > 1 {
+			return "", fieldTwice(name)
+		}
+	}
+	return form.Get("requestId"), nil
 }
 
 // keyPage is the address of the page of the key that a request is about; empty when it is about none.

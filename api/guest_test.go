@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -105,10 +106,12 @@ func TestWaysToNameAGuestsRequest(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, s.call("POST", keyPath+"/open", "requestId=", form).status)
 	require.Equal(t, 3, s.kernel.opens)
 
-	for _, c := range []struct{ body, reason string }{
-		{"requestId=a&requestId=b", "field-unknown"}, {"x=1", "field-unknown"}, {"requestId=%zz", "field-unknown"}, {"requestId=a+b", "request-id-invalid"},
+	for _, c := range []struct{ body, reason, field string }{
+		{"requestId=a&requestId=b", "field-twice", "requestId"}, {"requestId=a&x=1", "field-unknown", "x"}, {"requestId=%zz", "body-unreadable", ""},
+		{"requestId=a;x=1", "body-unreadable", ""}, {"requestId=a+b", "request-id-invalid", "requestId"},
 	} {
-		s.call("POST", keyPath+"/open", c.body, form).requireError(http.StatusBadRequest, c.reason)
+		v := s.call("POST", keyPath+"/open", c.body, form).requireError(http.StatusBadRequest, c.reason)
+		require.Equal(t, c.field, cmp.Or[any](v["field"], ""), c.body)
 	}
 	s.call("POST", keyPath+"/open", "", header("Idempotency-Key", "a b")).requireError(http.StatusBadRequest, "request-id-invalid")
 	s.call("POST", keyPath+"/open", "", header("Idempotency-Key", "a"), header("Idempotency-Key", "b")).requireError(http.StatusBadRequest, "parameter-twice")

@@ -204,6 +204,28 @@ func TestRoutesAndMethods(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, s.call("HEAD", "/locks/42/details", "").status)
 }
 
+// A list without the filter that was asked for would be the wrong list.
+func TestQueriesThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.withLock(superKey)
+	s.withKey(superKey, "")
+	for _, query := range []string{"status=used-up;limit=1", "status=used-up%zz", "%zz", "a;b", "status=valid&x=%"} {
+		for _, path := range []string{"/locks/42/temp-keys", "/temp-keys", "/locks/42/details", "/temp-keys/" + keyUUID} {
+			v := s.super("GET", path+"?"+query, "", header("Accept", "application/json")).requireError(http.StatusBadRequest, "parameter-invalid")
+			require.NotContains(t, v, "field")
+			require.Contains(t, v["message"], "query cannot be read")
+		}
+		s.super("POST", "/locks/42/OpenLock?"+query, "").requireError(http.StatusBadRequest, "parameter-invalid")
+		s.call("GET", "/locks/42/temp-keys?"+query, "").requireError(http.StatusUnauthorized, "credentials-required")
+	}
+	for query, field := range map[string]string{"limit=1&limit=1": "limit", "status=valid&x=1&status=": "status", "cursor&cursor": "cursor"} {
+		v := s.super("GET", "/locks/42/temp-keys?"+query, "").requireError(http.StatusBadRequest, "parameter-twice")
+		require.Equal(t, field, v["field"])
+	}
+	require.Equal(t, http.StatusOK, s.super("GET", "/locks/42/temp-keys?x=1&x=2&status=valid", "").status, "what it does not know may come as often as it likes")
+}
+
 // Links get parameters from mail and chat programs, and clients of similar APIs send more than is needed: what an operation
 // does not know is passed over, and a parameter that it knows is read as ever.
 func TestUnknownQueryParameters(t *testing.T) {

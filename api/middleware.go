@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -122,10 +123,28 @@ func (s *server) badParameter(w http.ResponseWriter, r *http.Request, err error)
 	var format *InvalidParamFormatError
 	switch {
 	case errors.As(err, &many):
-		s.fail(w, r, badRequest("parameter-twice", many.ParamName, many.ParamName+" may come once only"))
+		s.fail(w, r, parameterTwice(many.ParamName))
+	case errors.As(err, &format) && len(r.URL.Query()[format.ParamName]) > 1:
+		s.fail(w, r, parameterTwice(format.ParamName))
 	case errors.As(err, &format):
 		s.fail(w, r, badRequest("parameter-invalid", format.ParamName, format.ParamName+" cannot be read"))
 	default:
 		s.fail(w, r, badRequest("parameter-invalid", "", "a parameter cannot be read"))
 	}
+}
+
+func parameterTwice(name string) error {
+	return badRequest("parameter-twice", name, name+" may come once only")
+}
+
+// checkQuery refuses a query of which a part cannot be read: what reads the parameters passes over that part, so that a list would lack
+// its filters.
+func checkQuery(r *http.Request) error {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return badRequest("parameter-invalid", "", "The query cannot be read: "+err.Error()+". What is no letter or digit must be escaped, such as %3B for a semicolon.")
+	}
+	return nil
 }

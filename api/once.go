@@ -20,7 +20,7 @@ import (
 // that a request that is sent again, after a crash or to another node, is answered as before (docs/adr/0017).
 
 var (
-	errKeyTwice   = badRequest("parameter-twice", "Idempotency-Key", "Idempotency-Key may come once only")
+	errKeyTwice   = parameterTwice("Idempotency-Key")
 	errKeyInvalid = badRequest("idempotency-key-invalid", "Idempotency-Key", "Idempotency-Key must have 1 to 128 visible ASCII characters, without spaces")
 	errInFlight   = &problem{status: http.StatusConflict, reason: "request-in-flight", message: "The request with this Idempotency-Key is being carried out. Ask again in a second."}
 	errToldBefore = toldBefore("Rotate again, under another Idempotency-Key, if the answer got lost.", Told{})

@@ -216,7 +216,7 @@ func TestHostileCursors(t *testing.T) {
 		{"status=good", "status-invalid", "status"}, {"accessMode=private", "access-mode-invalid", "accessMode"},
 		{"createdBy=" + strings.Repeat("x", 801), "created-by-invalid", "createdBy"}, {"createdBy=%ff", "created-by-invalid", "createdBy"},
 		{"createdBy=a%00", "created-by-invalid", "createdBy"},
-		{"limit=1&limit=2", "parameter-invalid", "limit"},
+		{"limit=1&limit=2", "parameter-twice", "limit"},
 	} {
 		for _, path := range []string{"/locks/42/temp-keys?", "/locks/temp-keys?"} {
 			v := s.super("GET", path+c.query, "").requireError(http.StatusBadRequest, c.reason)
