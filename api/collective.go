@@ -113,13 +113,10 @@ func (s *server) CreateCollectiveTempKey(w http.ResponseWriter, r *http.Request)
 
 // ListCollectiveKeys lists the caller's keys for several doors.
 func (s *server) ListCollectiveKeys(w http.ResponseWriter, r *http.Request, params ListCollectiveKeysParams) {
-	var of lock.ID
-	if params.LockId != "" {
-		var err error
-		if of, err = lock.ParseID(params.LockId); err != nil {
-			s.fail(w, r, err)
-			return
-		}
+	of, err := lockFilter(params.LockId)
+	if err != nil {
+		s.fail(w, r, err)
+		return
 	}
 	limit, err := limitOf(params.Limit, maxCollective, allCollective)
 	var after string

@@ -49,6 +49,17 @@ func badRequest(reason, field, message string) *problem {
 	return &problem{status: http.StatusBadRequest, reason: reason, field: field, message: message}
 }
 
+// renamed is an error of the kernel about a field that has another name in the request.
+func renamed(err error, from, to string) error {
+	var rejection *lock.Error
+	if !errors.As(err, &rejection) || rejection.Field != from {
+		return err
+	}
+	of := *rejection
+	of.Field = to
+	return &of
+}
+
 func unauthentic(reason, message string) *lock.Error {
 	return &lock.Error{Kind: lock.Unauthentic, Reason: reason, Message: message}
 }

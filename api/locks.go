@@ -3,7 +3,6 @@ package api
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"errors"
 	"net/http"
 	"time"
 
@@ -61,14 +60,8 @@ func (s *server) ChangeLockUuid(w http.ResponseWriter, r *http.Request, id LockI
 	lockID, done, err := s.run(w, r, id, &body, func(lock.ID) (lock.Command, error) {
 		return &lock.ChangeLockUUID{By: callerOf(r), NewUUID: lock.UUID(body.NewUuid)}, nil
 	})
-	var rejection *lock.Error
-	if errors.As(err, &rejection) && rejection.Field == "uuid" {
-		renamed := *rejection
-		renamed.Field = "newUuid"
-		err = &renamed
-	}
 	if err != nil {
-		s.fail(w, r, err)
+		s.fail(w, r, renamed(err, "uuid", "newUuid"))
 		return
 	}
 	result := commandResult(lockID, done.Version, done.Event)

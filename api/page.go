@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/latchkey/latchkey/lock"
 )
 
 // limitOf reads how many items a page may have; without a limit it is otherwise.
@@ -19,6 +21,15 @@ func limitOf(text string, most, otherwise int) (int, error) {
 		return 0, badRequest("limit-invalid", "limit", fmt.Sprintf("limit must be a whole number from 1 to %d", most))
 	}
 	return limit, nil
+}
+
+// lockFilter reads the lock that a list over several locks is bounded to; 0 is none.
+func lockFilter(text string) (lock.ID, error) {
+	if text == "" {
+		return 0, nil
+	}
+	id, err := lock.ParseID(text)
+	return id, renamed(err, "id", "lockId")
 }
 
 // cursorTo is the cursor of the page after an item, and afterCursor gives the item; the empty one is before the first.

@@ -161,13 +161,10 @@ func (s *server) ListTempKeysOfCreator(w http.ResponseWriter, r *http.Request, p
 	if creator == "" {
 		creator = callerOf(r).Name()
 	}
-	var of lock.ID
-	if params.LockId != "" {
-		var err error
-		if of, err = lock.ParseID(params.LockId); err != nil {
-			s.fail(w, r, err)
-			return
-		}
+	of, err := lockFilter(params.LockId)
+	if err != nil {
+		s.fail(w, r, err)
+		return
 	}
 	l, err := newListing("creator/"+of.String(), params.Status, params.AccessMode, creator, params.Limit, params.Cursor)
 	if err == nil && l.limit == 0 {

@@ -223,7 +223,10 @@ func TestHostileCursors(t *testing.T) {
 			require.Equal(t, c.field, v["field"], c.query)
 		}
 	}
-	s.super("GET", "/locks/temp-keys?lockId=x", "").requireError(http.StatusBadRequest, "lock-id-invalid")
+	for _, list := range []string{"/locks/temp-keys", "/temp-keys"} {
+		v := s.super("GET", list+"?lockId=x", "").requireError(http.StatusBadRequest, "lock-id-invalid")
+		require.Equal(t, "lockId", v["field"])
+	}
 	for _, text := range []string{"a\x00b", "\xff", "a\n"} {
 		for _, path := range []string{"/temp-keys?cursor=", "/organizations?cursor="} {
 			s.super("GET", path+base64.RawURLEncoding.EncodeToString([]byte(text)), "").requireError(http.StatusBadRequest, "cursor-invalid")

@@ -69,8 +69,8 @@ func checkLock(c *CreateLock) (UUID, error) {
 		return "", invalid("keys", "too-many-keys", "a lock takes up to 10000 keys")
 	}
 	for i, k := range c.Keys {
-		if err := checkKey(k, "keys"); err != nil {
-			return "", err
+		if err := checkKey(k, "uuid", "indexNumber"); err != nil {
+			return "", err.in("keys", i)
 		}
 		if clash(c.Keys[:i], k) {
 			return "", invalid("keys", "key-twice", "keys names a uuid or an indexNumber twice")

@@ -71,8 +71,8 @@ func (s *State) bulkAddKeys(c *BulkAddKeys, now time.Time) (Decision, error) {
 	keys := slices.Clone(c.Keys)
 	for i := range keys {
 		keys[i].OnDevice = ""
-		if err := checkKey(keys[i], "keys"); err != nil {
-			return Decision{}, err
+		if err := checkKey(keys[i], "keyUuid", "keyIndexNumber"); err != nil {
+			return Decision{}, err.in("keys", i)
 		}
 		if clash(keys[:i], keys[i]) {
 			return Decision{}, invalid("keys", "key-twice", "keys names a keyUuid or a keyIndexNumber twice")

@@ -1,5 +1,7 @@
 package lock
 
+import "strconv"
+
 // Kind says what sort of answer an Error is. It is mapped to an HTTP status or a close code once, at the edge.
 type Kind uint8
 
@@ -24,6 +26,12 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return e.Message }
+
+// in says that the field is one of an item of a list.
+func (e *Error) in(list string, i int) *Error {
+	e.Field = list + "[" + strconv.Itoa(i) + "]." + e.Field
+	return e
+}
 
 func invalid(field, reason, message string) *Error {
 	return &Error{Kind: Invalid, Field: field, Reason: reason, Message: message}

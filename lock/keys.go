@@ -54,12 +54,13 @@ func (s *State) keys() *keyWork {
 	return s.KeyWork
 }
 
-func checkKey(k Key, field string) error {
+// checkKey tells what is wrong with a key, whose fields have these names in the request.
+func checkKey(k Key, uuid, index string) *Error {
 	if !isName(k.UUID) {
-		return invalid(field, "key-uuid-invalid", "a key must have a uuid of 1 to 800 bytes, without control characters")
+		return invalid(uuid, "key-uuid-invalid", "a key must have a uuid of 1 to 800 bytes, without control characters")
 	}
 	if k.IndexNumber != nil && (*k.IndexNumber < 0 || *k.IndexNumber > maxKeyIndex) {
-		return invalid("keyIndexNumber", "key-index-invalid", "the index number of a key must be a whole number from 0 to 9007199254740991")
+		return invalid(index, "key-index-invalid", "the index number of a key must be a whole number from 0 to 9007199254740991")
 	}
 	if !isOptional(string(k.UserID)) {
 		return invalid("userId", "user-id-invalid", "the userId of a key must be a name of up to 800 bytes, without control characters")
@@ -136,7 +137,7 @@ func (s *State) addKey(c *AddKey, now time.Time) (Decision, error) {
 	if err := s.see(c.By); err != nil {
 		return Decision{}, err
 	}
-	if err := checkKey(c.Key, "keyUuid"); err != nil {
+	if err := checkKey(c.Key, "keyUuid", "keyIndexNumber"); err != nil {
 		return Decision{}, err
 	}
 	key := c.Key
