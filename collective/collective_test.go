@@ -87,6 +87,7 @@ func TestBadRequestsGrantNothing(t *testing.T) {
 		"door-named-twice":      func(c *Create) { c.Doors[2].LockID = locks[0] },
 		"instant-invalid":       func(c *Create) { c.ValidUntil = time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -3600)) },
 		"window-empty":          func(c *Create) { c.ValidUntil = c.ValidFrom },
+		"description-invalid":   func(c *Create) { c.Description = "a\nb" },
 		"description-too-long":  func(c *Create) { c.Description = strings.Repeat("ä", maxDescription+1) },
 		"label-invalid":         func(c *Create) { c.Doors[0].Label = "a\nb" },
 		"access-method-invalid": func(c *Create) { c.Doors[0].Access = "knock" },

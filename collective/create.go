@@ -40,6 +40,9 @@ func (c *Create) check() error {
 	if !text(c.Description, maxDescription) {
 		return invalid("description", "description-too-long", "description may have up to 2000 characters")
 	}
+	if strings.ContainsFunc(c.Description, unicode.IsControl) {
+		return invalid("description", "description-invalid", "description may have no control characters, such as line breaks")
+	}
 	if c.ValidFrom.UTC().Year() < 1 || c.ValidUntil.UTC().Year() > 9999 {
 		return invalid("validUntil", "instant-invalid", "validFrom and validUntil must be in the years 1 to 9999 in UTC")
 	}

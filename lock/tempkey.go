@@ -3,6 +3,7 @@ package lock
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -98,6 +99,9 @@ func (s *State) createTempKey(c *CreateTempKey, now time.Time) (Decision, error)
 		Schedule: c.Schedule.stored(), GraceBeforeSeconds: c.GraceBeforeSeconds, GraceAfterSeconds: c.GraceAfterSeconds,
 		Description: c.Description, CreatedBy: c.By.Name(), CreatedAt: millis(now), Door: c.Door,
 	}
+	if err := checkDescription(k.Description); err != nil {
+		return Decision{}, err
+	}
 	if err := k.check(); err != nil {
 		return Decision{}, err
 	}
@@ -127,11 +131,20 @@ func tooMuchText() *Error {
 	return reject(Conflict, "temp-keys-too-large", "The descriptions, users and schedules of the lock's temporary keys have 8 MiB together, the most that it takes. Delete expired keys first.")
 }
 
-// check tells what is wrong with the terms of a key.
-func (k *TempKey) check() error {
-	if !isText(k.Description, maxDescription) {
+// checkDescription tells what is wrong with a description. A key from before control characters were refused may have some, so it is
+// not looked at again as long as it stays.
+func checkDescription(s string) error {
+	if !isText(s, maxDescription) {
 		return invalid("description", "description-too-long", "description may have up to 2000 characters")
 	}
+	if strings.ContainsFunc(s, isControl) {
+		return invalid("description", "description-invalid", "description may have no control characters, such as line breaks")
+	}
+	return nil
+}
+
+// check tells what is wrong with the terms of a key beside its description.
+func (k *TempKey) check() error {
 	switch k.AccessMode {
 	case Public:
 	case UserWhitelist:
@@ -190,6 +203,11 @@ func (s *State) updateTempKey(c *UpdateTempKey, now time.Time) (Decision, error)
 	}
 	if c.Changes == (Changes{}) {
 		return Decision{}, invalid("", "nothing-to-change", "name at least one of validFrom, validUntil, schedule, graceBeforeSeconds, graceAfterSeconds, maxUses, allowedUserIds, accessMode, description")
+	}
+	if c.Changes.Description != nil {
+		if err := checkDescription(*c.Changes.Description); err != nil {
+			return Decision{}, err
+		}
 	}
 	changes := c.Changes.stored()
 	next := *old
