@@ -25,7 +25,7 @@ type Organization struct {
 	Since time.Time
 }
 
-// NewKey says what a key shall be. Without scopes it gets them all, and without an end it has none.
+// NewKey says what a key shall be. Without scopes (nil) it gets them all, and without an end it has none.
 type NewKey struct {
 	Name      string
 	Scopes    []Scope
@@ -177,6 +177,9 @@ func (o *organization) room(now time.Time) error {
 }
 
 func (n *NewKey) check(now time.Time) error {
+	if n.Scopes != nil && len(n.Scopes) == 0 { // whoever asks for none should not get all of them
+		return &lock.Error{Kind: lock.Invalid, Reason: "scope-invalid", Field: "scopes", Message: "scopes must have one or more of read, manage and open. Leave it out for a key with all three."}
+	}
 	for _, s := range n.Scopes {
 		if !slices.Contains(AllScopes(), s) {
 			return &lock.Error{Kind: lock.Invalid, Reason: "scope-invalid", Field: "scopes", Message: "scopes may have read, manage and open"}

@@ -45,6 +45,7 @@ func TestWhatAKeyMayNotBe(t *testing.T) {
 		want          tenant.NewKey
 		field, reason string
 	}{
+		{tenant.NewKey{Scopes: []tenant.Scope{}}, "scopes", "scope-invalid"},
 		{tenant.NewKey{Scopes: []tenant.Scope{"admin"}}, "scopes", "scope-invalid"},
 		{tenant.NewKey{Scopes: []tenant.Scope{""}}, "scopes", "scope-invalid"},
 		{tenant.NewKey{Scopes: []tenant.Scope{"super"}}, "scopes", "scope-invalid"},
