@@ -92,7 +92,11 @@ func (s *Schedule) check() error {
 		return nil
 	}
 	if _, ok := zone.Load(s.TimeZone); !ok {
-		return invalid("schedule.timeZone", "time-zone-unknown", "schedule.timeZone must be the IANA name of a time zone, such as Europe/Berlin")
+		message := "schedule.timeZone must be the IANA name of a time zone, such as Europe/Berlin"
+		if name := zone.Like(s.TimeZone); name != "" {
+			message += ": in its letter case this one is " + name
+		}
+		return invalid("schedule.timeZone", "time-zone-unknown", message)
 	}
 	switch {
 	case len(s.Rules) == 0 && len(s.Extra) == 0:

@@ -11,6 +11,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 )
@@ -60,6 +61,19 @@ func Load(name string) (l *time.Location, ok bool) {
 	}
 	kept, _ := loaded.LoadOrStore(name, l)
 	return kept.(*time.Location), true
+}
+
+// Like finds the name that differs from a wrong one in letter case only; it is empty when there is none.
+func Like(name string) string {
+	if len(name) > maxName {
+		return ""
+	}
+	for known := range index() {
+		if strings.EqualFold(known, name) {
+			return known
+		}
+	}
+	return ""
 }
 
 func read(f *zip.File) (*time.Location, error) {

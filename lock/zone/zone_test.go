@@ -20,6 +20,17 @@ func TestEveryZoneOfTheDatabase(t *testing.T) {
 	}
 }
 
+func TestNamesInAnotherLetterCase(t *testing.T) {
+	t.Parallel()
+	for name := range index() {
+		require.Equal(t, name, Like(strings.ToUpper(name)), "no two names differ in letter case only")
+	}
+	require.Equal(t, "Europe/Berlin", Like("europe/berlin"))
+	require.Empty(t, Like("Europe/Bonn"))
+	require.Empty(t, Like(""))
+	require.Empty(t, Like(strings.Repeat("x", 1000)))
+}
+
 func TestKnownOffsets(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
