@@ -24,8 +24,11 @@ var (
 	errBadScheme     = unauthentic("authorization-invalid", "Authorization must be: Bearer, a space, and a token.")
 	errBadKey        = unauthentic("api-key-invalid", "The API key is not good. Look for one that was cut off, or mixed up with another server's.")
 	errSuperKey      = &lock.Error{Kind: lock.Forbidden, Reason: "super-key-required", Message: "This takes the operator's super key."}
-	errScope         = &lock.Error{Kind: lock.Forbidden, Reason: "scope-missing", Message: "The API key is not for this: it lacks the scope that x-scope names in openapi.json. Use another key, or ask the server's operator for one."}
 )
+
+func errScope(missing tenant.Scope) error {
+	return &lock.Error{Kind: lock.Forbidden, Reason: "scope-missing", Message: "The API key is not for this: it lacks the scope " + string(missing) + ". Use another key, or ask the server's operator for one."}
+}
 
 // credentials are what a request has shown, all of it good.
 type credentials struct {
@@ -84,7 +87,7 @@ func (rule rule) admit(c credentials) error {
 	case rule.scope == scopeSuper:
 		return errSuperKey
 	case c.caller.OrgID != "" && !slices.Contains(c.scopes, rule.scope):
-		return errScope
+		return errScope(rule.scope)
 	}
 	return nil
 }

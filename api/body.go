@@ -54,12 +54,21 @@ func (b bodyBound) errTooLarge() error {
 	return &problem{status: http.StatusRequestEntityTooLarge, reason: "body-too-large", message: fmt.Sprintf("The body may have up to %d bytes.", b.most)}
 }
 
+func errEncoding(encoding string) error {
+	return &problem{
+		status: http.StatusUnsupportedMediaType, reason: "content-encoding",
+		message: fmt.Sprintf("The body comes with Content-Encoding: %s. It is taken as it is only: send it without.", encoding),
+	}
+}
+
 // readAll reads the body within its bounds of size and time, so that nobody can hold a request open by dripping.
 func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	bound := traceOf(r).body
-	switch {
+	switch encoding := strings.Join(r.Header["Content-Encoding"], ", "); {
 	case r.Body == nil || r.ContentLength == 0:
 		return nil, nil
+	case encoding != "" && !strings.EqualFold(encoding, "identity"):
+		return nil, errEncoding(encoding)
 	case r.ContentLength > bound.most:
 		return nil, bound.errTooLarge()
 	case bound.most > maxGuestBody && (r.ContentLength < 0 || r.ContentLength > maxGuestBody):

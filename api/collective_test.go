@@ -61,7 +61,9 @@ func TestAGuestOpensOneOfSeveralDoors(t *testing.T) {
 		}
 		s.call("POST", prefix+key+"/doors/2/open", "", header("Accept", "application/json")).requireError(http.StatusForbidden, "door-needs-code")
 		s.call("POST", prefix+key+"/doors/3/open", "", header("Accept", "application/json")).requireError(http.StatusNotFound, "door-not-found")
-		s.call("POST", prefix+key+"/doors/x/open", "", header("Accept", "application/json")).requireError(http.StatusBadRequest, "door-invalid")
+		for _, door := range []string{"x", "0", "01", "+1", "-1"} {
+			s.call("POST", prefix+key+"/doors/"+door+"/open", "", header("Accept", "application/json")).requireError(http.StatusBadRequest, "door-invalid")
+		}
 		s.call("POST", prefix+uuid.NewString()+"/doors/1/open", "", header("Accept", "application/json")).requireError(http.StatusNotFound, "temp-key-not-found")
 	}
 	require.Equal(t, http.StatusSeeOther, s.call("POST", "/temp-keys/"+key+"/open", "").status, "the first door")

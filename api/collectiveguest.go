@@ -69,8 +69,8 @@ func (s *server) placeOf(r *http.Request, key lock.TempKeyID, door string) (plac
 	number := int64(1)
 	if door != "" {
 		var err error
-		if number, err = strconv.ParseInt(door, 10, 64); err != nil || number < 1 {
-			return place{}, badRequest("door-invalid", "door", "the door must be a whole number, from 1 on")
+		if number, err = strconv.ParseInt(door, 10, 64); err != nil || number < 1 || strconv.FormatInt(number, 10) != door {
+			return place{}, badRequest("door-invalid", "door", "the door must be a whole number, from 1 on, without leading zeros")
 		}
 	}
 	id, err := s.Locks.FindTempKey(r.Context(), key)

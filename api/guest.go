@@ -129,7 +129,7 @@ func (s *server) guestRequestID(w http.ResponseWriter, r *http.Request, header s
 			return "", err
 		}
 	default:
-		return "", wrongMediaType("application/x-www-form-urlencoded or application/json")
+		return "", wrongMediaType(r, "application/x-www-form-urlencoded or application/json")
 	}
 	if header != "" && body.RequestId != "" && header != body.RequestId {
 		return "", errTwoNames

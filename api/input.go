@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"mime"
 	"net/http"
 	"strings"
@@ -76,13 +77,22 @@ func readOptionalBody(w http.ResponseWriter, r *http.Request, v any) error {
 
 func decodeAs(r *http.Request, data []byte, v any) error {
 	if mediaType(r) != "application/json" {
-		return wrongMediaType("application/json")
+		return wrongMediaType(r, "application/json")
 	}
 	return decode(data, v)
 }
 
-func wrongMediaType(want string) error {
-	return &problem{status: http.StatusUnsupportedMediaType, reason: "content-type", message: "The body must come with Content-Type: " + want + "."}
+func wrongMediaType(r *http.Request, want string) error {
+	message := "The body must come with Content-Type: " + want + "."
+	if _, params, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && !isUTF8(params) {
+		message += fmt.Sprintf(" It must be in UTF-8, and not in the charset %q.", params["charset"])
+	}
+	return &problem{status: http.StatusUnsupportedMediaType, reason: "content-type", message: message}
+}
+
+// isUTF8 tells whether the parameters of a media type leave UTF-8.
+func isUTF8(params map[string]string) bool {
+	return params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8")
 }
 
 func mediaType(r *http.Request) string {
@@ -93,7 +103,7 @@ func mediaType(r *http.Request) string {
 		return t // as nearly all callers write it
 	}
 	t, params, err := mime.ParseMediaType(r.Header["Content-Type"][0])
-	if err != nil || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+	if err != nil || !isUTF8(params) {
 		return ""
 	}
 	return t

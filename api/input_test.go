@@ -83,6 +83,8 @@ func TestBadBodies(t *testing.T) {
 		{"create-temp-key", `{"accessMode":"all",` + window + `}`, "access-mode-invalid", "accessMode"},
 		{"create-temp-key", `{"accessMode":"user-whitelist",` + window + `}`, "whitelist-empty", "allowedUserIds"},
 		{"create-temp-key", `{"accessMode":"public","allowedUserIds":["a",1],` + window + `}`, "field-invalid", "allowedUserIds[1]"},
+		{"create-temp-key", `{"accessMode":"public","description":"a\u0000b",` + window + `}`, "description-invalid", "description"},
+		{"update-temp-key", `{"tempKeyUuid":"` + keyUUID + `","description":"a\u001bb"}`, "description-invalid", "description"},
 		{"create-temp-key", `{"accessMode":"public","tempKeyUuid":"",` + window + `}`, "temp-key-uuid-invalid", "tempKeyUuid"},
 		{"create-temp-key", `{"accessMode":"public","tempKeyUuid":"x",` + window + `}`, "temp-key-uuid-invalid", "tempKeyUuid"},
 		{"create-temp-key", `{"accessMode":"public","maxUses":0,` + window + `}`, "max-uses-invalid", "maxUses"},
@@ -139,6 +141,7 @@ func TestMessagesOfBadBodies(t *testing.T) {
 		{`{"description":"\ud800"}`, `the escape \ud800`},
 		{key("2026-05-01T10:00:00"), "its offset is missing"},
 		{key("2026-05-01t10:00:00.123"), "its offset is missing"},
+		{`{` + aWindow + `,"schedule":{"timeZone":"europe/berlin","rules":[{"days":["mon"],"from":"08:00","until":"09:00"}]}}`, "letter case this one is Europe/Berlin"},
 	} {
 		require.Contains(t, s.super("POST", "/locks/42/create-temp-key", c.body).json()["message"], c.message)
 	}
@@ -168,6 +171,17 @@ func TestBodySizeAndType(t *testing.T) {
 	for _, bad := range [][]string{nil, {""}, {"text/plain"}, {"application/jsonx"}, {"application/json; charset=latin1"}, {"application/json", "application/json"}, {"application/x-www-form-urlencoded"}} {
 		s.super("POST", "/locks/42/OpenLock", "{}", contentType(bad...)).requireError(http.StatusUnsupportedMediaType, "content-type")
 	}
+	a := s.super("POST", "/locks/42/OpenLock", "{}", contentType("application/json; charset=latin-1"))
+	require.Contains(t, a.requireError(http.StatusUnsupportedMediaType, "content-type")["message"], `"latin-1"`)
+	for encoding, status := range map[string]int{"gzip": 415, "br, gzip": 415, "Identity": 200, "": 200} {
+		a := s.super("POST", "/locks/42/OpenLock", "{}", header("Content-Encoding", encoding))
+		require.Equal(t, status, a.status, encoding)
+		if status != http.StatusOK {
+			require.Contains(t, a.requireError(status, "content-encoding")["message"], "Content-Encoding: "+encoding)
+		}
+	}
+	s.withKey(superKey, "")
+	s.call("POST", "/temp-keys/"+keyUUID+"/open", "requestId=a", form, header("Content-Encoding", "gzip")).requireError(http.StatusUnsupportedMediaType, "content-encoding")
 	require.Equal(t, http.StatusOK, s.super("POST", "/locks/42/OpenLock", "", contentType("text/plain")).status, "a body that is not there has no type")
 }
 

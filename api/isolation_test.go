@@ -294,7 +294,9 @@ func TestScopes(t *testing.T) {
 					s.refuses(&o, "a limited key", s.call(o.method, o.path, o.body, as(limited)), http.StatusForbidden, "super-key-required")
 					continue
 				}
-				s.refuses(&o, "a limited key", s.call(o.method, o.path, o.body, as(limited)), http.StatusForbidden, "scope-missing")
+				a := s.call(o.method, o.path, o.body, as(limited))
+				s.refuses(&o, "a limited key", a, http.StatusForbidden, "scope-missing")
+				require.Contains(t, a.json()["message"], "the scope "+o.scope+".")
 				// A token does not widen what the key was made for.
 				s.refuses(&o, "a limited key with the owner's token", s.call(o.method, o.path, o.body, as(limited), bearer(olga)), http.StatusForbidden, "scope-missing")
 			}

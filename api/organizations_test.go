@@ -95,6 +95,8 @@ func TestTheLifeOfAnAPIKey(t *testing.T) {
 	for _, grace := range []string{"-1", "2592001", "9007199254740991"} {
 		s.super("POST", keys+"/"+id+"/rotate", `{"graceSeconds":`+grace+`}`).requireError(http.StatusBadRequest, "grace-invalid")
 	}
+	v := s.super("POST", keys, `{"scopes":[]}`).requireError(http.StatusBadRequest, "scope-invalid")
+	require.Contains(t, v["message"], "Leave it out")
 	s.super("POST", keys, `{"scopes":["admin"]}`).requireError(http.StatusBadRequest, "scope-invalid")
 	s.super("POST", keys, `{"expiresAt":"2026-05-01T10:00:00Z"}`).requireError(http.StatusBadRequest, "expiry-invalid")
 	require.NotContains(t, s.logs.String(), key)

@@ -674,7 +674,9 @@ type CreateApiKeyRequest struct {
 	ExpiresAt *Timestamp `json:"expiresAt,omitempty"`
 
 	// Name For people.
-	Name   *string        `json:"name,omitempty"`
+	Name *string `json:"name,omitempty"`
+
+	// Scopes What the key is good for. Left out, it is good for all three.
 	Scopes *[]ApiKeyScope `json:"scopes,omitempty"`
 }
 
@@ -708,6 +710,7 @@ type CreateApiKeyResultStatus string
 
 // CreateCollectiveKeyRequest defines model for CreateCollectiveKeyRequest.
 type CreateCollectiveKeyRequest struct {
+	// Description Free text for the platform, without control characters such as line breaks.
 	Description *string   `json:"description,omitempty"`
 	Doors       []NewDoor `json:"doors"`
 	ValidFrom   Timestamp `json:"validFrom"`
@@ -764,7 +767,9 @@ type CreateTempKeyRequest struct {
 	// AccessMode Who may open with the key. `public` is whoever has the link, `user-whitelist` the users that the key names.
 	AccessMode     AccessMode `json:"accessMode"`
 	AllowedUserIds *[]string  `json:"allowedUserIds,omitempty"`
-	Description    *string    `json:"description,omitempty"`
+
+	// Description Free text for the platform, without control characters such as line breaks.
+	Description *string `json:"description,omitempty"`
 
 	// GraceAfterSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
 	// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
@@ -1228,7 +1233,7 @@ type OpenWithTempKeyRequest struct {
 	RequestId *RequestId `json:"requestId,omitempty"`
 }
 
-// OptionalDescription Free text for the platform; null takes it away.
+// OptionalDescription Free text for the platform, without control characters such as line breaks; null takes it away.
 type OptionalDescription = string
 
 // OptionalLimit A number of uses; null means as many as one likes.
@@ -1748,7 +1753,7 @@ type UpdateTempKeyRequest struct {
 	AccessMode     *AccessMode `json:"accessMode,omitempty"`
 	AllowedUserIds *[]string   `json:"allowedUserIds,omitempty"`
 
-	// Description Free text for the platform; null takes it away.
+	// Description Free text for the platform, without control characters such as line breaks; null takes it away.
 	Description *OptionalDescription `json:"description,omitempty"`
 
 	// GraceAfterSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
