@@ -710,7 +710,7 @@ type CreateApiKeyResultStatus string
 
 // CreateCollectiveKeyRequest defines model for CreateCollectiveKeyRequest.
 type CreateCollectiveKeyRequest struct {
-	// Description Free text for the platform, without control characters such as line breaks.
+	// Description Free text for the platform, without control characters but tabs and line breaks.
 	Description *string   `json:"description,omitempty"`
 	Doors       []NewDoor `json:"doors"`
 	ValidFrom   Timestamp `json:"validFrom"`
@@ -768,7 +768,7 @@ type CreateTempKeyRequest struct {
 	AccessMode     AccessMode `json:"accessMode"`
 	AllowedUserIds *[]string  `json:"allowedUserIds,omitempty"`
 
-	// Description Free text for the platform, without control characters such as line breaks.
+	// Description Free text for the platform, without control characters but tabs and line breaks.
 	Description *string `json:"description,omitempty"`
 
 	// GraceAfterSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
@@ -1233,7 +1233,7 @@ type OpenWithTempKeyRequest struct {
 	RequestId *RequestId `json:"requestId,omitempty"`
 }
 
-// OptionalDescription Free text for the platform, without control characters such as line breaks; null takes it away.
+// OptionalDescription Free text for the platform, without control characters but tabs and line breaks; null takes it away.
 type OptionalDescription = string
 
 // OptionalLimit A number of uses; null means as many as one likes.
@@ -1753,7 +1753,7 @@ type UpdateTempKeyRequest struct {
 	AccessMode     *AccessMode `json:"accessMode,omitempty"`
 	AllowedUserIds *[]string   `json:"allowedUserIds,omitempty"`
 
-	// Description Free text for the platform, without control characters such as line breaks; null takes it away.
+	// Description Free text for the platform, without control characters but tabs and line breaks; null takes it away.
 	Description *OptionalDescription `json:"description,omitempty"`
 
 	// GraceAfterSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to

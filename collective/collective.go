@@ -34,12 +34,11 @@ const (
 const MaxDoors = 50
 
 const (
-	maxDescription = 2000 // characters
-	maxLabel       = 120  // characters
-	maxPINs        = 8    // tried, until one is free in all the locks
-	maxAttempts    = 5    // at an append that others were faster with
-	pageSize       = 512  // rows read at a time
-	abreast        = 8    // doors of a key that are seen to at the same time
+	maxLabel    = 120 // characters
+	maxPINs     = 8   // tried, until one is free in all the locks
+	maxAttempts = 5   // at an append that others were faster with
+	pageSize    = 512 // rows read at a time
+	abreast     = 8   // doors of a key that are seen to at the same time
 
 	// createFor is how long a creation may take. giveUpAfter that it was begun it is undone by whoever finds it.
 	createFor   = 20 * time.Second

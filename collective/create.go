@@ -37,11 +37,8 @@ func (c *Create) check() error {
 	if len(c.Doors) < 1 || len(c.Doors) > MaxDoors {
 		return invalid("doors", "doors-invalid", "doors must name 1 to 50 doors")
 	}
-	if !text(c.Description, maxDescription) {
-		return invalid("description", "description-too-long", "description may have up to 2000 characters")
-	}
-	if strings.ContainsFunc(c.Description, unicode.IsControl) {
-		return invalid("description", "description-invalid", "description may have no control characters, such as line breaks")
+	if err := lock.CheckDescription(c.Description); err != nil {
+		return err
 	}
 	if c.ValidFrom.UTC().Year() < 1 || c.ValidUntil.UTC().Year() > 9999 {
 		return invalid("validUntil", "instant-invalid", "validFrom and validUntil must be in the years 1 to 9999 in UTC")

@@ -274,11 +274,11 @@ func TestADescriptionFromBefore(t *testing.T) {
 	t.Parallel()
 	sh := newShell(t)
 	by := Caller{Super: true}
-	Evolve(sh.s, &TempKeyCreated{Key: TempKey{UUID: name(100), AccessMode: Public, ValidFrom: noon, ValidUntil: noon.Add(time.Hour), Description: "a\nb"}})
+	Evolve(sh.s, &TempKeyCreated{Key: TempKey{UUID: name(100), AccessMode: Public, ValidFrom: noon, ValidUntil: noon.Add(time.Hour), Description: "a\x07b"}})
 	sh.must(&UpdateTempKey{By: by, TempKeyID: name(100), Changes: Changes{ValidUntil: ptr(noon.Add(2 * time.Hour))}})
 	_, err := sh.do(&UpdateTempKey{By: by, TempKeyID: name(100), Changes: Changes{Description: ptr("a\x07b")}})
 	require.Equal(t, "description-invalid", err.(*Error).Reason)
-	sh.must(&UpdateTempKey{By: by, TempKeyID: name(100), Changes: Changes{Description: ptr("a b")}})
+	sh.must(&UpdateTempKey{By: by, TempKeyID: name(100), Changes: Changes{Description: ptr("a\r\n\tb")}})
 }
 
 // What callers say is bounded for all keys of a lock together: its list goes through a server's memory as a whole, and from

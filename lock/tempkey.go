@@ -99,7 +99,7 @@ func (s *State) createTempKey(c *CreateTempKey, now time.Time) (Decision, error)
 		Schedule: c.Schedule.stored(), GraceBeforeSeconds: c.GraceBeforeSeconds, GraceAfterSeconds: c.GraceAfterSeconds,
 		Description: c.Description, CreatedBy: c.By.Name(), CreatedAt: millis(now), Door: c.Door,
 	}
-	if err := checkDescription(k.Description); err != nil {
+	if err := CheckDescription(k.Description); err != nil {
 		return Decision{}, err
 	}
 	if err := k.check(); err != nil {
@@ -131,14 +131,14 @@ func tooMuchText() *Error {
 	return reject(Conflict, "temp-keys-too-large", "The descriptions, users and schedules of the lock's temporary keys have 8 MiB together, the most that it takes. Delete expired keys first.")
 }
 
-// checkDescription tells what is wrong with a description. A key from before control characters were refused may have some, so it is
-// not looked at again as long as it stays.
-func checkDescription(s string) error {
+// CheckDescription tells what is wrong with a key's description. It may have lines. A key from before other control characters were
+// refused may have some, so it is not looked at again as long as it stays.
+func CheckDescription(s string) error {
 	if !isText(s, maxDescription) {
 		return invalid("description", "description-too-long", "description may have up to 2000 characters")
 	}
-	if strings.ContainsFunc(s, isControl) {
-		return invalid("description", "description-invalid", "description may have no control characters, such as line breaks")
+	if strings.ContainsFunc(s, func(r rune) bool { return isControl(r) && !strings.ContainsRune("\t\n\r", r) }) {
+		return invalid("description", "description-invalid", "description may have no control characters but tabs and line breaks")
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func (s *State) updateTempKey(c *UpdateTempKey, now time.Time) (Decision, error)
 		return Decision{}, invalid("", "nothing-to-change", "name at least one of validFrom, validUntil, schedule, graceBeforeSeconds, graceAfterSeconds, maxUses, allowedUserIds, accessMode, description")
 	}
 	if c.Changes.Description != nil {
-		if err := checkDescription(*c.Changes.Description); err != nil {
+		if err := CheckDescription(*c.Changes.Description); err != nil {
 			return Decision{}, err
 		}
 	}
