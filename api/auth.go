@@ -59,7 +59,7 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request) error {
 	if t.rule.security != authNone {
 		var err error
 		if c, err = s.credentials(r); err != nil {
-			s.wrongCredentials(w, r)
+			s.wrongCredentials(w, r, err)
 			return err
 		}
 	}

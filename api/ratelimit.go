@@ -149,7 +149,8 @@ func (s *server) mayTryPIN(w http.ResponseWriter, r *http.Request) error {
 
 // wrongCredentials counts credentials that were not good as a request without any. When an address has had as many as it may have,
 // no key of it is looked up any more but those that are known, or whoever makes keys up could have the journal all for themselves.
-func (s *server) wrongCredentials(w http.ResponseWriter, r *http.Request) {
+// What was not looked up costs nothing.
+func (s *server) wrongCredentials(w http.ResponseWriter, r *http.Request, err error) {
 	b := s.limiter.addresses
 	if b == nil {
 		return
@@ -158,7 +159,9 @@ func (s *server) wrongCredentials(w http.ResponseWriter, r *http.Request) {
 	if b.empty(from, now) {
 		w.Header().Set("Retry-After", "1")
 	}
-	b.overdraw(from, now)
+	if !errors.Is(err, errTooMany) {
+		b.overdraw(from, now)
+	}
 }
 
 func (s *server) mayNotGuess(r *http.Request) bool {
