@@ -254,5 +254,8 @@ func (l *Locks) Events(ctx context.Context, id lock.ID, after uint64, limit int)
 		}
 		events[i] = Record{Version: r.Version, Position: r.Position, Time: r.Time, Event: e}
 	}
-	return events, max(total, after+uint64(len(events))), nil
+	if len(events) > 0 {
+		total = max(total, events[len(events)-1].Version) // some may have come in between
+	}
+	return events, total, nil
 }
