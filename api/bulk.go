@@ -40,9 +40,10 @@ type bulk struct {
 	r      *http.Request
 	items  []TempKeyResult
 	keys   []lock.TempKeyID
-	locks  []lock.ID         // in the order in which they are named first
-	of     map[lock.ID][]int // the items of each
-	links  string            // what the link to each key begins with
+	locks  []lock.ID                  // in the order in which they are named first
+	of     map[lock.ID][]int          // the items of each
+	first  map[lock.TempKeyID]lock.ID // the lock that a new key is named for first; nil: the keys are there
+	links  string                     // what the link to each key begins with
 }
 
 var errBulkSize = badRequest("bulk-size-invalid", "items", "items may be 1 to 500")
@@ -72,6 +73,7 @@ func (s *server) CreateTempKeys(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	b.first = make(map[lock.TempKeyID]lock.ID, len(body.Items))
 	keys := make([]lock.CreateTempKey, len(body.Items))
 	random := bufio.NewReaderSize(rand.Reader, len(body.Items)*len(uuid.UUID{})) // asks the kernel once, and not for each key
 	for i := range body.Items {
@@ -141,6 +143,13 @@ func (b *bulk) add(i int, lockID int64, key lock.TempKeyID, err error) {
 	if err != nil {
 		b.fail(i, err)
 		return
+	}
+	if b.first != nil {
+		if other, named := b.first[key]; named && other != id {
+			b.fail(i, lock.ErrTempKeyTwice) // neither of the locks knows of the other, and either may be faster
+			return
+		}
+		b.first[key] = id
 	}
 	if b.of[id] == nil {
 		b.locks = append(b.locks, id)

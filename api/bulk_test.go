@@ -98,6 +98,32 @@ func TestManyKeysInOneCall(t *testing.T) {
 	require.Equal(t, s.url+"/temp-keys/"+uuidNamed(1), list["url"], "the link stays")
 }
 
+func TestOneNewKeyForSeveralLocks(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel := s.orgKey("hotel-9")
+	s.withLocks(hotel, 8)
+	for round := range 5 {
+		named := `,"tempKeyUuid":"` + uuidNamed(round) + `"`
+		list := []string{bulkKey(0, named), bulkKey(5, named), bulkKey(5, named)}
+		for id := range 8 {
+			list = append(list, bulkKey(id+1, named))
+		}
+		items := itemsOf(s.call("POST", "/bulk/create-temp-keys", `{"items":[`+strings.Join(list, ",")+`]}`, as(hotel)))
+		require.Equal(t, "lock-id-invalid", items[0]["reason"])
+		require.EqualValues(t, http.StatusOK, items[1]["status"], "the first one of a lock that there can be")
+		for _, item := range items[2:] {
+			require.Equal(t, "temp-key-twice", item["reason"], item)
+		}
+	}
+
+	// A change is of the lock that has the key, whichever it is named for first.
+	change := `{"lockId":%d,"changes":{"tempKeyUuid":"` + uuidNamed(0) + `","maxUses":9}}`
+	items := itemsOf(s.call("POST", "/bulk/update-temp-keys", `{"items":[`+fmt.Sprintf(change+","+change, 4, 5)+`]}`, as(hotel)))
+	require.Equal(t, "temp-key-not-found", items[0]["reason"])
+	require.EqualValues(t, http.StatusOK, items[1]["status"])
+}
+
 // TestManyKeysOfSomebodyElse: in a bulk call a lock of somebody else does not exist either.
 func TestManyKeysOfSomebodyElse(t *testing.T) {
 	t.Parallel()

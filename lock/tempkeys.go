@@ -8,6 +8,9 @@ import (
 // ReasonTempKeyTaken is the reason of the rejection of a key whose UUID is, or was, a key of another lock.
 const ReasonTempKeyTaken = "temp-key-uuid-taken"
 
+// ErrTempKeyTwice is the rejection of each but the first part of a call that names the same key.
+var ErrTempKeyTwice = invalid("tempKeyUuid", "temp-key-twice", "the call names this temporary key twice; the first one counts")
+
 // MaxTempKeysAtOnce is how many temporary keys one command may create or change.
 const MaxTempKeysAtOnce = 500
 
@@ -89,7 +92,7 @@ func (s *State) bulk(by Caller, n int, decide func(i int) (TempKeyID, Decision, 
 		item := &result.Items[i]
 		id, d, err := decide(i)
 		if err == nil && named[id] {
-			d, err = Decision{}, invalid("tempKeyUuid", "temp-key-twice", "the call names this temporary key twice; the first one counts")
+			d, err = Decision{}, ErrTempKeyTwice
 		}
 		named[id] = true
 		if err != nil && !errors.As(err, &item.Err) {
