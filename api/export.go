@@ -3,7 +3,9 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/latchkey/latchkey/audit"
 	"github.com/latchkey/latchkey/lock"
+	"github.com/latchkey/latchkey/tenant"
 )
 
 // History is what happened to organisations.
@@ -48,18 +51,28 @@ const (
 	positionCursor = "p"
 )
 
-func cursorOf(kind string, n uint64) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(kind + strconv.FormatUint(n, 10)))
+// cursors are those of one export: of a kind, with a mark of what is exported.
+type cursors struct{ kind, mark string }
+
+func cursorsOf(kind, stream string) cursors {
+	h := sha256.Sum256([]byte(stream))
+	return cursors{kind, hex.EncodeToString(h[:markSize])}
 }
 
-func parseCursor(kind, cursor string) (uint64, error) {
+func (c cursors) at(n uint64) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(c.kind + strconv.FormatUint(n, 10) + "." + c.mark))
+}
+
+// parse reads a cursor. One without a mark is from before there were any, and may be of anything of its kind.
+func (c cursors) parse(cursor string) (uint64, error) {
 	if cursor == "" {
 		return 0, nil
 	}
 	text, err := base64.RawURLEncoding.DecodeString(cursor[:min(len(cursor), maxCursorLength)])
-	number, ok := strings.CutPrefix(string(text), kind)
+	number, ok := strings.CutPrefix(string(text), c.kind)
+	number, mark, marked := strings.Cut(number, ".")
 	n, notNumber := strconv.ParseUint(number, 10, 63)
-	if err != nil || !ok || notNumber != nil {
+	if err != nil || !ok || notNumber != nil || marked && mark != c.mark {
 		return 0, badRequest("cursor-invalid", "cursor", "cursor must be one of an earlier export of the same thing")
 	}
 	return n, nil
@@ -74,17 +87,18 @@ type part struct {
 
 // ExportLockEvents tells all that happened to a lock.
 func (s *server) ExportLockEvents(w http.ResponseWriter, r *http.Request, id LockId, params ExportLockEventsParams) {
-	after, err := parseCursor(versionCursor, params.Cursor)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
 	i, err := s.info(r, id)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	s.export(w, r, versionCursor, after, func(ctx context.Context, after uint64) (part, error) {
+	places := cursorsOf(versionCursor, streamOf(i.ID))
+	after, err := places.parse(params.Cursor)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.export(w, r, places, after, func(ctx context.Context, after uint64) (part, error) {
 		events, _, err := s.Locks.Events(ctx, i.ID, after, exportPage)
 		if err != nil {
 			return part{}, err
@@ -92,7 +106,7 @@ func (s *server) ExportLockEvents(w http.ResponseWriter, r *http.Request, id Loc
 		p := part{until: after, end: len(events) < exportPage, lines: make([]ExportedEvent, len(events))}
 		for n, e := range events {
 			p.until = e.Version
-			p.lines[n] = ExportedEvent{Cursor: cursorOf(versionCursor, e.Version), EventRecord: eventRecord(callerOf(r), i.ID, e)}
+			p.lines[n] = ExportedEvent{Cursor: places.at(e.Version), EventRecord: eventRecord(callerOf(r), i.ID, e)}
 		}
 		return p, nil
 	})
@@ -107,19 +121,20 @@ func (s *server) ExportOrganizationEvents(w http.ResponseWriter, r *http.Request
 		s.fail(w, r, errNoOrganization)
 		return
 	}
-	after, err := parseCursor(positionCursor, params.Cursor)
+	places := cursorsOf(positionCursor, tenant.StreamPrefix+orgID)
+	after, err := places.parse(params.Cursor)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	s.export(w, r, positionCursor, after, func(ctx context.Context, after uint64) (part, error) {
+	s.export(w, r, places, after, func(ctx context.Context, after uint64) (part, error) {
 		page, err := s.History.Organization(ctx, org, after)
 		if err != nil {
 			return part{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		p := part{until: page.Until, end: page.End, lines: make([]ExportedEvent, len(page.Events))}
 		for n, e := range page.Events {
-			p.lines[n] = ExportedEvent{Cursor: cursorOf(positionCursor, e.Position), Position: e.Position, EventRecord: EventRecord{
+			p.lines[n] = ExportedEvent{Cursor: places.at(e.Position), Position: e.Position, EventRecord: EventRecord{
 				AggregateType: e.AggregateType, AggregateId: e.AggregateID, Version: int64(e.Version), Type: e.Type,
 				Timestamp: lock.Instant(e.At), OrgId: string(e.OrgID), Event: e.Data, By: e.By, ByType: e.ByType, Via: e.Via, From: e.From,
 			}}
@@ -130,7 +145,7 @@ func (s *server) ExportOrganizationEvents(w http.ResponseWriter, r *http.Request
 
 // export writes parts as they are read, one in memory at a time, until there are no more or the request's time is nearly
 // over. Its last line tells which, so that an answer that was cut off cannot be taken for a whole one.
-func (s *server) export(w http.ResponseWriter, r *http.Request, kind string, after uint64, next func(context.Context, uint64) (part, error)) {
+func (s *server) export(w http.ResponseWriter, r *http.Request, places cursors, after uint64, next func(context.Context, uint64) (part, error)) {
 	end := s.beginExport(r)
 	if end == nil {
 		s.fail(w, r, ErrBusy)
@@ -156,7 +171,7 @@ func (s *server) export(w http.ResponseWriter, r *http.Request, kind string, aft
 	for ; ; p, err = next(r.Context(), p.until) {
 		last := p.end || time.Now().After(enough)
 		if err == nil {
-			err = writePart(w, b, kind, &p, last)
+			err = writePart(w, b, places, &p, last)
 		}
 		if err != nil {
 			s.Logger.WarnContext(r.Context(), "an export was cut off", "error", err, "request_id", traceOf(r).requestID, "route", routeOf(r))
@@ -187,7 +202,7 @@ func (s *server) beginExport(r *http.Request) func() {
 }
 
 // writePart writes the lines of a part, and after the last part that we give the line that ends an export.
-func writePart(w http.ResponseWriter, b *bytes.Buffer, kind string, p *part, last bool) error {
+func writePart(w http.ResponseWriter, b *bytes.Buffer, places cursors, p *part, last bool) error {
 	b.Reset()
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
@@ -197,7 +212,7 @@ func writePart(w http.ResponseWriter, b *bytes.Buffer, kind string, p *part, las
 		}
 	}
 	if last {
-		if err := e.Encode(ExportEnd{cursorOf(kind, p.until), p.end}); err != nil {
+		if err := e.Encode(ExportEnd{places.at(p.until), p.end}); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -161,6 +162,37 @@ func TestBadCursors(t *testing.T) {
 			s.call("GET", path+"?cursor="+fmt.Sprint(cursor), "", as(hotel)).requireError(http.StatusBadRequest, "cursor-invalid")
 		}
 	}
+}
+
+func TestACursorIsOfOneExport(t *testing.T) {
+	t.Parallel()
+	s, hotel := newEstate(t)
+	s.withLocks(hotel, 1)
+	s.orgKey("hostel-2")
+	s.orgKey("hotel-9")
+	_, other := s.call("GET", "/locks/1/events/export", "", as(hotel)).lines()
+	s.call("GET", "/locks/42/events/export?cursor="+other["cursor"].(string), "", as(hotel)).requireError(http.StatusBadRequest, "cursor-invalid")
+	_, other = s.super("GET", "/organizations/hostel-2/events", "").lines()
+	s.super("GET", "/organizations/hotel-9/events?cursor="+other["cursor"].(string), "").requireError(http.StatusBadRequest, "cursor-invalid")
+
+	// Those that were given out before there were marks are good for ever.
+	all, end := s.call("GET", "/locks/42/events/export", "", as(hotel)).lines()
+	rest, again := s.call("GET", "/locks/42/events/export?cursor="+base64.RawURLEncoding.EncodeToString([]byte("v2")), "", as(hotel)).lines()
+	require.Equal(t, all[2:], rest)
+	require.Equal(t, end, again)
+	all, _ = s.super("GET", "/organizations/hotel-9/events", "").lines()
+	rest, _ = s.super("GET", "/organizations/hotel-9/events?cursor=cDE", "").lines() // p1
+	require.Equal(t, all[1:], rest)
+
+	// No number is too long for a cursor.
+	longest, err := s.kernel.Do(t.Context(), lock.MaxID, &lock.CreateLock{By: lock.Caller{OrgID: "hotel-9"}, ID: lock.MaxID, UUID: "00000000-0000-4000-9000-00000000000a", Index: 1})
+	require.NoError(t, err)
+	require.NotNil(t, longest)
+	far := base64.RawURLEncoding.EncodeToString([]byte("v9223372036854775807"))
+	_, end = s.call("GET", "/locks/"+lock.MaxID.String()+"/events/export?cursor="+far, "", as(hotel)).lines()
+	require.LessOrEqual(t, len(end["cursor"].(string)), 64)
+	_, again = s.call("GET", "/locks/"+lock.MaxID.String()+"/events/export?cursor="+end["cursor"].(string), "", as(hotel)).lines()
+	require.Equal(t, end, again)
 }
 
 // endless is a history without end, or with a failure after some pages.
