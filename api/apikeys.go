@@ -17,6 +17,8 @@ type APIKeys interface {
 	Known(secret string) bool
 
 	Register(ctx context.Context, by lock.Caller, org lock.OrgID, name string) (o tenant.Organization, created bool, err error)
+	// Organization fails with a *lock.Error of the kind NotFound when nobody ever made the organisation.
+	Organization(ctx context.Context, org lock.OrgID) (tenant.Organization, error)
 	Organizations(ctx context.Context, after lock.OrgID, limit int) ([]tenant.Organization, error)
 	// Create and Rotate tell no secret when the request, named.From(ctx), was carried out before.
 	Create(ctx context.Context, by lock.Caller, org lock.OrgID, want tenant.NewKey) (key tenant.Key, secret string, err error)

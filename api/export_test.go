@@ -145,8 +145,10 @@ func TestAnOrganisationsEventsAreExported(t *testing.T) {
 		require.Equal(t, events[1:], rest)
 		require.Equal(t, end, again)
 	}
-	nobody, _ := s.super("GET", "/organizations/nobody/events", "").lines()
-	require.Empty(t, nobody)
+	s.super("GET", "/organizations/nobody/events", "").requireError(http.StatusNotFound, "organization-not-found")
+	require.Equal(t, http.StatusCreated, s.super("POST", "/organizations", `{"orgId":"nobody"}`).status)
+	events, _ := s.super("GET", "/organizations/nobody/events", "").lines()
+	require.Len(t, events, 1)
 }
 
 func TestBadCursors(t *testing.T) {
@@ -225,6 +227,7 @@ func TestAnExportEndsInTime(t *testing.T) {
 	s := newServer(t, func(o *api.Options) {
 		o.History, o.OpenLifetime, o.RequestTimeout = new(endless), time.Millisecond, 1100*time.Millisecond
 	})
+	s.orgKey("hotel-9")
 	events, end := s.super("GET", "/organizations/hotel-9/events", "").lines()
 	require.Len(t, events, 3)
 	require.Equal(t, false, end["complete"])
@@ -234,6 +237,7 @@ func TestAnExportEndsInTime(t *testing.T) {
 func TestAnExportThatFailsIsNotTakenForWhole(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, func(o *api.Options) { o.History = &endless{pages: 3} })
+	s.orgKey("hotel-9")
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/organizations/hotel-9/events", nil)
 	require.NoError(t, err)
 	r.Header.Set("X-API-Key", superKey)
@@ -255,6 +259,7 @@ func TestExportsAreBounded(t *testing.T) {
 	t.Parallel()
 	h := &endless{pages: 1, began: make(chan struct{}), gate: make(chan struct{})}
 	s := newServer(t, func(o *api.Options) { o.History = h })
+	s.orgKey("hotel-9")
 	var all sync.WaitGroup
 	results := make(chan int, 16)
 	for range cap(results) {

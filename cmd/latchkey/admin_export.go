@@ -11,10 +11,13 @@ import (
 
 // export prints the lines of an export, in as many answers as the server needs.
 func (a *admin) export(cursor string, get func(cursor string) (*http.Response, error)) error {
+	given := cursor
 	for {
 		before := cursor
 		complete, err := a.exportPart(&cursor, get)
 		switch {
+		case err != nil && cursor == given:
+			return err
 		case err != nil:
 			return fmt.Errorf("%w\nWhat was printed is whole; go on with --cursor %s", err, or(cursor, "''"))
 		case complete:

@@ -129,6 +129,9 @@ func TestAdmin(t *testing.T) {
 	require.Len(t, strings.Split(strings.TrimSpace(o.must("lock", "events", "7")), "\n"), 4)
 	require.NotContains(t, o.must("org", "events", "hotel-9"), secret(made)[9:])
 
+	_, err = o.run("org", "events", "nobody")
+	require.ErrorContains(t, err, "organization-not-found")
+	require.NotContains(t, err.Error(), "--cursor", "nothing was printed")
 	_, err = o.run("key", "revoke", "hotel-9", "0000000000000000")
 	require.ErrorContains(t, err, "api-key-not-found")
 	_, err = (&operator{t, server.URL(), writeKey(t, "wrong")}).run("org", "list")
