@@ -21,7 +21,7 @@ func putCommand(x *pb.Request, c lock.Command) error {
 	case *lock.SetOwner:
 		x.Command = &pb.Request_SetOwner{SetOwner: &pb.SetOwner{By: callerToPB(c.By), UserId: string(c.UserID)}}
 	case *lock.SetOrganization:
-		x.Command = &pb.Request_SetOrganization{SetOrganization: &pb.SetOrganization{By: callerToPB(c.By), OrgId: string(c.OrgID)}}
+		x.Command = &pb.Request_SetOrganization{SetOrganization: &pb.SetOrganization{By: callerToPB(c.By), OrgId: string(c.OrgID), Unknown: c.Unknown}}
 	case *lock.AddKey:
 		x.Command = &pb.Request_AddKey{AddKey: &pb.AddKey{By: callerToPB(c.By), Key: keyToPB(c.Key), CommandId: string(c.CommandID)}}
 	case *lock.RemoveKey:
@@ -157,7 +157,8 @@ func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 	case *pb.Request_SetOwner:
 		return &lock.SetOwner{By: callerOf(c.SetOwner.GetBy()), UserID: lock.UserID(c.SetOwner.GetUserId())}, nil
 	case *pb.Request_SetOrganization:
-		return &lock.SetOrganization{By: callerOf(c.SetOrganization.GetBy()), OrgID: lock.OrgID(c.SetOrganization.GetOrgId())}, nil
+		m := c.SetOrganization
+		return &lock.SetOrganization{By: callerOf(m.GetBy()), OrgID: lock.OrgID(m.GetOrgId()), Unknown: m.GetUnknown()}, nil
 	case *pb.Request_AddKey:
 		return &lock.AddKey{By: callerOf(c.AddKey.GetBy()), Key: keyOf(c.AddKey.GetKey()), CommandID: lock.CommandID(c.AddKey.GetCommandId())}, nil
 	case *pb.Request_RemoveKey:

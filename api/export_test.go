@@ -119,8 +119,9 @@ func TestEventsSayWhoAndFromWhere(t *testing.T) {
 	require.Equal(t, [4]any{"hotel-9", "organization", nil, nil}, origin(events(bearer(token(t, "otto"))), "LockCreated"))
 
 	// The next organisation gets the lock with its events, and none of the addresses.
+	hostel := s.orgKey("hostel-2")
 	s.call("POST", "/locks/42/SetOrganization", `{"orgId":"hostel-2"}`, as(hotel))
-	for _, e := range events(as(s.orgKey("hostel-2"))) {
+	for _, e := range events(as(hostel)) {
 		require.NotContains(t, e, "via")
 		require.NotContains(t, e, "from")
 	}

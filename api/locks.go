@@ -50,7 +50,13 @@ func (s *server) SetOwner(w http.ResponseWriter, r *http.Request, id LockId) {
 func (s *server) SetOrganization(w http.ResponseWriter, r *http.Request, id LockId) {
 	var body SetOrganizationRequest
 	s.command(w, r, id, &body, func(lock.ID) (lock.Command, error) {
-		return &lock.SetOrganization{By: callerOf(r), OrgID: lock.OrgID(body.OrgId)}, nil
+		c := &lock.SetOrganization{By: callerOf(r), OrgID: lock.OrgID(body.OrgId)}
+		_, err := s.APIKeys.Organization(r.Context(), c.OrgID)
+		var rejection *lock.Error
+		if errors.As(err, &rejection) && rejection.Kind == lock.NotFound {
+			c.Unknown, err = true, nil
+		}
+		return c, err
 	})
 }
 

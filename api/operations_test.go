@@ -41,11 +41,16 @@ func TestOwnerAndOrganization(t *testing.T) {
 	require.Nil(t, s.call("POST", "/locks/42/SetOwner", `{"userId":"ann"}`, as(hotel)).json()["event"])
 	require.Equal(t, http.StatusOK, s.call("GET", "/locks/42/details", "", bearer(token(t, "ann"))).status, "the owner sees the lock")
 
-	s.call("POST", "/locks/42/SetOrganization", `{"orgId":"hostel-2"}`, bearer(token(t, "ann"))).requireError(http.StatusForbidden, "organization-required")
+	for _, org := range []string{"hostel-2", "hostel-3"} {
+		s.call("POST", "/locks/42/SetOrganization", `{"orgId":"`+org+`"}`, bearer(token(t, "ann"))).requireError(http.StatusForbidden, "organization-required")
+	}
+	s.call("POST", "/locks/42/SetOrganization", `{"orgId":"hostel-3"}`, as(hotel)).requireError(http.StatusNotFound, "organization-not-found")
+	s.call("POST", "/locks/42/SetOrganization", `{"orgId":"hostel-3"}`, as(hostel)).requireError(http.StatusNotFound, "lock-not-found")
 	a = s.call("POST", "/locks/42/SetOrganization", `{"orgId":"hostel-2"}`, as(hotel))
 	require.Equal(t, http.StatusOK, a.status, a.body)
 	s.call("GET", "/locks/42/details", "", as(hotel)).requireError(http.StatusNotFound, "lock-not-found")
 	require.Equal(t, http.StatusOK, s.call("GET", "/locks/42/details", "", as(hostel)).status)
+	require.Equal(t, http.StatusOK, s.super("POST", "/locks/42/SetOrganization", `{"orgId":"hostel-3"}`).status, "the operator may register it later")
 }
 
 func TestInfo(t *testing.T) {

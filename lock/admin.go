@@ -122,6 +122,9 @@ func (s *State) setOrganization(c *SetOrganization, now time.Time) (Decision, er
 	if s.OrgID == c.OrgID {
 		return s.unchanged()
 	}
+	if c.Unknown && !c.By.Super { // a mistyped name would take the lock from everybody but the operator
+		return Decision{}, reject(NotFound, "organization-not-found", "There is no such organisation. Look at its ID, or ask the server's operator to register it.")
+	}
 	e := &OrganizationSet{Stamp: s.stampBy(c.By, now), NewOrgID: c.OrgID, OldOrgID: s.OrgID}
 	e.OrgID = c.OrgID
 	var d Decision

@@ -56,8 +56,9 @@ type (
 	}
 	// SetOrganization hands the lock to another organisation.
 	SetOrganization struct {
-		By    Caller
-		OrgID OrgID
+		By      Caller
+		OrgID   OrgID
+		Unknown bool // nobody ever made the organisation, which the lock cannot know
 	}
 	// AddKey adds a permanent key, to the device first if it keeps keys. Reply: *KeyResult.
 	AddKey struct {

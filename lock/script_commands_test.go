@@ -175,7 +175,7 @@ var scriptCommands = map[string]func(*script, *arguments){
 		r.do(&SetOwner{By: a.by("org:acme"), UserID: UserID(a.next())})
 	},
 	"set-organization": func(r *script, a *arguments) {
-		r.do(&SetOrganization{By: a.by("org:acme"), OrgID: OrgID(a.next())})
+		r.do(&SetOrganization{By: a.by("org:acme"), OrgID: OrgID(a.next()), Unknown: a.get("unknown", "") != ""})
 	},
 	"add-key": func(r *script, a *arguments) {
 		r.do(&AddKey{By: a.by("org:acme"), CommandID: a.command(), Key: Key{UUID: a.next(), IndexNumber: a.number("index"), UserID: UserID(a.get("user", ""))}})

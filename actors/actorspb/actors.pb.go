@@ -2390,6 +2390,7 @@ type SetOrganization struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
 	OrgId         string                 `protobuf:"bytes,2,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	Unknown       bool                   `protobuf:"varint,3,opt,name=unknown,proto3" json:"unknown,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2436,6 +2437,13 @@ func (x *SetOrganization) GetOrgId() string {
 		return x.OrgId
 	}
 	return ""
+}
+
+func (x *SetOrganization) GetUnknown() bool {
+	if x != nil {
+		return x.Unknown
+	}
+	return false
 }
 
 type AddKey struct {
@@ -6184,10 +6192,11 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x04keys\x18\b \x03(\v2\x17.latchkey.actors.v1.KeyR\x04keys\"O\n" +
 	"\bSetOwner\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x17\n" +
-	"\auser_id\x18\x02 \x01(\tR\x06userId\"T\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\"n\n" +
 	"\x0fSetOrganization\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x15\n" +
-	"\x06org_id\x18\x02 \x01(\tR\x05orgId\"~\n" +
+	"\x06org_id\x18\x02 \x01(\tR\x05orgId\x12\x18\n" +
+	"\aunknown\x18\x03 \x01(\bR\aunknown\"~\n" +
 	"\x06AddKey\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12)\n" +
 	"\x03key\x18\x02 \x01(\v2\x17.latchkey.actors.v1.KeyR\x03key\x12\x1d\n" +
