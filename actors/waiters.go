@@ -128,6 +128,7 @@ func (w *waiter) giveUp(g *grain) {
 func (g *grain) nowKnown(o *op) {
 	asked := o.response.Reply.(*lock.OpenResult)
 	if result, ok := g.state.OpenResult(asked.RequestID); ok {
+		result.Replayed = asked.Replayed
 		o.response = &Response{Reply: result}
 	}
 }

@@ -149,7 +149,7 @@ func openToPB(r *lock.OpenResult) (*pb.OpenResult, error) {
 	x := &pb.OpenResult{
 		Version: r.Version, RequestId: string(r.RequestID), CommandId: string(r.CommandID), TempKeyId: string(r.TempKeyID),
 		Outcome: string(r.Outcome), Reason: r.Reason, Message: r.Message, Offline: r.Offline, DeadlineEnforced: r.DeadlineEnforced,
-		UseReturned: r.UseReturned, At: timeToPB(r.At), Deadline: timeToPB(r.Deadline),
+		UseReturned: r.UseReturned, At: timeToPB(r.At), Deadline: timeToPB(r.Deadline), Replayed: r.Replayed,
 	}
 	if r.Event == nil {
 		return x, nil
@@ -164,7 +164,7 @@ func openOf(x *pb.OpenResult) (*lock.OpenResult, error) {
 		Version: x.GetVersion(), RequestID: lock.RequestID(x.GetRequestId()), CommandID: lock.CommandID(x.GetCommandId()),
 		TempKeyID: lock.TempKeyID(x.GetTempKeyId()), Outcome: lock.Outcome(x.GetOutcome()), Reason: x.GetReason(), Message: x.GetMessage(),
 		Offline: x.GetOffline(), DeadlineEnforced: x.GetDeadlineEnforced(), UseReturned: x.GetUseReturned(),
-		At: timeOf(x.GetAt()), Deadline: timeOf(x.GetDeadline()),
+		At: timeOf(x.GetAt()), Deadline: timeOf(x.GetDeadline()), Replayed: x.GetReplayed(),
 	}
 	e, err := eventOf(x.GetEvent())
 	if err != nil || e == nil {

@@ -103,6 +103,7 @@ func (s *server) openForGuest(w http.ResponseWriter, r *http.Request, uuid, door
 		s.fail(w, r, asNamed(r, err))
 		return
 	}
+	sayRepeated(w, o)
 	to := "/temp-keys/" + string(key) + "/confirmation?offline=" + strconv.FormatBool(o.Offline) + "&request=" + url.QueryEscape(string(o.RequestID))
 	if at.door != 0 {
 		to += "&door=" + strconv.FormatInt(at.door, 10)

@@ -50,6 +50,7 @@ func (k *kernel) Do(_ context.Context, id lock.ID, c lock.Command) (lock.Reply, 
 	reply, err := k.decide(id, s, c)
 	if open, ok := reply.(*lock.OpenResult); ok && err == nil {
 		if now, known := s.OpenResult(open.RequestID); known {
+			now.Replayed = open.Replayed
 			return now, nil // what is known after the device had its say
 		}
 	}

@@ -165,6 +165,13 @@ func openRequestID(r *http.Request, body string) (lock.RequestID, error) {
 	return readRequestID(body)
 }
 
+// sayRepeated is sayReplayed for an open, which its lock knows by its requestId.
+func sayRepeated(w http.ResponseWriter, o *lock.OpenResult) {
+	if o.Replayed {
+		replayed(w.Header())
+	}
+}
+
 // asNamed says of an error of an open that the name was used for another one, in the words in which it was given.
 func asNamed(r *http.Request, err error) error {
 	var rejection *lock.Error
@@ -212,9 +219,12 @@ func underOwnName(r *http.Request) context.Context {
 // sayReplayed tells the caller that a request was carried out before, once whatever remembers it has found that.
 func (t *trace) sayReplayed() {
 	if t.named != nil && t.named.request != nil && t.named.request.Replayed {
-		t.answer.Header().Set("Idempotent-Replayed", "true")
+		replayed(t.answer.Header())
 	}
 }
+
+// replayed tells the caller that a request was carried out before.
+func replayed(h http.Header) { h.Set("Idempotent-Replayed", "true") }
 
 // partOf is a command for a part of what a lock was asked for, under a name of its own: the lock takes each of them as a request.
 func partOf(r *http.Request, c lock.Command, part int) lock.Command {
@@ -240,7 +250,7 @@ func changes(c lock.Command) bool {
 // recall brings back the event of an answer that was given before.
 func (s *server) recall(ctx context.Context, id lock.ID, done *lock.Done) (lock.Reply, error) {
 	if t, _ := ctx.Value(traceKey{}).(*trace); t != nil {
-		t.answer.Header().Set("Idempotent-Replayed", "true")
+		replayed(t.answer.Header())
 	}
 	again := *done
 	if done.EventVersion == 0 {

@@ -44,6 +44,7 @@ func (s *server) OpenLock(w http.ResponseWriter, r *http.Request, id LockId) {
 		s.fail(w, r, asNamed(r, err))
 		return
 	}
+	sayRepeated(w, o)
 	state := OpenOutcome{Outcome: o.Outcome, OpenRequestID: o.RequestID, CommandID: o.CommandID}
 	if o.Outcome == lock.Refused || o.Outcome == lock.Expired {
 		message := o.Message

@@ -67,6 +67,7 @@ func (s *server) OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId) 
 	}
 	switch reply := reply.(type) {
 	case *lock.OpenResult:
+		sayRepeated(w, reply)
 		s.write(w, r, http.StatusOK, &OpenWithPinResult{
 			Success: reply.Outcome != lock.Refused && reply.Outcome != lock.Expired, Offline: reply.Offline,
 			OpenOutcome: OpenOutcome{Outcome: reply.Outcome, OpenRequestID: reply.RequestID, CommandID: reply.CommandID},

@@ -31,7 +31,7 @@ func (s *State) openLock(c *OpenLock, now time.Time) (Decision, error) {
 		return Decision{}, err
 	}
 	if r != nil {
-		return s.again(r)
+		return s.again(a, r)
 	}
 	return s.open(a, now)
 }
@@ -47,13 +47,13 @@ func (s *State) openWithTempKey(c *OpenWithTempKey, now time.Time) (Decision, er
 	case err != nil:
 		return Decision{}, err
 	case r != nil && r.UserID == c.By.UserID: // who made it is told the outcome even if the key is gone since
-		return s.again(r)
+		return s.again(a, r)
 	case k == nil:
 		return Decision{}, noTempKey()
 	case !k.mayUse(c.By.UserID):
 		return Decision{}, reject(Forbidden, "temp-key-not-for-you", "This key is for certain users only. Open it from an account that it names.")
 	case r != nil:
-		return s.again(r)
+		return s.again(a, r)
 	}
 	if k.Door != nil && !k.Door.Link {
 		return Decision{}, reject(Forbidden, "door-needs-code", "This door is opened with the code, at the door.")
@@ -84,8 +84,11 @@ func (s *State) seen(a ask, key TempKeyID) (*request, error) {
 	return r, nil
 }
 
-func (s *State) again(r *request) (Decision, error) {
-	return Decision{Reply: s.openResult(r)}, nil
+// again answers a request that was accepted before. A command that came twice on the way from its caller is no repeated request.
+func (s *State) again(a ask, r *request) (Decision, error) {
+	result := s.openResult(r)
+	result.Replayed = r.CommandID != a.command
+	return Decision{Reply: result}, nil
 }
 
 // open accepts a request: it joins the command that is on its way, or starts one.

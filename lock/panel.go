@@ -82,7 +82,7 @@ func (s *State) openWithPIN(c *OpenWithPIN, now time.Time) (Decision, error) {
 	case err != nil:
 		return Decision{}, err
 	case r != nil:
-		return s.again(r)
+		return s.again(a, r)
 	}
 	a.key = k
 	return s.open(a, now)

@@ -28,6 +28,7 @@ type (
 		Offline          bool // the device had no session when the request came
 		DeadlineEnforced bool // the device that it was sent to can refuse it when it comes late; false while it is held
 		UseReturned      bool
+		Replayed         bool // the request was accepted before, and this is its answer of now
 		At               time.Time
 		Deadline         time.Time // earlier than it was when a held open leaves for a device that came back
 	}

@@ -235,7 +235,7 @@ func describeOpen(r *OpenResult) string {
 		text string
 	}{
 		{r.Event.Joined, "joined"}, {r.Offline, "asked for while offline"}, {!r.DeadlineEnforced, "deadline not enforced"},
-		{r.UseReturned, "use returned"}, {r.Reason != "", r.Reason},
+		{r.UseReturned, "use returned"}, {r.Replayed, "as before"}, {r.Reason != "", r.Reason},
 	} {
 		if word.said {
 			s += ", " + word.text

@@ -5465,6 +5465,7 @@ type OpenResult struct {
 	UseReturned      bool                   `protobuf:"varint,11,opt,name=use_returned,json=useReturned,proto3" json:"use_returned,omitempty"`
 	At               *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=at,proto3" json:"at,omitempty"`
 	Deadline         *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	Replayed         bool                   `protobuf:"varint,14,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -5588,6 +5589,13 @@ func (x *OpenResult) GetDeadline() *timestamppb.Timestamp {
 		return x.Deadline
 	}
 	return nil
+}
+
+func (x *OpenResult) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
 }
 
 type Info struct {
@@ -6449,7 +6457,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\aBulkKey\x12)\n" +
 	"\x03key\x18\x01 \x01(\v2\x17.latchkey.actors.v1.KeyR\x03key\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xcf\x03\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xeb\x03\n" +
 	"\n" +
 	"OpenResult\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1d\n" +
@@ -6467,7 +6475,8 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	" \x01(\bR\x10deadlineEnforced\x12!\n" +
 	"\fuse_returned\x18\v \x01(\bR\vuseReturned\x12*\n" +
 	"\x02at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x126\n" +
-	"\bdeadline\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"\xea\x04\n" +
+	"\bdeadline\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x1a\n" +
+	"\breplayed\x18\x0e \x01(\bR\breplayed\"\xea\x04\n" +
 	"\x04Info\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12\x18\n" +
