@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/lock"
 )
 
 // withDoors creates locks 42 and 43 of an organisation, and a key for both; the second door takes the code only.
@@ -128,6 +130,37 @@ func TestCodesOpenAndAreRefusedAlike(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, s.pin("42", pin).status)
 	require.Contains(t, s.call("GET", "/locks/42/events", "", as(hotel)).body, `"PINWasWrong"`)
 	require.NotContains(t, s.logs.String(), pin)
+}
+
+func TestTheAnswerToACodeSaysWhatBecameOfIt(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	_, pin := s.withDoors(s.orgKey("hotel-9"))
+	open := func(requestID string) map[string]any {
+		t.Helper()
+		a := s.call("POST", "/locks/43/open-with-pin", `{"pin":"`+pin+`","requestId":"`+requestID+`"}`)
+		require.Equal(t, http.StatusOK, a.status, a.body)
+		return a.json()
+	}
+	require.Subset(t, open("away"), map[string]any{"success": true, "outcome": "reserved", "reason": "device-offline"})
+	s.clock.Advance(11 * time.Second)
+	_, err := s.kernel.Do(t.Context(), 43, &lock.Tick{})
+	require.NoError(t, err)
+	late := open("away")
+	require.Subset(t, late, map[string]any{"success": false, "outcome": "expired", "reason": "device-offline"})
+	require.NotEmpty(t, late["message"])
+
+	require.NoError(t, s.kernel.connect(43, jams))
+	require.Subset(t, open("stuck"), map[string]any{"success": false, "outcome": "refused", "reason": "jammed", "message": "the bolt is stuck"})
+	require.NoError(t, s.kernel.connect(43, func(id lock.CommandID) *lock.AnswerOpen {
+		return &lock.AnswerOpen{Session: lock.Session{Node: "n1", ID: 1}, CommandID: id, Executed: lock.NotExecuted, Code: "LowBattery"}
+	}))
+	require.Subset(t, open("silent"), map[string]any{"success": false, "outcome": "refused", "reason": "low-battery", "message": "The lock did not open."})
+	require.NoError(t, s.kernel.connect(43, opens))
+	opened := open("fine")
+	require.Subset(t, opened, map[string]any{"success": true, "outcome": "opened"})
+	require.NotContains(t, opened, "reason")
+	require.NotContains(t, opened, "message")
 }
 
 func mustNumber(t *testing.T, s string) (n int) {

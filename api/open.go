@@ -46,18 +46,27 @@ func (s *server) OpenLock(w http.ResponseWriter, r *http.Request, id LockId) {
 	}
 	sayRepeated(w, o)
 	state := OpenOutcome{Outcome: o.Outcome, OpenRequestID: o.RequestID, CommandID: o.CommandID}
-	if o.Outcome == lock.Refused || o.Outcome == lock.Expired {
-		message := o.Message
-		if message == "" {
-			message = "The lock did not open."
-		}
-		s.failOpen(w, r, &problem{status: http.StatusBadGateway, reason: o.Reason, message: message}, &state)
+	if stayedClosed(o) {
+		s.failOpen(w, r, &problem{status: http.StatusBadGateway, reason: o.Reason, message: messageOf(o)}, &state)
 		return
 	}
 	s.write(w, r, http.StatusOK, &OpenLockResult{
 		CommandResult: commandResult(lockID, o.Version, eventOf(o)), OpenOutcome: state,
 		Deadline: lock.Instant(o.Deadline), DeadlineEnforced: o.DeadlineEnforced, Reason: o.Reason, Message: o.Message,
 	})
+}
+
+// stayedClosed tells whether it is certain that nothing has moved, and nothing will.
+func stayedClosed(o *lock.OpenResult) bool {
+	return o.Outcome == lock.Refused || o.Outcome == lock.Expired
+}
+
+// messageOf is what a person is told of an open. Not every device has words for its refusal.
+func messageOf(o *lock.OpenResult) string {
+	if o.Message == "" && stayedClosed(o) {
+		return "The lock did not open."
+	}
+	return o.Message
 }
 
 // eventOf keeps a nil event from becoming an interface that is not nil.

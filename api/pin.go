@@ -18,6 +18,8 @@ type OpenWithPinResult struct {
 	Success bool `json:"success"`
 	Offline bool `json:"offline"`
 	OpenOutcome
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
 }
 
 var (
@@ -69,8 +71,9 @@ func (s *server) OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId) 
 	case *lock.OpenResult:
 		sayRepeated(w, reply)
 		s.write(w, r, http.StatusOK, &OpenWithPinResult{
-			Success: reply.Outcome != lock.Refused && reply.Outcome != lock.Expired, Offline: reply.Offline,
+			Success: !stayedClosed(reply), Offline: reply.Offline,
 			OpenOutcome: OpenOutcome{Outcome: reply.Outcome, OpenRequestID: reply.RequestID, CommandID: reply.CommandID},
+			Reason:      reply.Reason, Message: messageOf(reply),
 		})
 	case *lock.PINRefused:
 		if reply.LockedFor > 0 {
