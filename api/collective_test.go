@@ -83,6 +83,7 @@ func TestAKeyOfOneLockHasOneDoor(t *testing.T) {
 	a := s.call("DELETE", "/temp-keys/"+keyUUID, "", as(hotel))
 	require.Equal(t, http.StatusOK, a.status, a.body)
 	require.Equal(t, http.StatusNotFound, s.call("GET", "/temp-keys/"+keyUUID, "").status)
+	s.call("DELETE", "/temp-keys/"+keyUUID, "", as(hotel)).requireError(http.StatusNotFound, "temp-key-not-found")
 }
 
 func TestCodesOpenAndAreRefusedAlike(t *testing.T) {
