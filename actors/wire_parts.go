@@ -93,14 +93,14 @@ func doorToPB(d *lock.Door) *pb.Door {
 	if d == nil {
 		return nil
 	}
-	return &pb.Door{Key: string(d.Key), Number: d.Number, Link: d.Link, Pin: d.PIN}
+	return &pb.Door{Key: string(d.Key), Number: d.Number, Link: d.Link, Pin: d.PIN, Owner: d.Owner}
 }
 
 func doorOf(x *pb.Door) *lock.Door {
 	if x == nil {
 		return nil
 	}
-	return &lock.Door{Key: lock.TempKeyID(x.GetKey()), Number: x.GetNumber(), Link: x.GetLink(), PIN: x.GetPin()}
+	return &lock.Door{Key: lock.TempKeyID(x.GetKey()), Number: x.GetNumber(), Link: x.GetLink(), PIN: x.GetPin(), Owner: x.GetOwner()}
 }
 
 // The zero time travels as nil.

@@ -164,6 +164,55 @@ func TestTheAnswerToACodeSaysWhatBecameOfIt(t *testing.T) {
 	require.NotContains(t, opened, "message")
 }
 
+func TestDoorsOfCollectiveKeysSayWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel := s.orgKey("hotel-9")
+	key, pin := s.withDoors(hotel)
+	s.withKey(hotel, "")
+	list := func(lockID string, who option) []map[string]any {
+		t.Helper()
+		a := s.call("GET", "/locks/"+lockID+"/temp-keys", "", who)
+		require.Equal(t, http.StatusOK, a.status, a.body)
+		var keys []map[string]any
+		for _, k := range a.json()["tempKeys"].([]any) {
+			keys = append(keys, k.(map[string]any))
+		}
+		return keys
+	}
+	for _, who := range []option{as(hotel), as(superKey)} {
+		keys := list("42", who)
+		require.Subset(t, keys[0], map[string]any{"collectiveKeyUuid": key, "accessMethod": "both"})
+		require.NotContains(t, keys[1], "collectiveKeyUuid")
+		require.NotContains(t, keys[1], "accessMethod")
+		require.Subset(t, list("43", who)[0], map[string]any{"collectiveKeyUuid": key, "accessMethod": "code"})
+	}
+	part := list("43", as(hotel))[0]["uuid"].(string)
+
+	// Others whose lock it is learn that it is a door, and not the link that opens the other ones.
+	s.call("POST", "/locks/43/SetOwner", `{"userId":"hotel-9"}`, as(hotel))
+	hostel := s.orgKey("hostel-2")
+	s.super("POST", "/locks/43/SetOrganization", `{"orgId":"hostel-2"}`)
+	for _, who := range []option{as(hostel), bearer(token(t, "hotel-9"))} {
+		door := list("43", who)[0]
+		require.Equal(t, "code", door["accessMethod"])
+		require.NotContains(t, door, "collectiveKeyUuid")
+		all := s.call("GET", "/locks/temp-keys?createdBy=hotel-9", "", who)
+		require.Contains(t, all.body, part)
+		require.NotContains(t, all.body, key)
+	}
+
+	// The page of a door that takes the code only has no button that would be refused.
+	page := s.call("GET", "/temp-keys/"+part, "")
+	require.Equal(t, http.StatusOK, page.status)
+	require.Contains(t, page.body, "opened with the code, at the door")
+	require.NotContains(t, page.body, "<button")
+	require.NotContains(t, page.body, "can open the door")
+	require.NotContains(t, page.body, pin)
+	s.clock.Advance(72 * time.Hour)
+	require.Contains(t, s.call("GET", "/temp-keys/"+part, "").body, "stopped working")
+}
+
 func mustNumber(t *testing.T, s string) (n int) {
 	t.Helper()
 	_, err := fmt.Sscanf(s, "%d", &n)

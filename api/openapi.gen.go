@@ -483,12 +483,20 @@ type StoredKey struct {
 
 // TempKey defines model for TempKey.
 type TempKey struct {
+	// AccessMethod Of a door of a collective key, and of no other key: how it opens. It goes with the collective key: changing it by itself is a 409
+	// `part-of-collective-key`, and so is deleting it for those whose key that is. Others whose lock it is may delete it.
+	AccessMethod collective.Access `json:"accessMethod,omitempty"`
+
 	// AccessMode Who may open with the key. `public` is whoever has the link, `user-whitelist` the users that the key names.
 	AccessMode     AccessMode `json:"accessMode"`
 	AllowedUserIds []string   `json:"allowedUserIds"`
-	CreatedAt      string     `json:"createdAt"`
-	CreatedBy      string     `json:"createdBy"`
-	Description    string     `json:"description,omitempty"`
+
+	// CollectiveKeyUuid Of a door of a collective key: its UUID, for `DELETE /temp-keys/{uuid}`. It is told to those only whose key that is, for it is the link to all of its
+	// doors, and not of doors that were granted before servers kept whose they are.
+	CollectiveKeyUuid string `json:"collectiveKeyUuid,omitempty"`
+	CreatedAt         string `json:"createdAt"`
+	CreatedBy         string `json:"createdBy"`
+	Description       string `json:"description,omitempty"`
 
 	// GraceAfterSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
 	// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
@@ -676,7 +684,7 @@ type ShowCollectiveConfirmationParams struct {
 
 // OpenCollectiveDoorParams defines parameters for OpenCollectiveDoor.
 type OpenCollectiveDoorParams struct {
-	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, gets the same answer, and it opens once. The name
+	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, is led to the same confirmation, and it opens once. The name
 	// of another open of the same lock is a 422 `idempotency-key-reused` here, and as a `requestId` a 409 `request-id-reused`.
 	IdempotencyKey RequestId `json:"Idempotency-Key,omitempty"`
 }
@@ -710,7 +718,7 @@ type ListEventsParams struct {
 
 // ExportLockEventsParams defines parameters for ExportLockEvents.
 type ExportLockEventsParams struct {
-	// Cursor The `cursor` of the last line that is known. Without it the export begins at the beginning.
+	// Cursor The `cursor` of the last line that is known, of an export of the same thing. Without it the export begins at the beginning.
 	Cursor ExportCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -742,7 +750,7 @@ type ListOrganizationsParams struct {
 
 // ExportOrganizationEventsParams defines parameters for ExportOrganizationEvents.
 type ExportOrganizationEventsParams struct {
-	// Cursor The `cursor` of the last line that is known. Without it the export begins at the beginning.
+	// Cursor The `cursor` of the last line that is known, of an export of the same thing. Without it the export begins at the beginning.
 	Cursor ExportCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -772,14 +780,14 @@ type ShowConfirmationParams struct {
 
 // OpenDoorParams defines parameters for OpenDoor.
 type OpenDoorParams struct {
-	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, gets the same answer, and it opens once. The name
+	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, is led to the same confirmation, and it opens once. The name
 	// of another open of the same lock is a 422 `idempotency-key-reused` here, and as a `requestId` a 409 `request-id-reused`.
 	IdempotencyKey RequestId `json:"Idempotency-Key,omitempty"`
 }
 
 // OpenWithTempKeyParams defines parameters for OpenWithTempKey.
 type OpenWithTempKeyParams struct {
-	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, gets the same answer, and it opens once. The name
+	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, is led to the same confirmation, and it opens once. The name
 	// of another open of the same lock is a 422 `idempotency-key-reused` here, and as a `requestId` a 409 `request-id-reused`.
 	IdempotencyKey RequestId `json:"Idempotency-Key,omitempty"`
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/latchkey/latchkey/collective"
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -54,7 +55,11 @@ func writeTempKeys(b *bytes.Buffer, lists []*lock.TempKeyList, base, nextCursor 
 }
 
 func appendTempKey(b []byte, list *lock.TempKeyList, k *lock.TempKeyView, link []byte) []byte {
-	b = appendText(append(b, `{"accessMode":`...), string(k.AccessMode))
+	b = append(b, '{')
+	if k.Door != nil {
+		b = append(appendText(append(b, `"accessMethod":`...), string(collective.AccessOf(k.Door))), ',')
+	}
+	b = appendText(append(b, `"accessMode":`...), string(k.AccessMode))
 	b = append(b, `,"allowedUserIds":[`...)
 	for i, user := range k.AllowedUserIDs {
 		if i > 0 {
@@ -62,7 +67,11 @@ func appendTempKey(b []byte, list *lock.TempKeyList, k *lock.TempKeyView, link [
 		}
 		b = appendText(b, string(user))
 	}
-	b = appendInstant(append(b, `],"createdAt":`...), k.CreatedAt)
+	b = append(b, ']')
+	if k.Door != nil && k.Door.Key != "" {
+		b = appendText(append(b, `,"collectiveKeyUuid":`...), string(k.Door.Key))
+	}
+	b = appendInstant(append(b, `,"createdAt":`...), k.CreatedAt)
 	b = appendText(append(b, `,"createdBy":`...), k.CreatedBy)
 	if k.Description != "" {
 		b = appendText(append(b, `,"description":`...), k.Description)

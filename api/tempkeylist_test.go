@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/api"
+	"github.com/latchkey/latchkey/collective"
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -37,9 +38,14 @@ func listOf(t *testing.T, list *lock.TempKeyList) (got, want string) {
 		if w := k.NextWindow; w != nil {
 			next = &api.NextWindow{From: lock.Instant(w.From), Until: optionalInstant(w.Until)}
 		}
+		var access collective.Access
+		var of lock.TempKeyID
+		if k.Door != nil {
+			access, of = collective.AccessOf(k.Door), k.Door.Key
+		}
 		expected.TempKeys = append(expected.TempKeys, api.TempKey{
 			Schedule: k.Schedule, GraceBeforeSeconds: k.GraceBeforeSeconds, GraceAfterSeconds: k.GraceAfterSeconds,
-			OpenUntil: optionalInstant(k.OpenUntil), NextWindow: next,
+			OpenUntil: optionalInstant(k.OpenUntil), NextWindow: next, AccessMethod: access, CollectiveKeyUuid: string(of),
 			Uuid: string(k.UUID), LockId: int64(list.ID), LockUuid: string(list.UUID), AccessMode: k.AccessMode, AllowedUserIds: users,
 			ValidFrom: lock.Instant(k.ValidFrom), ValidUntil: lock.Instant(k.ValidUntil), MaxUses: k.MaxUses, UsedCount: k.UsedCount,
 			Description: k.Description, CreatedAt: lock.Instant(k.CreatedAt), CreatedBy: k.CreatedBy, Status: k.Status,
@@ -83,6 +89,12 @@ func TestListsAreWhatTheDocumentSays(t *testing.T) {
 		if i%2 == 0 {
 			k.MaxUses = &five
 			k.NextWindow, k.GraceAfterSeconds = &lock.NextWindow{From: at, Until: &at}, int64(i)
+		}
+		if i%4 == 1 {
+			k.Door = &lock.Door{Key: lock.TempKeyID(uuidNamed(i)), Link: true, PIN: []byte{1}}
+		}
+		if i%4 == 2 {
+			k.Door = new(lock.Door)
 		}
 		if i%3 == 0 {
 			k.OpenUntil, k.GraceBeforeSeconds, k.NextWindow = &at, 5, &lock.NextWindow{From: at}

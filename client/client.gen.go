@@ -390,6 +390,27 @@ func (e SecretToldBeforeSuccess) Valid() bool {
 	}
 }
 
+// Defines values for TempKeyAccessMethod.
+const (
+	TempKeyAccessMethodBoth TempKeyAccessMethod = "both"
+	TempKeyAccessMethodCode TempKeyAccessMethod = "code"
+	TempKeyAccessMethodKey  TempKeyAccessMethod = "key"
+)
+
+// Valid indicates whether the value is a known member of the TempKeyAccessMethod enum.
+func (e TempKeyAccessMethod) Valid() bool {
+	switch e {
+	case TempKeyAccessMethodBoth:
+		return true
+	case TempKeyAccessMethodCode:
+		return true
+	case TempKeyAccessMethodKey:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Status.
 const (
 	StatusExpired     Status = "expired"
@@ -1129,7 +1150,8 @@ type OpenLockFailure struct {
 	OpenRequestId *string `json:"openRequestId,omitempty"`
 
 	// Outcome `reserved` is recorded but not sent, `sent` is on its way to the device, `opened` is the device's word that its motor moved, `refused`
-	// its word that it did not, `expired` came too late and moved nothing, and `unknown` may have moved.
+	// its word that it did not, `expired` came too late and moved nothing, and `unknown` may have moved: the device did not answer in time, or
+	// has answered that it cannot tell. What is `reserved` or `sent` becomes one of the others, and `unknown` may still.
 	Outcome *Outcome `json:"outcome,omitempty"`
 
 	// Reason A stable word for programs, such as `temp-key-used-up`.
@@ -1149,7 +1171,9 @@ type OpenLockRequest struct {
 	RequestId *RequestId `json:"requestId,omitempty"`
 }
 
-// OpenLockResult defines model for OpenLockResult.
+// OpenLockResult What became of the open so far. `success` is true when the open was accepted and may have moved the motor: it is not the door's word. Programs
+// look at `outcome`. That is `opened` when the device says so, `sent` when it has not answered yet, and `unknown` when it did not answer in
+// time, or has answered that it cannot tell. An open of which it is certain that nothing has moved is an `OpenLockFailure`.
 type OpenLockResult struct {
 	// AggregateId The lock's ID as text.
 	AggregateId string `json:"aggregateId"`
@@ -1172,7 +1196,8 @@ type OpenLockResult struct {
 	OpenRequestId string `json:"openRequestId"`
 
 	// Outcome `reserved` is recorded but not sent, `sent` is on its way to the device, `opened` is the device's word that its motor moved, `refused`
-	// its word that it did not, `expired` came too late and moved nothing, and `unknown` may have moved.
+	// its word that it did not, `expired` came too late and moved nothing, and `unknown` may have moved: the device did not answer in time, or
+	// has answered that it cannot tell. What is `reserved` or `sent` becomes one of the others, and `unknown` may still.
 	Outcome Outcome `json:"outcome"`
 
 	// Reason A stable word for an outcome other than opened.
@@ -1199,7 +1224,8 @@ type OpenState struct {
 	OpenRequestId string `json:"openRequestId"`
 
 	// Outcome `reserved` is recorded but not sent, `sent` is on its way to the device, `opened` is the device's word that its motor moved, `refused`
-	// its word that it did not, `expired` came too late and moved nothing, and `unknown` may have moved.
+	// its word that it did not, `expired` came too late and moved nothing, and `unknown` may have moved: the device did not answer in time, or
+	// has answered that it cannot tell. What is `reserved` or `sent` becomes one of the others, and `unknown` may still.
 	Outcome Outcome `json:"outcome"`
 
 	// Reason A stable word for an outcome other than opened.
@@ -1216,15 +1242,23 @@ type OpenWithPinRequest struct {
 type OpenWithPinResult struct {
 	CommandId string `json:"commandId"`
 
+	// Message The same for a person.
+	Message *string `json:"message,omitempty"`
+
 	// Offline The lock was offline when the PIN came.
 	Offline       bool   `json:"offline"`
 	OpenRequestId string `json:"openRequestId"`
 
 	// Outcome `reserved` is recorded but not sent, `sent` is on its way to the device, `opened` is the device's word that its motor moved, `refused`
-	// its word that it did not, `expired` came too late and moved nothing, and `unknown` may have moved.
+	// its word that it did not, `expired` came too late and moved nothing, and `unknown` may have moved: the device did not answer in time, or
+	// has answered that it cannot tell. What is `reserved` or `sent` becomes one of the others, and `unknown` may still.
 	Outcome Outcome `json:"outcome"`
 
-	// Success False when the lock did not open.
+	// Reason A stable word for an outcome other than opened.
+	Reason *string `json:"reason,omitempty"`
+
+	// Success False when it is certain that the lock did not open, which is `refused` and `expired`. It is true for `opened`, and also for what may have opened or
+	// still may: `reserved`, `sent` and `unknown`. Programs look at `outcome`.
 	Success bool `json:"success"`
 }
 
@@ -1276,7 +1310,8 @@ type OrganizationSetData struct {
 }
 
 // Outcome `reserved` is recorded but not sent, `sent` is on its way to the device, `opened` is the device's word that its motor moved, `refused`
-// its word that it did not, `expired` came too late and moved nothing, and `unknown` may have moved.
+// its word that it did not, `expired` came too late and moved nothing, and `unknown` may have moved: the device did not answer in time, or
+// has answered that it cannot tell. What is `reserved` or `sent` becomes one of the others, and `unknown` may still.
 type Outcome string
 
 // OwnerSetData defines model for OwnerSetData.
@@ -1580,12 +1615,20 @@ type StoredKey struct {
 
 // TempKey defines model for TempKey.
 type TempKey struct {
+	// AccessMethod Of a door of a collective key, and of no other key: how it opens. It goes with the collective key: changing it by itself is a 409
+	// `part-of-collective-key`, and so is deleting it for those whose key that is. Others whose lock it is may delete it.
+	AccessMethod *TempKeyAccessMethod `json:"accessMethod,omitempty"`
+
 	// AccessMode Who may open with the key. `public` is whoever has the link, `user-whitelist` the users that the key names.
 	AccessMode     AccessMode `json:"accessMode"`
 	AllowedUserIds []string   `json:"allowedUserIds"`
-	CreatedAt      time.Time  `json:"createdAt"`
-	CreatedBy      string     `json:"createdBy"`
-	Description    *string    `json:"description,omitempty"`
+
+	// CollectiveKeyUuid Of a door of a collective key: its UUID, for `DELETE /temp-keys/{uuid}`. It is told to those only whose key that is, for it is the link to all of its
+	// doors, and not of doors that were granted before servers kept whose they are.
+	CollectiveKeyUuid *string   `json:"collectiveKeyUuid,omitempty"`
+	CreatedAt         time.Time `json:"createdAt"`
+	CreatedBy         string    `json:"createdBy"`
+	Description       *string   `json:"description,omitempty"`
 
 	// GraceAfterSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
 	// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
@@ -1621,6 +1664,10 @@ type TempKey struct {
 	ValidFrom  time.Time `json:"validFrom"`
 	ValidUntil time.Time `json:"validUntil"`
 }
+
+// TempKeyAccessMethod Of a door of a collective key, and of no other key: how it opens. It goes with the collective key: changing it by itself is a 409
+// `part-of-collective-key`, and so is deleting it for those whose key that is. Others whose lock it is may delete it.
+type TempKeyAccessMethod string
 
 // Status defines model for TempKey.status.
 type Status string
@@ -1938,7 +1985,7 @@ type ShowCollectiveConfirmationParams struct {
 
 // OpenCollectiveDoorParams defines parameters for OpenCollectiveDoor.
 type OpenCollectiveDoorParams struct {
-	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, gets the same answer, and it opens once. The name
+	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, is led to the same confirmation, and it opens once. The name
 	// of another open of the same lock is a 422 `idempotency-key-reused` here, and as a `requestId` a 409 `request-id-reused`.
 	IdempotencyKey *RequestId `json:"Idempotency-Key,omitempty"`
 }
@@ -1972,7 +2019,7 @@ type ListEventsParams struct {
 
 // ExportLockEventsParams defines parameters for ExportLockEvents.
 type ExportLockEventsParams struct {
-	// Cursor The `cursor` of the last line that is known. Without it the export begins at the beginning.
+	// Cursor The `cursor` of the last line that is known, of an export of the same thing. Without it the export begins at the beginning.
 	Cursor *ExportCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -2004,7 +2051,7 @@ type ListOrganizationsParams struct {
 
 // ExportOrganizationEventsParams defines parameters for ExportOrganizationEvents.
 type ExportOrganizationEventsParams struct {
-	// Cursor The `cursor` of the last line that is known. Without it the export begins at the beginning.
+	// Cursor The `cursor` of the last line that is known, of an export of the same thing. Without it the export begins at the beginning.
 	Cursor *ExportCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -2034,14 +2081,14 @@ type ShowConfirmationParams struct {
 
 // OpenDoorParams defines parameters for OpenDoor.
 type OpenDoorParams struct {
-	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, gets the same answer, and it opens once. The name
+	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, is led to the same confirmation, and it opens once. The name
 	// of another open of the same lock is a 422 `idempotency-key-reused` here, and as a `requestId` a 409 `request-id-reused`.
 	IdempotencyKey *RequestId `json:"Idempotency-Key,omitempty"`
 }
 
 // OpenWithTempKeyParams defines parameters for OpenWithTempKey.
 type OpenWithTempKeyParams struct {
-	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, gets the same answer, and it opens once. The name
+	// IdempotencyKey Names the request, as `requestId` in the body does: whoever repeats it, within 24 hours, is led to the same confirmation, and it opens once. The name
 	// of another open of the same lock is a 422 `idempotency-key-reused` here, and as a `requestId` a 409 `request-id-reused`.
 	IdempotencyKey *RequestId `json:"Idempotency-Key,omitempty"`
 }
@@ -2227,6 +2274,7 @@ type ClientInterface interface {
 	// itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
 	// `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
 	// no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+	// A `tempKeyUuid` may be named once, for one lock: of those that name it again the first one counts, and the others are a 400 `temp-key-twice`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2239,6 +2287,7 @@ type ClientInterface interface {
 	// itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
 	// `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
 	// no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+	// A `tempKeyUuid` may be named once, for one lock: of those that name it again the first one counts, and the others are a 400 `temp-key-twice`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2568,7 +2617,8 @@ type ClientInterface interface {
 	// SetOrganizationWithBody Hand the lock to an organisation
 	//
 	// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-	// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
+	// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+	// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2578,7 +2628,8 @@ type ClientInterface interface {
 	// SetOrganization Hand the lock to an organisation
 	//
 	// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-	// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
+	// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+	// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2677,7 +2728,7 @@ type ClientInterface interface {
 
 	// ListEvents Tell what happened to the lock
 	//
-	// Oldest first, 100 on a page. A page after the last one is empty.
+	// Oldest first, 100 on a page. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
 	//
 	// Corresponds with GET /locks/{id}/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, id LockId, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2857,7 +2908,8 @@ type ClientInterface interface {
 	// ExportOrganizationEvents Export an organisation's events
 	//
 	// All that happened after the cursor to the organisation's API keys and to its locks while they were its own, in the order in which it was
-	// stored, in the form of `ExportLockEvents`. Takes a key of this organisation, or the super key. An `ExportEnd` that is
+	// stored, in the form of `ExportLockEvents`. Takes a key of this organisation, or the super key. An organisation that was never registered and
+	// never had an API key is a 404 `organization-not-found`. An `ExportEnd` that is
 	// `complete` has a cursor too: it gets what happens from then on.
 	//
 	// Corresponds with GET /organizations/{orgId}/events (the `ExportOrganizationEvents` operationId).
@@ -2896,15 +2948,16 @@ type ClientInterface interface {
 
 	// RevokeCollectiveKey Revoke a key for several doors
 	//
-	// Answers when every lock has committed the revocation and no open of the key can move a motor any more; repeating it is fine.
-	// When a lock cannot be reached the answer is a 503, and the revocation goes on by itself. A temporary key of one lock is deleted.
+	// Answers when every lock has committed the revocation and no open of the key can move a motor any more; repeating it is a 200 again.
+	// When a lock cannot be reached the answer is a 503, and the revocation goes on by itself. A temporary key of one lock is deleted, as by
+	// `delete-temp-key`: repeating that is a 404 `temp-key-not-found` once it is done.
 	//
 	// Corresponds with DELETE /temp-keys/{uuid} (the `RevokeCollectiveKey` operationId).
 	RevokeCollectiveKey(ctx context.Context, uuid TempKeyUuid, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ShowTempKey The page of a temporary key
 	//
-	// What a guest's link leads to. It has the button that opens the lock, or says why there is none.
+	// What a guest's link leads to. It has the button that opens the lock, or says why there is none, such as that the door is opened with a code.
 	//
 	// Corresponds with GET /temp-keys/{uuid} (the `ShowTempKey` operationId).
 	ShowTempKey(ctx context.Context, uuid TempKeyUuid, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3009,6 +3062,7 @@ type ClientInterface interface {
 // itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
 // `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
 // no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+// A `tempKeyUuid` may be named once, for one lock: of those that name it again the first one counts, and the others are a 400 `temp-key-twice`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3031,6 +3085,7 @@ func (c *Client) CreateTempKeysWithBody(ctx context.Context, contentType string,
 // itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
 // `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
 // no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+// A `tempKeyUuid` may be named once, for one lock: of those that name it again the first one counts, and the others are a 400 `temp-key-twice`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3700,7 +3755,8 @@ func (c *Client) SetConfig(ctx context.Context, id LockId, body SetConfigJSONReq
 // SetOrganizationWithBody Hand the lock to an organisation
 //
 // The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
+// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3720,7 +3776,8 @@ func (c *Client) SetOrganizationWithBody(ctx context.Context, id LockId, content
 // SetOrganization Hand the lock to an organisation
 //
 // The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
+// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3929,7 +3986,7 @@ func (c *Client) GetDetails(ctx context.Context, id LockId, reqEditors ...Reques
 
 // ListEvents Tell what happened to the lock
 //
-// Oldest first, 100 on a page. A page after the last one is empty.
+// Oldest first, 100 on a page. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
 //
 // Corresponds with GET /locks/{id}/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, id LockId, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4309,7 +4366,8 @@ func (c *Client) RotateApiKey(ctx context.Context, orgId OrgId, keyId ApiKeyId, 
 // ExportOrganizationEvents Export an organisation's events
 //
 // All that happened after the cursor to the organisation's API keys and to its locks while they were its own, in the order in which it was
-// stored, in the form of `ExportLockEvents`. Takes a key of this organisation, or the super key. An `ExportEnd` that is
+// stored, in the form of `ExportLockEvents`. Takes a key of this organisation, or the super key. An organisation that was never registered and
+// never had an API key is a 404 `organization-not-found`. An `ExportEnd` that is
 // `complete` has a cursor too: it gets what happens from then on.
 //
 // Corresponds with GET /organizations/{orgId}/events (the `ExportOrganizationEvents` operationId).
@@ -4388,8 +4446,9 @@ func (c *Client) CreateCollectiveKey(ctx context.Context, body CreateCollectiveK
 
 // RevokeCollectiveKey Revoke a key for several doors
 //
-// Answers when every lock has committed the revocation and no open of the key can move a motor any more; repeating it is fine.
-// When a lock cannot be reached the answer is a 503, and the revocation goes on by itself. A temporary key of one lock is deleted.
+// Answers when every lock has committed the revocation and no open of the key can move a motor any more; repeating it is a 200 again.
+// When a lock cannot be reached the answer is a 503, and the revocation goes on by itself. A temporary key of one lock is deleted, as by
+// `delete-temp-key`: repeating that is a 404 `temp-key-not-found` once it is done.
 //
 // Corresponds with DELETE /temp-keys/{uuid} (the `RevokeCollectiveKey` operationId).
 func (c *Client) RevokeCollectiveKey(ctx context.Context, uuid TempKeyUuid, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4406,7 +4465,7 @@ func (c *Client) RevokeCollectiveKey(ctx context.Context, uuid TempKeyUuid, reqE
 
 // ShowTempKey The page of a temporary key
 //
-// What a guest's link leads to. It has the button that opens the lock, or says why there is none.
+// What a guest's link leads to. It has the button that opens the lock, or says why there is none, such as that the door is opened with a code.
 //
 // Corresponds with GET /temp-keys/{uuid} (the `ShowTempKey` operationId).
 func (c *Client) ShowTempKey(ctx context.Context, uuid TempKeyUuid, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7262,6 +7321,7 @@ type ClientWithResponsesInterface interface {
 	// itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
 	// `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
 	// no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+	// A `tempKeyUuid` may be named once, for one lock: of those that name it again the first one counts, and the others are a 400 `temp-key-twice`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7274,6 +7334,7 @@ type ClientWithResponsesInterface interface {
 	// itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
 	// `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
 	// no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+	// A `tempKeyUuid` may be named once, for one lock: of those that name it again the first one counts, and the others are a 400 `temp-key-twice`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7615,7 +7676,8 @@ type ClientWithResponsesInterface interface {
 	// SetOrganizationWithBodyWithResponse Hand the lock to an organisation
 	//
 	// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-	// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
+	// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+	// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7625,7 +7687,8 @@ type ClientWithResponsesInterface interface {
 	// SetOrganizationWithResponse Hand the lock to an organisation
 	//
 	// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-	// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
+	// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+	// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7728,7 +7791,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListEventsWithResponse Tell what happened to the lock
 	//
-	// Oldest first, 100 on a page. A page after the last one is empty.
+	// Oldest first, 100 on a page. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7924,7 +7987,8 @@ type ClientWithResponsesInterface interface {
 	// ExportOrganizationEventsWithResponse Export an organisation's events
 	//
 	// All that happened after the cursor to the organisation's API keys and to its locks while they were its own, in the order in which it was
-	// stored, in the form of `ExportLockEvents`. Takes a key of this organisation, or the super key. An `ExportEnd` that is
+	// stored, in the form of `ExportLockEvents`. Takes a key of this organisation, or the super key. An organisation that was never registered and
+	// never had an API key is a 404 `organization-not-found`. An `ExportEnd` that is
 	// `complete` has a cursor too: it gets what happens from then on.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7967,8 +8031,9 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeCollectiveKeyWithResponse Revoke a key for several doors
 	//
-	// Answers when every lock has committed the revocation and no open of the key can move a motor any more; repeating it is fine.
-	// When a lock cannot be reached the answer is a 503, and the revocation goes on by itself. A temporary key of one lock is deleted.
+	// Answers when every lock has committed the revocation and no open of the key can move a motor any more; repeating it is a 200 again.
+	// When a lock cannot be reached the answer is a 503, and the revocation goes on by itself. A temporary key of one lock is deleted, as by
+	// `delete-temp-key`: repeating that is a 404 `temp-key-not-found` once it is done.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7977,7 +8042,7 @@ type ClientWithResponsesInterface interface {
 
 	// ShowTempKeyWithResponse The page of a temporary key
 	//
-	// What a guest's link leads to. It has the button that opens the lock, or says why there is none.
+	// What a guest's link leads to. It has the button that opens the lock, or says why there is none, such as that the door is opened with a code.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -12489,6 +12554,7 @@ func (r FindOrCreateUserResponse) ContentType() string {
 // itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
 // `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
 // no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+// A `tempKeyUuid` may be named once, for one lock: of those that name it again the first one counts, and the others are a 400 `temp-key-twice`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12507,6 +12573,7 @@ func (c *ClientWithResponses) CreateTempKeysWithBodyWithResponse(ctx context.Con
 // itself, as create-temp-key does: the answer is 200 whatever became of them, and has an item for each one, in their order, with the
 // `status` that a call for it alone would have had; one whose fields are of the wrong form is a 400 beside the others. Only a body that is
 // no JSON, or is not a list of items, is refused as a whole. It may have 1 MiB. Sent again with the same `tempKeyUuid`s the call changes nothing.
+// A `tempKeyUuid` may be named once, for one lock: of those that name it again the first one counts, and the others are a 400 `temp-key-twice`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13052,7 +13119,8 @@ func (c *ClientWithResponses) SetConfigWithResponse(ctx context.Context, id Lock
 // SetOrganizationWithBodyWithResponse Hand the lock to an organisation
 //
 // The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
+// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13068,7 +13136,8 @@ func (c *ClientWithResponses) SetOrganizationWithBodyWithResponse(ctx context.Co
 // SetOrganizationWithResponse Hand the lock to an organisation
 //
 // The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-// keys, residents and the device's secret: delete and rotate what the new organisation does not want.
+// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13237,7 +13306,7 @@ func (c *ClientWithResponses) GetDetailsWithResponse(ctx context.Context, id Loc
 
 // ListEventsWithResponse Tell what happened to the lock
 //
-// Oldest first, 100 on a page. A page after the last one is empty.
+// Oldest first, 100 on a page. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13553,7 +13622,8 @@ func (c *ClientWithResponses) RotateApiKeyWithResponse(ctx context.Context, orgI
 // ExportOrganizationEventsWithResponse Export an organisation's events
 //
 // All that happened after the cursor to the organisation's API keys and to its locks while they were its own, in the order in which it was
-// stored, in the form of `ExportLockEvents`. Takes a key of this organisation, or the super key. An `ExportEnd` that is
+// stored, in the form of `ExportLockEvents`. Takes a key of this organisation, or the super key. An organisation that was never registered and
+// never had an API key is a 404 `organization-not-found`. An `ExportEnd` that is
 // `complete` has a cursor too: it gets what happens from then on.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -13620,8 +13690,9 @@ func (c *ClientWithResponses) CreateCollectiveKeyWithResponse(ctx context.Contex
 
 // RevokeCollectiveKeyWithResponse Revoke a key for several doors
 //
-// Answers when every lock has committed the revocation and no open of the key can move a motor any more; repeating it is fine.
-// When a lock cannot be reached the answer is a 503, and the revocation goes on by itself. A temporary key of one lock is deleted.
+// Answers when every lock has committed the revocation and no open of the key can move a motor any more; repeating it is a 200 again.
+// When a lock cannot be reached the answer is a 503, and the revocation goes on by itself. A temporary key of one lock is deleted, as by
+// `delete-temp-key`: repeating that is a 404 `temp-key-not-found` once it is done.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13636,7 +13707,7 @@ func (c *ClientWithResponses) RevokeCollectiveKeyWithResponse(ctx context.Contex
 
 // ShowTempKeyWithResponse The page of a temporary key
 //
-// What a guest's link leads to. It has the button that opens the lock, or says why there is none.
+// What a guest's link leads to. It has the button that opens the lock, or says why there is none, such as that the door is opened with a code.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -57,6 +57,17 @@ const (
 	ByBoth Access = "both"
 )
 
+// AccessOf tells how the part of a key is opened that a lock has.
+func AccessOf(d *lock.Door) Access {
+	switch {
+	case !d.Link:
+		return ByCode
+	case d.PIN != nil:
+		return ByBoth
+	}
+	return ByKey
+}
+
 func (a Access) code() bool { return a == ByCode || a == ByBoth }
 
 // Key is a collective key.

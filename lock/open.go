@@ -55,7 +55,7 @@ func (s *State) openWithTempKey(c *OpenWithTempKey, now time.Time) (Decision, er
 	case r != nil:
 		return s.again(a, r)
 	}
-	if k.Door != nil && !k.Door.Link {
+	if !k.ByLink() {
 		return Decision{}, reject(Forbidden, "door-needs-code", "This door is opened with the code, at the door.")
 	}
 	var status Status

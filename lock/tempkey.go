@@ -97,7 +97,7 @@ func (s *State) createTempKey(c *CreateTempKey, now time.Time) (Decision, error)
 		UUID: id, AccessMode: c.AccessMode, AllowedUserIDs: c.AllowedUserIDs,
 		ValidFrom: millis(c.ValidFrom), ValidUntil: millis(c.ValidUntil), MaxUses: c.MaxUses,
 		Schedule: c.Schedule.stored(), GraceBeforeSeconds: c.GraceBeforeSeconds, GraceAfterSeconds: c.GraceAfterSeconds,
-		Description: c.Description, CreatedBy: c.By.Name(), CreatedAt: millis(now), Door: c.Door,
+		Description: c.Description, CreatedBy: c.By.Name(), CreatedAt: millis(now), Door: c.Door.ownedBy(c.By),
 	}
 	if err := CheckDescription(k.Description); err != nil {
 		return Decision{}, err

@@ -50,6 +50,7 @@ func (s *State) listTempKeys(c *ListTempKeys, now time.Time) (Decision, error) {
 	list := &TempKeyList{ID: s.ID, UUID: s.UUID, TempKeys: make([]TempKeyView, 0, len(keys))}
 	for _, k := range keys {
 		v := k.view(now)
+		v.Door = k.Door.shownTo(c.By)
 		if !c.Only.admits(&v) {
 			continue
 		}

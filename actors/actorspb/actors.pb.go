@@ -4176,6 +4176,7 @@ type Door struct {
 	Number        int64                  `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
 	Link          bool                   `protobuf:"varint,3,opt,name=link,proto3" json:"link,omitempty"`
 	Pin           []byte                 `protobuf:"bytes,4,opt,name=pin,proto3" json:"pin,omitempty"`
+	Owner         string                 `protobuf:"bytes,5,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4236,6 +4237,13 @@ func (x *Door) GetPin() []byte {
 		return x.Pin
 	}
 	return nil
+}
+
+func (x *Door) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
 }
 
 type PINRefused struct {
@@ -6350,12 +6358,13 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\n" +
 	"command_id\x18\x03 \x01(\tR\tcommandId\x125\n" +
 	"\blifetime\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\blifetime\x12-\n" +
-	"\x04hold\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04hold\"V\n" +
+	"\x04hold\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04hold\"l\n" +
 	"\x04Door\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x12\n" +
 	"\x04link\x18\x03 \x01(\bR\x04link\x12\x10\n" +
-	"\x03pin\x18\x04 \x01(\fR\x03pin\"`\n" +
+	"\x03pin\x18\x04 \x01(\fR\x03pin\x12\x14\n" +
+	"\x05owner\x18\x05 \x01(\tR\x05owner\"`\n" +
 	"\n" +
 	"PINRefused\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x128\n" +

@@ -19,7 +19,10 @@ type Key struct {
 func (p *Key) Render(w io.Writer) error { return templates.ExecuteTemplate(w, "key.html", p) }
 
 // CanOpen tells whether the page has the button. A key with a whitelist has one too, for a caller that brings a token.
-func (p *Key) CanOpen() bool { return p.Info.Key.Status == lock.StatusValid }
+func (p *Key) CanOpen() bool { return p.Info.Key.Status == lock.StatusValid && p.Link() }
+
+// Link tells whether the key opens with its link at all, and not only with a code.
+func (p *Key) Link() bool { return p.Info.Key.ByLink() }
 
 // Personal tells whether the key is for certain users only.
 func (p *Key) Personal() bool { return p.Info.Key.AccessMode == lock.UserWhitelist }
@@ -49,6 +52,8 @@ func stateOf(s lock.Status) string {
 func (p *Key) Why() string {
 	k := p.Info.Key
 	switch k.Status {
+	case lock.StatusValid:
+		return "This door is opened with the code, at the door. The code is on the page of the key for all its doors."
 	case lock.StatusNotYetValid:
 		return "You can open from " + instant(p.From()) + " on, in about " + duration(p.From().Sub(p.Now)) + "."
 	case lock.StatusUsedUp:

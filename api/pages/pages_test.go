@@ -45,6 +45,9 @@ func all() map[string]pages.Page {
 	for _, s := range []lock.Status{lock.StatusValid, lock.StatusExpired, lock.StatusUsedUp, lock.StatusNotYetValid} {
 		m[string(s)] = &pages.Key{Info: info(s), Now: now, RequestID: "r"}
 	}
+	code := info(lock.StatusValid)
+	code.Key.Door = &lock.Door{PIN: []byte("hash")}
+	m["code"] = &pages.Key{Info: code, Now: now, RequestID: "r"}
 	for _, o := range []lock.Outcome{lock.Reserved, lock.Sent, lock.Opened, lock.Refused, lock.Expired, lock.Unknown} {
 		m["outcome "+string(o)] = &pages.Confirmation{
 			Info: info(lock.StatusValid), Now: now, Offline: true, Open: &lock.OpenResult{Outcome: o, At: now, Deadline: now.Add(5 * time.Second)},
