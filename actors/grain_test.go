@@ -267,6 +267,49 @@ func TestUUIDsAreTakenOnce(t *testing.T) {
 	})
 }
 
+// A create-temp-key that comes late, or twice, does not bring a key back that was deleted meanwhile.
+func TestADeletedKeyStaysDeleted(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, j journal.Journal) {
+		w := start(t, j, nil)
+		id := w.newLock()
+		w.connect(id, opens)
+		create := func() lock.CreateTempKey {
+			return lock.CreateTempKey{
+				By: owner, UUID: lock.TempKeyID(uuid.NewString()), AccessMode: lock.Public, ValidFrom: time.Now(), ValidUntil: time.Now().Add(time.Hour),
+			}
+		}
+		gone, there, fresh := create(), create(), create()
+		w.must(id, &gone)
+		w.must(id, &there)
+		require.Nil(t, w.must(id, &there).(*lock.Done).Event, "again")
+		w.must(id, &lock.DeleteTempKey{By: owner, TempKeyID: gone.UUID})
+
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() {
+				_, err := w.Do(within(t, 10*time.Second), id, &gone)
+				rejected(t, err, lock.Conflict, "temp-key-uuid-taken")
+			})
+			all.Go(func() {
+				_, err := w.Do(within(t, 10*time.Second), id, &lock.CreateTempKeys{By: owner, Keys: []lock.CreateTempKey{fresh, gone, there}})
+				rejected(t, err, lock.Conflict, "temp-key-uuid-taken")
+			})
+		}
+		all.Wait()
+		items := w.must(id, &lock.CreateTempKeys{By: owner, Keys: []lock.CreateTempKey{there, fresh}}).(*lock.TempKeysDone).Items
+		require.Nil(t, items[0].Event)
+		require.NotNil(t, items[1].Event)
+		there.Description = "other terms"
+		_, err := w.Do(within(t, 10*time.Second), id, &there)
+		rejected(t, err, lock.Conflict, "temp-key-exists")
+		_, err = w.open(id, gone.UUID, "late")
+		rejected(t, err, lock.NotFound, "temp-key-not-found")
+		require.Len(t, w.must(id, &lock.ListTempKeys{By: owner}).(*lock.TempKeyList).TempKeys, 2)
+		require.True(t, w.must(id, &lock.GetLock{By: owner}).(*lock.Info).Online)
+	})
+}
+
 func TestLocksAreFound(t *testing.T) {
 	t.Parallel()
 	w := start(t, inMemory(t), nil)

@@ -7,7 +7,8 @@ import (
 	"github.com/latchkey/latchkey/lock"
 )
 
-// The journal's index rows of locks. Claims are for ever, so that a UUID never names two things.
+// The journal's index rows of locks. Claims are for ever, so that a UUID never names two things. That of a temporary key has to be
+// new: a lock forgets the keys that were deleted, and a late create-temp-key must not bring one of them back.
 const (
 	claimDevice  = "device"              // by the UUID of the device
 	claimTempKey = "temp-key"            // by the UUID of the temporary key
@@ -35,7 +36,7 @@ func indexed(s *lock.State, e lock.Event) []journal.IndexChange {
 		return []journal.IndexChange{{Op: journal.Remove, Kind: runningJobs, Key: jobsKey, Ref: string(e.Job)}}
 	case *lock.TempKeyCreated:
 		return []journal.IndexChange{
-			{Op: journal.Claim, Kind: claimTempKey, Key: string(e.Key.UUID)},
+			{Op: journal.Claim, New: true, Kind: claimTempKey, Key: string(e.Key.UUID)},
 			{Op: journal.Put, Kind: byCreator, Key: e.Key.CreatedBy, Ref: string(e.Key.UUID)},
 		}
 	case *lock.TempKeyDeleted:
@@ -47,7 +48,7 @@ func indexed(s *lock.State, e lock.Event) []journal.IndexChange {
 	return nil
 }
 
-// taken tells the caller which of the UUIDs is in use elsewhere.
+// taken tells the caller which of the UUIDs names something else.
 func taken(e *journal.ClaimError) *lock.Error {
 	if e.Kind == claimDevice {
 		return &lock.Error{
@@ -57,6 +58,6 @@ func taken(e *journal.ClaimError) *lock.Error {
 	}
 	return &lock.Error{
 		Kind: lock.Conflict, Reason: lock.ReasonTempKeyTaken, Field: "tempKeyUuid",
-		Message: "This tempKeyUuid is, or was, a key of another lock. Use another UUID, or leave it out.",
+		Message: "This tempKeyUuid is, or was, another key. One that was deleted does not come back. Use another UUID, or leave it out.",
 	}
 }

@@ -180,7 +180,7 @@ func (b *bulk) runLock(id lock.ID, items []int, command func(items []int) lock.C
 	}
 	var rejected *lock.Error
 	if errors.As(err, &rejected) && rejected.Reason == lock.ReasonTempKeyTaken && len(items) > 1 {
-		// One of them is a key of another lock, and nobody can tell which one but by asking for each.
+		// One of them is, or was, another key, and nobody can tell which one but by asking for each.
 		for _, i := range items {
 			b.runLock(id, []int{i}, command, true)
 		}

@@ -2683,6 +2683,7 @@ type ClientInterface interface {
 	//
 	// Whoever knows a key's UUID has the link to it, so use random ones (version 4); without `tempKeyUuid` the server makes
 	// one. Creating exactly the same key again changes nothing and answers with `"event": null`; another key under a UUID that is taken is a 409.
+	// So is a UUID whose key was deleted: a revoked key does not come back, also when its first request arrives a second time.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2693,6 +2694,7 @@ type ClientInterface interface {
 	//
 	// Whoever knows a key's UUID has the link to it, so use random ones (version 4); without `tempKeyUuid` the server makes
 	// one. Creating exactly the same key again changes nothing and answers with `"event": null`; another key under a UUID that is taken is a 409.
+	// So is a UUID whose key was deleted: a revoked key does not come back, also when its first request arrives a second time.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3891,6 +3893,7 @@ func (c *Client) GetBasicInfo(ctx context.Context, id LockId, reqEditors ...Requ
 //
 // Whoever knows a key's UUID has the link to it, so use random ones (version 4); without `tempKeyUuid` the server makes
 // one. Creating exactly the same key again changes nothing and answers with `"event": null`; another key under a UUID that is taken is a 409.
+// So is a UUID whose key was deleted: a revoked key does not come back, also when its first request arrives a second time.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3911,6 +3914,7 @@ func (c *Client) CreateTempKeyWithBody(ctx context.Context, id LockId, contentTy
 //
 // Whoever knows a key's UUID has the link to it, so use random ones (version 4); without `tempKeyUuid` the server makes
 // one. Creating exactly the same key again changes nothing and answers with `"event": null`; another key under a UUID that is taken is a 409.
+// So is a UUID whose key was deleted: a revoked key does not come back, also when its first request arrives a second time.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7744,6 +7748,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Whoever knows a key's UUID has the link to it, so use random ones (version 4); without `tempKeyUuid` the server makes
 	// one. Creating exactly the same key again changes nothing and answers with `"event": null`; another key under a UUID that is taken is a 409.
+	// So is a UUID whose key was deleted: a revoked key does not come back, also when its first request arrives a second time.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7754,6 +7759,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Whoever knows a key's UUID has the link to it, so use random ones (version 4); without `tempKeyUuid` the server makes
 	// one. Creating exactly the same key again changes nothing and answers with `"event": null`; another key under a UUID that is taken is a 409.
+	// So is a UUID whose key was deleted: a revoked key does not come back, also when its first request arrives a second time.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13229,6 +13235,7 @@ func (c *ClientWithResponses) GetBasicInfoWithResponse(ctx context.Context, id L
 //
 // Whoever knows a key's UUID has the link to it, so use random ones (version 4); without `tempKeyUuid` the server makes
 // one. Creating exactly the same key again changes nothing and answers with `"event": null`; another key under a UUID that is taken is a 409.
+// So is a UUID whose key was deleted: a revoked key does not come back, also when its first request arrives a second time.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13245,6 +13252,7 @@ func (c *ClientWithResponses) CreateTempKeyWithBodyWithResponse(ctx context.Cont
 //
 // Whoever knows a key's UUID has the link to it, so use random ones (version 4); without `tempKeyUuid` the server makes
 // one. Creating exactly the same key again changes nothing and answers with `"event": null`; another key under a UUID that is taken is a 409.
+// So is a UUID whose key was deleted: a revoked key does not come back, also when its first request arrives a second time.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -112,7 +112,7 @@ func (a *Append) Validate() error {
 		}
 	}
 	for _, c := range a.Index {
-		if c.Op < Claim || c.Op > Remove || c.Kind == "" || c.Key == "" || (c.Op != Claim) != (c.Ref != "") {
+		if c.Op < Claim || c.Op > Remove || c.Kind == "" || c.Key == "" || (c.Op != Claim) != (c.Ref != "") || c.New && c.Op != Claim {
 			return fmt.Errorf("%w: index change %d of (%q, %q, %q)", ErrInvalid, c.Op, c.Kind, c.Key, c.Ref)
 		}
 	}
@@ -142,7 +142,7 @@ type IndexOp uint8
 
 const (
 	// Claim makes the stream the only holder of (Kind, Key). If another stream holds it the append fails with
-	// a *ClaimError; if this stream holds it already nothing happens. Claims are never given up.
+	// a *ClaimError; if this stream holds it already nothing happens, unless it has to be New. Claims are never given up.
 	Claim IndexOp = iota + 1
 	// Put adds the entry (Kind, Key, Ref) and makes it this stream's, whoever had it before. Remove takes it away if
 	// it is this stream's. Neither fails.
@@ -153,6 +153,7 @@ const (
 // IndexChange is one change to the index rows that an append brings with it.
 type IndexChange struct {
 	Op   IndexOp
+	New  bool // for Claim: it fails, too, if this stream has held it since before the append
 	Kind string
 	Key  string
 	Ref  string // for Put and Remove
@@ -208,7 +209,7 @@ var (
 	ErrInvalid = errors.New("journal: invalid append")
 )
 
-// ClaimError says that another stream holds a claim.
+// ClaimError says which stream holds a claim: another one, or the append's own when the claim had to be new.
 type ClaimError struct{ Kind, Key, Stream string }
 
 func (e *ClaimError) Error() string {

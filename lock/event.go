@@ -152,7 +152,7 @@ type (
 		TempKeyID TempKeyID `json:"tempKeyUuid"`
 		Changes   Changes   `json:"changes"`
 	}
-	// TempKeyDeleted revokes a temporary key. Its UUID may be used for another key of the lock later.
+	// TempKeyDeleted revokes a temporary key. Its UUID never names another key.
 	TempKeyDeleted struct {
 		Stamp
 		TempKeyID TempKeyID `json:"tempKeyUuid"`

@@ -138,7 +138,7 @@ func (s *State) evolveRequest(e *LockOpenRequested) {
 }
 
 // orphan marks the requests that are on their way with a deleted key. Their uses are gone with it, and must not come
-// back to another key that is created with the same UUID later.
+// back to another key of the same UUID: journals from before a UUID was of one key only may have one.
 func (s *State) orphan(id TempKeyID) {
 	for _, cmd := range s.Commands {
 		for _, r := range cmd.Requests {

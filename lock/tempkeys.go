@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// ReasonTempKeyTaken is the reason of the rejection of a key whose UUID is, or was, a key of another lock.
+// ReasonTempKeyTaken is the reason of the rejection of a key whose UUID is, or was, another key: of another lock, or a deleted one of
+// this lock. The state does not know of either, the journal does.
 const ReasonTempKeyTaken = "temp-key-uuid-taken"
 
 // ErrTempKeyTwice is the rejection of each but the first part of a call that names the same key.

@@ -23,7 +23,7 @@ const (
 
 // keyState is one key of the modelled lock.
 type keyState struct {
-	there       bool
+	there, gone bool  // gone: it was deleted, for ever
 	limit, used int32 // limit 0: none
 }
 
@@ -47,7 +47,12 @@ func step(state lockState, o *operation) []any {
 	}
 	switch o.kind {
 	case createKey:
-		*k = keyState{there: true, limit: int32(o.limit)}
+		switch {
+		case k.gone:
+			return only(o, http.StatusConflict, before)
+		case !k.there:
+			*k = keyState{there: true, limit: int32(o.limit)}
+		}
 	case limitKey:
 		if !k.there {
 			return only(o, http.StatusNotFound, before)
@@ -57,7 +62,7 @@ func step(state lockState, o *operation) []any {
 		if !k.there {
 			return only(o, http.StatusNotFound, before)
 		}
-		*k = keyState{}
+		*k = keyState{gone: true}
 		if o.status == http.StatusNotFound && o.attempts > 1 {
 			return []any{state} // an earlier attempt, whose answer was lost, has deleted it
 		}
@@ -147,7 +152,7 @@ func (e *evidence) linearizable(s *story) (operations int) {
 func (e *evidence) history(acts []act) ([]porcupine.Operation, error) {
 	indexes := make(map[lock.TempKeyID]int)
 	for _, a := range acts {
-		if a.kind == createKey {
+		if _, known := indexes[a.key]; a.kind == createKey && !known {
 			indexes[a.key] = len(indexes)
 		}
 	}

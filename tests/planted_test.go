@@ -81,6 +81,7 @@ func goodDay(t *testing.T) *day {
 	d.record(4000, &lock.TempKeyDeleted{TempKeyID: "key"})
 	d.asked(3990, 4010, act{kind: deleteKey, key: "key", status: 200, version: 14, event: "TempKeyDeleted"})
 	d.asked(4020, 4030, act{kind: openByKey, key: "key", request: "y", status: 404})
+	d.asked(4040, 4050, act{kind: createKey, key: "key", limit: 2, status: 409, reason: "temp-key-uuid-taken"})
 	return d
 }
 
@@ -147,6 +148,7 @@ func TestInvariantsFindWhatIsWrong(t *testing.T) {
 			d.acts[slices.IndexFunc(d.acts, func(a act) bool { return a.kind == listKeys })].uses["key"] = 2
 		}},
 		"a key that opens when deleted": {"I7", func(d *day) { d.find(openByKey, "y").status = 303 }},
+		"a deleted key that comes back": {"I7", func(d *day) { d.acts[len(d.acts)-1].status = 200 }},
 	} {
 		d := goodDay(t)
 		c.lie(d)

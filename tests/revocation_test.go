@@ -2,13 +2,17 @@ package tests
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
@@ -88,6 +92,80 @@ func TestNothingOpensAfterARevocation(t *testing.T) {
 	require.Equal(t, locks*rounds, withdrawn)
 	t.Logf("%d revocations, of which %d took more than 50 ms; %d opens accepted, %d refused; %d movements, none after the acknowledgement",
 		withdrawn, waited.Load(), accepted.Load(), refused.Load(), len(s.motors.Movements()))
+}
+
+// A key that was deleted is not brought back by its create-temp-key, which comes late, twice at once with the deletion, in bulk, or
+// after a crash: its link stays dead.
+func TestADeletedKeyStaysDeleted(t *testing.T) {
+	t.Parallel()
+	const rounds = 20
+	s := newServer(t)
+	creds := s.provision(t, 1)
+	d := s.device(t, creds[0])
+	connect(t, d)
+	terms := map[string]any{"accessMode": "public", "validFrom": time.Now().UTC(), "validUntil": time.Now().UTC().Add(time.Hour), "maxUses": 1}
+	create := func(key guestKey) (*answer, error) {
+		terms := maps.Clone(terms)
+		terms["tempKeyUuid"] = key.uuid
+		return s.act(t.Context(), false, act{kind: createKey, lock: key.lock, key: key.uuid, limit: 1}, http.MethodPost, "/locks/1/create-temp-key", terms)
+	}
+	var keys []guestKey
+	for range rounds {
+		key := guestKey{lock.ID(creds[0].LockID), lock.TempKeyID(uuid.NewString())}
+		keys = append(keys, key)
+		a, err := create(key)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, a.status, a.body)
+		require.Contains(t, s.mustOpen(t, key, string(key.uuid)), "/confirmation")
+		var both errgroup.Group
+		for range 4 {
+			both.Go(func() error {
+				a, err := create(key)
+				if err == nil && a.status == http.StatusOK && !strings.Contains(a.body, `"event":null`) {
+					err = fmt.Errorf("created again: %s", a.body)
+				}
+				return err
+			})
+		}
+		both.Go(func() error {
+			a, err := s.deleteKey(t.Context(), key)
+			if err == nil && a.status != http.StatusOK {
+				err = fmt.Errorf("not deleted: %d %s", a.status, a.body)
+			}
+			return err
+		})
+		require.NoError(t, both.Wait())
+	}
+	stay := func() {
+		for _, key := range keys {
+			a, err := create(key)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusConflict, a.status, a.body)
+			require.Contains(t, a.body, "temp-key-uuid-taken")
+			a, err = s.open(t.Context(), false, key, "late")
+			require.NoError(t, err)
+			require.Equal(t, http.StatusNotFound, a.status, a.body)
+		}
+		items := []any{}
+		for i := range 3 {
+			one := maps.Clone(terms)
+			one["tempKeyUuid"] = keys[0].uuid
+			if i != 1 {
+				delete(one, "tempKeyUuid")
+			}
+			items = append(items, map[string]any{"lockId": 1, "tempKey": one})
+		}
+		var made struct{ Items []struct{ Status int } }
+		require.NoError(t, json.Unmarshal([]byte(s.must(t, 200, http.MethodPost, "/bulk/create-temp-keys", map[string]any{"items": items}).body), &made))
+		require.Equal(t, []struct{ Status int }{{200}, {409}, {200}}, made.Items)
+	}
+	stay()
+	s.restart(t)
+	stay()
+	require.Len(t, d.Movements(), rounds)
+	records := s.conclude(t)
+	require.Equal(t, rounds+4, count(records, "TempKeyCreated"))
+	require.Equal(t, rounds, count(records, "TempKeyDeleted"))
 }
 
 // The device cannot be reached when the key is revoked: the acknowledgement waits until the open is dead.

@@ -215,7 +215,8 @@ func (l *lockReplay) opened(r *journal.Record, e *lock.LockOpened) {
 	}
 }
 
-// forget lets a key that is deleted end without its uses: they do not come back to another key of the same UUID.
+// forget lets a key that is deleted end without its uses: they do not come back to another key of the same UUID. Older journals have
+// such keys, so that one that is created again is no finding.
 func (l *lockReplay) forget(id lock.TempKeyID) {
 	for _, c := range l.opens {
 		for _, o := range c.requests {

@@ -67,7 +67,7 @@ func (d *door) do(c lock.Command) lock.Decision {
 			a.Index = append(a.Index, journal.IndexChange{Op: journal.Remove, Kind: "job", Key: "running", Ref: string(e.Job)})
 		case *lock.TempKeyCreated:
 			a.Index = append(a.Index,
-				journal.IndexChange{Op: journal.Claim, Kind: "temp-key", Key: string(e.Key.UUID)},
+				journal.IndexChange{Op: journal.Claim, New: true, Kind: "temp-key", Key: string(e.Key.UUID)},
 				journal.IndexChange{Op: journal.Put, Kind: "temp-key-by-creator", Key: e.Key.CreatedBy, Ref: string(e.Key.UUID)})
 		case *lock.TempKeyDeleted:
 			a.Index = append(a.Index, journal.IndexChange{Op: journal.Remove, Kind: "temp-key-by-creator", Key: "super", Ref: string(e.TempKeyID)})

@@ -134,16 +134,17 @@ func (s *suite) invalid() {
 		return a
 	}
 	for name, a := range map[string]journal.Append{
-		"no records":       {Stream: "a", ID: "1"},
-		"no stream":        {ID: "1", Records: event("", 0, 1).Records},
-		"no append ID":     {Stream: "a", Records: event("", 0, 1).Records},
-		"no type":          {Stream: "a", ID: "1", Records: []journal.NewRecord{{Data: []byte("1")}}},
-		"too large":        {Stream: "a", ID: "1", Records: []journal.NewRecord{{Type: "A", Data: make([]byte, journal.MaxAppendBytes)}}},
-		"no operation":     index(journal.IndexChange{Kind: "k", Key: "k"}),
-		"no kind":          index(journal.IndexChange{Op: journal.Claim, Key: "k"}),
-		"no key":           index(journal.IndexChange{Op: journal.Claim, Kind: "k"}),
-		"claim with a ref": index(journal.IndexChange{Op: journal.Claim, Kind: "k", Key: "k", Ref: "r"}),
-		"put without ref":  index(journal.IndexChange{Op: journal.Put, Kind: "k", Key: "k"}),
+		"no records":        {Stream: "a", ID: "1"},
+		"no stream":         {ID: "1", Records: event("", 0, 1).Records},
+		"no append ID":      {Stream: "a", Records: event("", 0, 1).Records},
+		"no type":           {Stream: "a", ID: "1", Records: []journal.NewRecord{{Data: []byte("1")}}},
+		"too large":         {Stream: "a", ID: "1", Records: []journal.NewRecord{{Type: "A", Data: make([]byte, journal.MaxAppendBytes)}}},
+		"no operation":      index(journal.IndexChange{Kind: "k", Key: "k"}),
+		"no kind":           index(journal.IndexChange{Op: journal.Claim, Key: "k"}),
+		"no key":            index(journal.IndexChange{Op: journal.Claim, Kind: "k"}),
+		"claim with a ref":  index(journal.IndexChange{Op: journal.Claim, Kind: "k", Key: "k", Ref: "r"}),
+		"a put that is new": index(journal.IndexChange{Op: journal.Put, New: true, Kind: "k", Key: "k", Ref: "r"}),
+		"put without ref":   index(journal.IndexChange{Op: journal.Put, Kind: "k", Key: "k"}),
 	} {
 		require.ErrorIs(s, s.refuse(a), journal.ErrInvalid, name)
 	}

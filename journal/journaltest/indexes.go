@@ -20,6 +20,10 @@ func claim(kind, key string) journal.IndexChange {
 	return journal.IndexChange{Op: journal.Claim, Kind: kind, Key: key}
 }
 
+func newClaim(kind, key string) journal.IndexChange {
+	return journal.IndexChange{Op: journal.Claim, New: true, Kind: kind, Key: key}
+}
+
 func put(kind, key, ref string) journal.IndexChange {
 	return journal.IndexChange{Op: journal.Put, Kind: kind, Key: key, Ref: ref}
 }
@@ -110,6 +114,78 @@ func (s *suite) claimRace() {
 		require.Equal(s, fmt.Sprint("s", a.of/4*4), taken.Stream)
 	}
 	require.Len(s, s.all(), 50)
+}
+
+func (s *suite) newClaim() {
+	s.add(indexed("a", 0, newClaim("temp-key", "x"), newClaim("temp-key", "y"), newClaim("temp-key", "y"))) // twice is once
+	s.add(indexed("a", 1, claim("temp-key", "old")))
+	for range 2 {
+		for _, key := range []string{"x", "y", "old"} {
+			var taken *journal.ClaimError
+			require.ErrorAs(s, s.refuse(indexed("a", 2, newClaim("temp-key", "free"), put("k", "k", "r"), newClaim("temp-key", key))), &taken)
+			require.Equal(s, &journal.ClaimError{Kind: "temp-key", Key: key, Stream: "a"}, taken)
+			require.ErrorAs(s, s.refuse(indexed("b", 0, newClaim("temp-key", key))), &taken)
+			require.Equal(s, "a", taken.Stream)
+		}
+		s.holder("", "temp-key", "free")
+		s.holder("a", "temp-key", "x")
+		s.restarted()
+	}
+	s.add(indexed("a", 2, claim("temp-key", "x"))) // which need not be new
+	s.add(indexed("b", 0, newClaim("device", "x"), newClaim("temp-key", "free")))
+	require.Len(s, s.all(), 4)
+}
+
+// newClaimBesideOthers has the appends of one batch claim the same: of one stream, of two, and more than once in one append.
+func (s *suite) newClaimBesideOthers() {
+	s.add(indexed("a", 0, newClaim("temp-key", "gone")))
+	s.add(event("b", 0, 1))
+	want := []string{"", "a", "", "conflict", "a", "", "a", "", ""} // who holds what was wanted
+	for _, a := range s.submit(
+		indexed("a", 1, newClaim("temp-key", "1"), newClaim("temp-key", "2")),
+		indexed("a", 2, newClaim("temp-key", "3"), newClaim("temp-key", "2")),
+		indexed("a", 2, claim("temp-key", "2"), newClaim("temp-key", "3")),
+		indexed("a", 4, newClaim("temp-key", "4")),
+		indexed("a", 3, newClaim("temp-key", "gone")),
+		indexed("a", 3, newClaim("temp-key", "4")),
+		indexed("b", 1, newClaim("temp-key", "5"), newClaim("temp-key", "2")),
+		indexed("b", 1, newClaim("temp-key", "5")),
+		indexed("b", 2, claim("temp-key", "5")),
+	) {
+		var taken *journal.ClaimError
+		switch want[a.of] {
+		case "":
+			require.NoError(s, a.Err, a.of)
+		case "conflict":
+			require.ErrorIs(s, a.Err, journal.ErrConflict)
+		default:
+			require.ErrorAs(s, a.Err, &taken, a.of)
+			require.Equal(s, want[a.of], taken.Stream)
+		}
+	}
+	for key, want := range map[string]string{"1": "a", "2": "a", "3": "a", "4": "a", "5": "b", "gone": "a"} {
+		s.holder(want, "temp-key", key)
+	}
+	require.Len(s, s.all(), 7)
+}
+
+// newClaimOfTheStale appends to a version that has passed what the stream has claimed since: the caller has to read it first.
+func (s *suite) newClaimOfTheStale() {
+	s.add(event("a", 0, 1))
+	s.add(indexed("a", 1, newClaim("temp-key", "x")))
+	require.ErrorIs(s, s.refuse(indexed("a", 1, newClaim("temp-key", "x"))), journal.ErrConflict)
+	require.ErrorIs(s, s.refuse(indexed("a", 0, newClaim("temp-key", "x"))), journal.ErrConflict)
+	for _, a := range s.submit(indexed("b", 0, claim("temp-key", "x")), indexed("a", 1, newClaim("temp-key", "x")), event("a", 2, 1)) {
+		var taken *journal.ClaimError
+		switch a.of {
+		case 0:
+			require.ErrorAs(s, a.Err, &taken)
+		case 1:
+			require.ErrorIs(s, a.Err, journal.ErrConflict)
+		default:
+			require.NoError(s, a.Err)
+		}
+	}
 }
 
 func (s *suite) entries() {

@@ -132,7 +132,7 @@ func (s *store) append(a *journal.Append, now time.Time) journal.Result {
 		return journal.Result{Err: fmt.Errorf("%w: %s is at %d, not at %d", journal.ErrConflict, a.Stream, len(stream), a.Expected)}
 	}
 	for _, c := range a.Index {
-		if holder := s.claims[name{c.Kind, c.Key}]; c.Op == journal.Claim && holder != "" && holder != a.Stream {
+		if holder := s.claims[name{c.Kind, c.Key}]; c.Op == journal.Claim && holder != "" && (c.New || holder != a.Stream) {
 			return journal.Result{Err: &journal.ClaimError{Kind: c.Kind, Key: c.Key, Stream: holder}}
 		}
 	}

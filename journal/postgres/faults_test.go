@@ -121,7 +121,9 @@ func TestEveryLostCommitIsResolved(t *testing.T) {
 		id := fmt.Sprintf("cut-%d.", i)
 		p.arm(id, cut(i)%cuts)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		r, err := journal.Do(ctx, j, appended("cut", i, id))
+		a := appended("cut", i, id)
+		a.Index = newClaims(id, "and "+id) // which are its own, and not in its way, once they are stored
+		r, err := journal.Do(ctx, j, a)
 		cancel()
 		require.NoError(t, err)
 		require.Equal(t, i+1, r.Version)
@@ -132,6 +134,39 @@ func TestEveryLostCommitIsResolved(t *testing.T) {
 	l.check()
 	require.GreaterOrEqual(t, counted(t, registry, "latchkey_journal_unknown_commits_total"), float64(lost))
 	require.GreaterOrEqual(t, counted(t, registry, "latchkey_journal_reconnects_total"), float64(lost))
+}
+
+func newClaims(keys ...string) (index []journal.IndexChange) {
+	for _, key := range keys {
+		index = append(index, journal.IndexChange{Op: journal.Claim, New: true, Kind: "temp-key", Key: key})
+	}
+	return index
+}
+
+// TestLostCommitOfAClaimThatIsNotNew cuts the connection while an append wants what its stream has claimed before.
+func TestLostCommitOfAClaimThatIsNotNew(t *testing.T) {
+	t.Parallel()
+	database, server := pgtest.Database(t), pgtest.Shared(t)
+	p := newProxy(t, server.Addr())
+	j, _ := openURL(t, server.TCP(p.Addr().String(), database))
+	first := appended("s", 0, "first")
+	first.Index = newClaims("gone")
+	_, err := journal.Do(t.Context(), j, first)
+	require.NoError(t, err)
+	for i := range uint64(9) {
+		id := fmt.Sprintf("late-%d.", i)
+		p.arm(id, cut(i)%cuts)
+		again := appended("s", 1, id)
+		again.Index = newClaims(id, "gone")
+		var taken *journal.ClaimError
+		_, err := journal.Do(t.Context(), j, again)
+		require.ErrorAs(t, err, &taken)
+		require.Equal(t, "gone", taken.Key)
+		holder, err := j.Claimed(t.Context(), "temp-key", id)
+		require.NoError(t, err)
+		require.Empty(t, holder)
+	}
+	require.Len(t, journaltest.Whole(t, j), 1)
 }
 
 // TestSilentConnection has a connection go silent, as when a network is cut in two: nobody ends it.

@@ -45,6 +45,12 @@ type chain struct {
 	open    bool       // nothing of this stream had to be put off
 }
 
+// wish is a claim that a chain wants.
+type wish struct {
+	stream string
+	fresh  bool // it must not have been the stream's before
+}
+
 // change is what becomes of an entry.
 type change struct {
 	stream string
@@ -55,14 +61,14 @@ type change struct {
 // plan is what one statement writes: no stream, claim or entry twice.
 type plan struct {
 	chains  []*chain // in the order of the streams' names
-	claims  map[place]string
+	claims  map[place]wish
 	entries map[place]change
 }
 
 // planOf makes a plan of those that are left of a batch, in their order. What known tells to be in vain it answers at
 // once. What cannot be in the same statement as something before it is left for the next one.
 func planOf(left []*pending, known *knowledge) *plan {
-	p := &plan{claims: map[place]string{}, entries: map[place]change{}}
+	p := &plan{claims: map[place]wish{}, entries: map[place]change{}}
 	chains := make(map[string]*chain, len(left))
 	for _, a := range left {
 		c := chains[a.Stream]
@@ -73,15 +79,11 @@ func planOf(left []*pending, known *knowledge) *plan {
 			c.misfits = append(c.misfits, a)
 			continue
 		}
-		if c == nil && !a.doubt { // one in doubt is looked for among the records first
-			if err := known.conflict(a); err != nil {
+		if !a.doubt { // one in doubt is looked for among the records first
+			if err := known.against(a, c); err != nil {
 				a.fail(err)
 				continue
 			}
-		}
-		if err := known.claimed(a); err != nil {
-			a.fail(err)
-			continue
 		}
 		if c == nil {
 			c = &chain{stream: a.Stream, open: true}
@@ -103,6 +105,16 @@ func planOf(left []*pending, known *knowledge) *plan {
 	return p
 }
 
+// against tells why the append, which would join a chain or begin one, is known to be in vain.
+func (k *knowledge) against(a *pending, c *chain) error {
+	if c == nil {
+		if err := k.conflict(a); err != nil {
+			return err
+		}
+	}
+	return k.claimed(a)
+}
+
 // conflict tells whether the append is known to expect a version that the stream is not at.
 func (k *knowledge) conflict(a *pending) error {
 	head, known := k.heads[a.Stream]
@@ -115,25 +127,29 @@ func (k *knowledge) conflict(a *pending) error {
 	return nil
 }
 
-// claimed tells whether the append wants a claim that is known to be another stream's.
+// claimed tells whether the append wants a claim that is known to be another stream's, or its own when it has to be new. Its own
+// may have come with a version that it does not know of, which is a conflict first: so the head has to be known.
 func (k *knowledge) claimed(a *pending) error {
+	_, headKnown := k.heads[a.Stream]
 	for _, c := range a.Index {
 		if c.Op != journal.Claim {
 			continue
 		}
-		if holder := k.taken[place{kind: c.Kind, key: c.Key}]; holder != "" && holder != a.Stream {
+		holder := k.taken[place{kind: c.Kind, key: c.Key}]
+		if holder != "" && (holder != a.Stream || c.New && headKnown) {
 			return &journal.ClaimError{Kind: c.Kind, Key: c.Key, Stream: holder}
 		}
 	}
 	return nil
 }
 
-// collides tells whether another stream in this plan touches a claim or an entry that the append touches too.
+// collides tells whether another stream in this plan touches a claim or an entry that the append touches too, or its own has a
+// claim there that the append wants to be new.
 func (p *plan) collides(a *pending) bool {
 	for _, c := range a.Index {
 		at := place{c.Kind, c.Key, c.Ref}
 		if c.Op == journal.Claim {
-			if holder, ok := p.claims[at]; ok && holder != a.Stream {
+			if other, ok := p.claims[at]; ok && (c.New || other.stream != a.Stream) {
 				return true
 			}
 		} else if other, ok := p.entries[at]; ok && other.stream != a.Stream {
@@ -149,7 +165,7 @@ func (p *plan) index(a *pending) {
 		at := place{c.Kind, c.Key, c.Ref}
 		switch c.Op {
 		case journal.Claim:
-			p.claims[at] = a.Stream
+			p.claims[at] = wish{stream: a.Stream, fresh: c.New || p.claims[at].fresh}
 		case journal.Put:
 			p.entries[at] = change{stream: a.Stream, put: true}
 		case journal.Remove:

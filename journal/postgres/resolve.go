@@ -11,13 +11,14 @@ import (
 	"github.com/latchkey/latchkey/journal"
 )
 
-// lookInto finds out why chains were refused: it reads their heads, the claims that they want, and, if they are in
+// lookInto finds out why chains were refused: it reads the claims that they want, their heads, and, if they are in
 // doubt, the records that are where theirs would be. What is settled by that is answered; the rest can be planned anew.
+// A claim comes with a version, and in this order whoever sees the claim sees the version, and its records, too.
 func (w *writer) lookInto(ctx context.Context, refused []*chain, known *knowledge) error {
 	found := make(map[string][]journal.Record)
 	var questions pgx.Batch
-	askHeads(&questions, refused, known)
 	askClaims(&questions, refused, known)
+	askHeads(&questions, refused, known)
 	askRecords(&questions, refused, found)
 	if err := w.conn.SendBatch(ctx, &questions).Close(); err != nil {
 		return err
@@ -33,12 +34,13 @@ func (c *chain) concluded(records []journal.Record, known *knowledge, m *metrics
 	all := slices.Concat(c.links, c.misfits)
 	taken := false
 	for _, a := range all {
-		taken = taken || known.claimed(a) != nil
-		if last, ok := a.among(records); ok {
+		if last, ok := a.among(records); ok { // with its claims, which it may have wanted to be new
 			a.answer(journal.Result{Version: a.version(), Position: last})
 			known.heads[c.stream] = max(known.heads[c.stream], a.version())
 			m.resolved.WithLabelValues("found").Inc()
+			continue
 		}
+		taken = taken || known.claimed(a) != nil
 	}
 	first, head := c.links[0], known.heads[c.stream]
 	if taken || head > first.Expected { // it can never happen any more, whoever may still try

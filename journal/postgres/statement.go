@@ -41,13 +41,13 @@ made AS (
 	result = `
 SELECT name, before FROM accepted, counted`
 
-	// With index changes, a chain that wants a claim of another stream is left out. A claim that comes up in the meantime
-	// violates the primary key, and the statement fails as a whole.
+	// With index changes, a chain that wants a claim that it cannot have is left out. A claim that comes up in the meantime
+	// violates the primary key, and the statement fails as a whole; one of the same stream has moved its head, too.
 	indexedHeads = `
 WITH wanted AS MATERIALIZED (
-	SELECT * FROM unnest($11::text[], $12::text[], $13::text[]) AS w(stream, kind, key)
+	SELECT * FROM unnest($11::text[], $12::text[], $13::text[], $14::boolean[]) AS w(stream, kind, key, new)
 ), taken AS MATERIALIZED (
-	SELECT w.stream FROM wanted w JOIN claims c ON c.kind = w.kind AND c.key = w.key WHERE c.stream <> w.stream
+	SELECT w.stream FROM wanted w JOIN claims c ON c.kind = w.kind AND c.key = w.key WHERE w.new OR c.stream <> w.stream
 ), chain AS MATERIALIZED (
 	SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) AS c(stream, expected, version, append_id)
 	WHERE (stream NOT IN (SELECT stream FROM taken)) IS TRUE
@@ -58,12 +58,12 @@ WITH wanted AS MATERIALIZED (
 		AND NOT EXISTS (SELECT FROM claims c WHERE c.kind = w.kind AND c.key = w.key)
 ), put AS (
 	INSERT INTO entries (kind, key, ref, stream)
-	SELECT kind, key, ref, stream FROM counted, unnest($14::text[], $15::text[], $16::text[], $17::text[]) AS p(stream, kind, key, ref)
+	SELECT kind, key, ref, stream FROM counted, unnest($15::text[], $16::text[], $17::text[], $18::text[]) AS p(stream, kind, key, ref)
 	WHERE (stream IN (SELECT name FROM accepted)) IS TRUE
 	ON CONFLICT (kind, key, ref) DO UPDATE SET stream = excluded.stream
 ), removed AS (
 	DELETE FROM entries e
-	USING counted, unnest($18::text[], $19::text[], $20::text[], $21::text[], $22::boolean[]) AS r(stream, kind, key, ref, anyone)
+	USING counted, unnest($19::text[], $20::text[], $21::text[], $22::text[], $23::boolean[]) AS r(stream, kind, key, ref, anyone)
 	WHERE (r.stream IN (SELECT name FROM accepted)) IS TRUE
 		AND e.kind = r.kind AND e.key = r.key AND e.ref = r.ref AND (r.anyone OR e.stream = r.stream)
 )`
@@ -90,9 +90,10 @@ func (p *plan) arguments() (statement string, args []any) {
 		return plainStatement, args
 	}
 	var claims, puts, removes indexColumns
-	var anyone []bool
-	for at, stream := range p.claims {
-		claims.add(stream, at)
+	var fresh, anyone []bool
+	for at, c := range p.claims {
+		claims.add(c.stream, at)
+		fresh = append(fresh, c.fresh)
 	}
 	for at, c := range p.entries {
 		if c.put {
@@ -102,7 +103,7 @@ func (p *plan) arguments() (statement string, args []any) {
 			anyone = append(anyone, c.anyone)
 		}
 	}
-	return indexedStatement, append(args, claims.stream, claims.kind, claims.key, puts.stream, puts.kind, puts.key, puts.ref,
+	return indexedStatement, append(args, claims.stream, claims.kind, claims.key, fresh, puts.stream, puts.kind, puts.key, puts.ref,
 		removes.stream, removes.kind, removes.key, removes.ref, anyone)
 }
 

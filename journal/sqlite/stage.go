@@ -3,6 +3,7 @@ package sqlite
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -133,8 +134,8 @@ func (w *writer) findHead(stream string) (h link, err error) {
 	return h, err
 }
 
-// claim makes the claims of an append for its stream. When another stream holds one of them it undoes the others and tells
-// which; only then a claim costs more than its INSERT.
+// claim makes the claims of an append for its stream. When one of them cannot be had it undoes the others and tells which; only
+// for one that was there before a claim costs more than its INSERT.
 func (w *writer) claim(stream int64, index []journal.IndexChange) (taken *journal.ClaimError, err error) {
 	w.claimed = w.claimed[:0]
 	for i := range index {
@@ -155,11 +156,16 @@ func (w *writer) claim(stream int64, index []journal.IndexChange) (taken *journa
 		}
 		if holder, name, err := w.holder(c); err != nil {
 			return nil, err
-		} else if holder != stream {
+		} else if holder != stream || c.New && !w.hasClaimed(c) {
 			return &journal.ClaimError{Kind: c.Kind, Key: c.Key, Stream: name}, w.unclaim()
 		}
 	}
 	return nil, nil
+}
+
+// hasClaimed tells whether the append itself has just made a claim.
+func (w *writer) hasClaimed(c *journal.IndexChange) bool {
+	return slices.ContainsFunc(w.claimed, func(o *journal.IndexChange) bool { return o.Kind == c.Kind && o.Key == c.Key })
 }
 
 // unclaim takes back the claims that the append has just made.
