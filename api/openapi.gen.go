@@ -249,8 +249,10 @@ type EventRecord struct {
 	// OrgId The organisation that the lock belonged to then; empty when it had none.
 	OrgId     string `json:"orgId"`
 	Timestamp string `json:"timestamp"`
-	Type      string `json:"type"`
-	Version   int64  `json:"version"`
+
+	// Type One of those in docs/events.md of the project. There may be more some day.
+	Type    string `json:"type"`
+	Version int64  `json:"version"`
 
 	// Via The first characters of the API key that was shown, for the organisation whose event it is.
 	Via string `json:"via,omitempty"`

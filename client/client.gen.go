@@ -987,8 +987,10 @@ type EventRecord struct {
 	// OrgId The organisation that the lock belonged to then; empty when it had none.
 	OrgId     string    `json:"orgId"`
 	Timestamp time.Time `json:"timestamp"`
-	Type      string    `json:"type"`
-	Version   int64     `json:"version"`
+
+	// Type One of those in docs/events.md of the project. There may be more some day.
+	Type    string `json:"type"`
+	Version int64  `json:"version"`
 
 	// Via The first characters of the API key that was shown, for the organisation whose event it is.
 	Via *string `json:"via,omitempty"`
@@ -2731,6 +2733,7 @@ type ClientInterface interface {
 	// ListEvents Tell what happened to the lock
 	//
 	// Oldest first, 100 on a page. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
+	// docs/events.md of the project has the types of events and their fields.
 	//
 	// Corresponds with GET /locks/{id}/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, id LockId, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3991,6 +3994,7 @@ func (c *Client) GetDetails(ctx context.Context, id LockId, reqEditors ...Reques
 // ListEvents Tell what happened to the lock
 //
 // Oldest first, 100 on a page. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
+// docs/events.md of the project has the types of events and their fields.
 //
 // Corresponds with GET /locks/{id}/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, id LockId, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7798,6 +7802,7 @@ type ClientWithResponsesInterface interface {
 	// ListEventsWithResponse Tell what happened to the lock
 	//
 	// Oldest first, 100 on a page. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
+	// docs/events.md of the project has the types of events and their fields.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -13315,6 +13320,7 @@ func (c *ClientWithResponses) GetDetailsWithResponse(ctx context.Context, id Loc
 // ListEventsWithResponse Tell what happened to the lock
 //
 // Oldest first, 100 on a page. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
+// docs/events.md of the project has the types of events and their fields.
 //
 // Returns a wrapper object for the known response body format(s).
 //

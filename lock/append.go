@@ -56,6 +56,8 @@ func (e *LockOpened) appendJSON(dst []byte) ([]byte, error) {
 	dst = append(dst, `,"deadlineEnforced":`...)
 	dst = strconv.AppendBool(dst, e.DeadlineEnforced)
 	dst = appendTrue(dst, `,"resolved":true`, e.Resolved)
+	dst = appendList(dst, `,"requestIds":`, e.RequestIDs)
+	dst = appendList(dst, `,"tempKeyUuids":`, e.TempKeyIDs)
 	return append(dst, '}'), err
 }
 
@@ -114,9 +116,26 @@ func appendOptional[T ~string](dst []byte, name string, s T) []byte {
 	return appendField(dst, name, s)
 }
 
-// appendField writes a field. Text that is not plain ASCII is left to encoding/json.
-func appendField[T ~string](dst []byte, name string, s T) []byte {
+// appendList writes a list of texts unless it is empty.
+func appendList[T ~string](dst []byte, name string, list []T) []byte {
+	if len(list) == 0 {
+		return dst
+	}
 	dst = append(dst, name...)
+	before := byte('[')
+	for _, s := range list {
+		dst = appendText(append(dst, before), s)
+		before = ','
+	}
+	return append(dst, ']')
+}
+
+func appendField[T ~string](dst []byte, name string, s T) []byte {
+	return appendText(append(dst, name...), s)
+}
+
+// appendText writes a text. One that is not plain ASCII is left to encoding/json.
+func appendText[T ~string](dst []byte, s T) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
 			quoted, _ := json.Marshal(string(s)) // a string has no way to fail

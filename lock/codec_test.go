@@ -24,6 +24,7 @@ func examples() []Event {
 		},
 	}
 	session := Session{Node: "n", ID: 7}
+	two := OpenFor{RequestIDs: []RequestID{"r1", "r<2>"}, TempKeyIDs: []TempKeyID{name(1), name(2)}}
 	order := func(id CommandID) KeyOrder {
 		return KeyOrder{CommandID: id, Key: Key{UUID: "fob", IndexNumber: &limit}, Job: "j1", Deadline: until, Session: session}
 	}
@@ -64,11 +65,11 @@ func examples() []Event {
 			Stamp: stamp, RequestID: "r1", CommandID: "c1", TempKeyID: name(1), UserID: "ann", Reason: `"why"`, Joined: true, Held: true, PIN: true,
 			Deadline: until, Session: session, DeadlineEnforced: true,
 		},
-		&LockOpenSent{Stamp: stamp, CommandID: "c1", Deadline: until, Session: session, DeadlineEnforced: true},
-		&LockOpened{Stamp: stamp, CommandID: "c1", Bolt: "unlocked", DeadlineEnforced: true, Resolved: true},
+		&LockOpenSent{Stamp: stamp, CommandID: "c1", Deadline: until, Session: session, DeadlineEnforced: true, OpenFor: two},
+		&LockOpened{Stamp: stamp, CommandID: "c1", Bolt: "unlocked", DeadlineEnforced: true, Resolved: true, OpenFor: two},
 		&LockOpenFailed{
 			Stamp: stamp, CommandID: "c1", RequestID: "r1", Outcome: Unknown, Reason: "jammed", Message: "m", DeadlineEnforced: true,
-			Resolved: true, Final: true,
+			Resolved: true, Final: true, OpenFor: two,
 		},
 		&DeviceReported{Stamp: stamp, Items: []DeviceEvent{{Seq: 1, Type: "door", Value: "open", Mono: 5}}},
 		&PINWasWrong{Stamp: stamp, Wrong: 5, LockedUntil: until},
@@ -115,7 +116,9 @@ func TestHandWrittenJSON(t *testing.T) {
 		events = append(events,
 			&TempKeyUsed{Stamp: stamp, TempKeyID: TempKeyID(text), UserID: UserID(text), UsedCount: -1, RequestID: RequestID(text)},
 			&LockOpenRequested{Stamp: stamp, RequestID: RequestID(text), CommandID: CommandID(text), Reason: text, Session: Session{Node: text}},
-			&LockOpened{Stamp: stamp, CommandID: CommandID(text), Bolt: text},
+			&LockOpened{
+				Stamp: stamp, CommandID: CommandID(text), Bolt: text, OpenFor: OpenFor{[]RequestID{RequestID(text), "r"}, []TempKeyID{TempKeyID(text)}},
+			},
 		)
 	}
 	written := 0

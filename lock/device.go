@@ -20,6 +20,7 @@ func (s *State) connectDevice(device Device, recalled bool, now time.Time) (Deci
 			d.Events = append(d.Events,
 				&LockOpenSent{
 					Stamp: s.stamp("", now), CommandID: cmd.ID, Deadline: until, Session: device.Session, DeadlineEnforced: device.Deadline,
+					OpenFor: openFor(cmd.Requests...),
 				})
 			d.Effects = append(d.Effects, device.sendOpen(cmd.ID, s.Version+count(d.Events), until))
 		}
@@ -135,7 +136,7 @@ func (s *State) answerOpen(c *AnswerOpen, now time.Time) (Decision, error) {
 func (s *State) opened(cmd *DeviceCommand, bolt string, now time.Time) *LockOpened {
 	return &LockOpened{
 		Stamp: s.stamp("", now), CommandID: cmd.ID, Bolt: bolt,
-		DeadlineEnforced: cmd.DeadlineEnforced, Resolved: cmd.Outcome == Unknown,
+		DeadlineEnforced: cmd.DeadlineEnforced, Resolved: cmd.Outcome == Unknown, OpenFor: openFor(cmd.Requests...),
 	}
 }
 

@@ -197,6 +197,7 @@ type (
 		Deadline         time.Time `json:"deadline"`
 		Session          Session   `json:"session"`
 		DeadlineEnforced bool      `json:"deadlineEnforced,omitempty"`
+		OpenFor
 	}
 	// LockOpened is the device's word that its motor moved.
 	LockOpened struct {
@@ -205,6 +206,7 @@ type (
 		Bolt             string    `json:"bolt,omitempty"`
 		DeadlineEnforced bool      `json:"deadlineEnforced"`
 		Resolved         bool      `json:"resolved,omitempty"` // learnt after the open had been called unknown
+		OpenFor
 	}
 	// LockOpenFailed ends a command as refused, expired or unknown. Only unknown can be followed by another end.
 	LockOpenFailed struct {
@@ -217,6 +219,7 @@ type (
 		DeadlineEnforced bool      `json:"deadlineEnforced"`
 		Resolved         bool      `json:"resolved,omitempty"`
 		Final            bool      `json:"final,omitempty"` // unknown for ever: nobody can tell any more
+		OpenFor
 	}
 	// DeviceReported is a batch of the device's own events, in the order of their seq.
 	DeviceReported struct {
@@ -280,6 +283,13 @@ func Journaled(e Event) bool {
 		return false
 	}
 	return true
+}
+
+// OpenFor tells for whom a command to open is: its requests, and the temporary keys among them, each once. It is there for those
+// who read the events; older records have none.
+type OpenFor struct {
+	RequestIDs []RequestID `json:"requestIds,omitempty"`
+	TempKeyIDs []TempKeyID `json:"tempKeyUuids,omitempty"`
 }
 
 // KeyOrder is what the device is told about a key.

@@ -244,8 +244,20 @@ func (s *State) tick(now time.Time) (Decision, error) {
 func (s *State) failed(cmd *DeviceCommand, o Outcome, reason, message string, final bool, now time.Time) *LockOpenFailed {
 	return &LockOpenFailed{
 		Stamp: s.stamp("", now), CommandID: cmd.ID, Outcome: o, Reason: reason, Message: message, Final: final,
-		DeadlineEnforced: cmd.DeadlineEnforced, Resolved: cmd.Outcome == Unknown,
+		DeadlineEnforced: cmd.DeadlineEnforced, Resolved: cmd.Outcome == Unknown, OpenFor: openFor(cmd.Requests...),
 	}
+}
+
+// openFor tells for whom some requests of a command are.
+func openFor(requests ...*request) OpenFor {
+	f := OpenFor{RequestIDs: make([]RequestID, 0, len(requests))}
+	for _, r := range requests {
+		f.RequestIDs = append(f.RequestIDs, r.ID)
+		if r.TempKeyID != "" && !slices.Contains(f.TempKeyIDs, r.TempKeyID) {
+			f.TempKeyIDs = append(f.TempKeyIDs, r.TempKeyID)
+		}
+	}
+	return f
 }
 
 // end appends the end of a command, and the return of its uses when it is proven that nothing moved.

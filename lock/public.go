@@ -70,12 +70,13 @@ func PublicEvent(id ID, e Event) (typ string, data map[string]any) {
 	case *LockOpenRequested:
 		p.with("reason", e.Reason)["requestId"] = e.RequestID
 	case *LockOpenSent:
-		p["commandId"], p["deadline"] = e.CommandID, Instant(e.Deadline)
+		p.openFor(e.OpenFor)["commandId"], p["deadline"] = e.CommandID, Instant(e.Deadline)
 	case *LockOpened:
-		p["commandId"], p["outcome"], p["deadlineEnforced"], p["resolved"] = e.CommandID, Opened, e.DeadlineEnforced, e.Resolved
+		p.openFor(e.OpenFor)["commandId"], p["outcome"] = e.CommandID, Opened
+		p["deadlineEnforced"], p["resolved"] = e.DeadlineEnforced, e.Resolved
 		p.with("bolt", e.Bolt)
 	case *LockOpenFailed:
-		p["commandId"], p["outcome"], p["reason"] = e.CommandID, e.Outcome, e.Reason
+		p.openFor(e.OpenFor)["commandId"], p["outcome"], p["reason"] = e.CommandID, e.Outcome, e.Reason
 		p["deadlineEnforced"], p["resolved"] = e.DeadlineEnforced, e.Resolved
 		p.with("message", e.Message).with("requestId", string(e.RequestID))
 	case *PINWasWrong:
@@ -148,6 +149,17 @@ func (p payload) key(k Key) payload {
 	p["keyUuid"] = k.UUID
 	if k.IndexNumber != nil {
 		p["keyIndexNumber"] = *k.IndexNumber
+	}
+	return p
+}
+
+// openFor adds for whom a command to open is, unless the record is of a time before that was told.
+func (p payload) openFor(f OpenFor) payload {
+	if f.RequestIDs != nil {
+		p["requestIds"] = f.RequestIDs
+	}
+	if f.TempKeyIDs != nil {
+		p["tempKeyUuids"] = f.TempKeyIDs
 	}
 	return p
 }

@@ -19,7 +19,7 @@ func (s *State) withdraw(d *Decision, k *TempKey, revoked bool, now time.Time) {
 			}
 			d.Events = append(d.Events, &LockOpenFailed{
 				Stamp: s.stamp("", now), CommandID: cmd.ID, RequestID: r.ID, Outcome: Refused, Reason: "temp-key-withdrawn",
-				Message: "The key was revoked or changed before the lock came back.",
+				Message: "The key was revoked or changed before the lock came back.", OpenFor: openFor(r),
 			})
 			if !revoked {
 				s.giveBack(d, r, now)

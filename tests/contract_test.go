@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -171,9 +173,23 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 	require.NoError(t, err)
 	var reference struct{ Events map[string]*openapi3.Schema }
 	require.NoError(t, json.Unmarshal(file, &reference))
-	known, ours := make(map[string]bool), make(map[string]bool)
+	known, ours, followed := make(map[string]bool), make(map[string]bool), 0
+	accepted, used := make(map[any]bool), make(map[any]bool)
 	for i, e := range s.events(t, 1) {
 		require.EqualValues(t, i+1, e.Version)
+		switch e.Type {
+		case "LockOpenRequested":
+			accepted[e.Event["requestId"]] = true
+		case "TempKeyUsed":
+			used[e.Event["tempKeyUuid"]] = true
+		case "LockOpened", "LockOpenFailed":
+			require.NotEmpty(t, e.Event["requestIds"])
+			require.Subset(t, slices.Collect(maps.Keys(accepted)), e.Event["requestIds"])
+			if keys, ok := e.Event["tempKeyUuids"]; ok {
+				require.Subset(t, slices.Collect(maps.Keys(used)), keys)
+				followed++
+			}
+		}
 		schema := reference.Events[e.Type]
 		if schema == nil {
 			ours[e.Type] = true
@@ -188,6 +204,7 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 	}
 	require.Len(t, known, len(reference.Events), "all events of the reference have happened")
 	require.True(t, ours["LockOpened"])
+	require.Positive(t, followed, "opens by temporary keys")
 	do(200, get, "/openapi.json", nil)
 	do(200, get, "/docs", nil)
 	all, err := documents()

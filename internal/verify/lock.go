@@ -117,6 +117,8 @@ func (l *lockReplay) judge(r *journal.Record, e lock.Event) {
 		l.giveBack(r, e)
 	case *lock.LockOpenRequested:
 		l.request(r, e)
+	case *lock.LockOpenSent:
+		l.tells(r, l.opens[e.CommandID], e.OpenFor)
 	case *lock.LockOpened:
 		l.opened(r, e)
 	case *lock.LockOpenFailed:
@@ -192,8 +194,18 @@ func (l *lockReplay) command(r *journal.Record, id lock.CommandID) *command {
 	return c
 }
 
+// tells looks whether the requests that an event names are those of its command. Older events name none.
+func (l *lockReplay) tells(r *journal.Record, c *command, f lock.OpenFor) {
+	for _, id := range f.RequestIDs {
+		if c == nil || c.requests[id] == nil {
+			l.wrong(r, "the request %s is not one of its command", id)
+		}
+	}
+}
+
 func (l *lockReplay) failed(r *journal.Record, e *lock.LockOpenFailed) {
 	c := l.command(r, e.CommandID)
+	l.tells(r, c, e.OpenFor)
 	switch {
 	case e.RequestID != "" && c.requests[e.RequestID] == nil:
 		l.wrong(r, "the request %s is not one of the command %s", e.RequestID, e.CommandID)
@@ -205,6 +217,7 @@ func (l *lockReplay) failed(r *journal.Record, e *lock.LockOpenFailed) {
 // opened looks for a door that opened though all its uses had come back.
 func (l *lockReplay) opened(r *journal.Record, e *lock.LockOpened) {
 	c := l.command(r, e.CommandID)
+	l.tells(r, c, e.OpenFor)
 	c.ended = string(lock.Opened)
 	spent := len(c.requests) == 0
 	for _, o := range c.requests {

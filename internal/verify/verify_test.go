@@ -92,6 +92,10 @@ func TestWrongRecords(t *testing.T) {
 			&lock.TempKeyUseReturned{TempKeyID: k7, UsedCount: 0, RequestID: "r", CommandID: "c"},
 			&lock.LockOpened{CommandID: "c"},
 		}, want: []string{"the command c has ended before, as refused", "all its uses had come back"}},
+		"opened for somebody else": {events: []lock.Event{
+			&lock.LockOpenRequested{RequestID: "r", CommandID: "c"},
+			&lock.LockOpened{CommandID: "c", OpenFor: lock.OpenFor{RequestIDs: []lock.RequestID{"r", "other"}}},
+		}, want: []string{"the request other is not one of its command"}},
 		"opened for nobody": {events: []lock.Event{&lock.LockOpened{CommandID: "c"}}, want: []string{"nobody has asked for the command c"}},
 		"no such key":       {events: []lock.Event{&lock.TempKeyDeleted{TempKeyID: "none"}}, want: []string{"there is no key none"}},
 		"two of one UUID": {events: []lock.Event{&lock.TempKeyCreated{Key: lock.TempKey{UUID: k, CreatedBy: "super"}}},
