@@ -111,10 +111,11 @@ func (w Weekdays) Names() []string {
 // MarshalJSON writes the days as a list of their names.
 func (w Weekdays) MarshalJSON() ([]byte, error) { return json.Marshal(w.Names()) }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON reads what MarshalJSON wrote, also of a rule that had no days, which only a damaged record can have.
 func (w *Weekdays) UnmarshalJSON(b []byte) error {
 	var names []string
-	if err := json.Unmarshal(b, &names); err != nil {
+	if err := json.Unmarshal(b, &names); err != nil || len(names) == 0 {
+		*w = 0
 		return err
 	}
 	days, err := ParseWeekdays(names)
