@@ -180,10 +180,7 @@ func (b *bulk) runLock(id lock.ID, items []int, command func(items []int) lock.C
 	}
 	var rejected *lock.Error
 	if errors.As(err, &rejected) && rejected.Reason == lock.ReasonTempKeyTaken && len(items) > 1 {
-		// One of them is, or was, another key, and nobody can tell which one but by asking for each.
-		for _, i := range items {
-			b.runLock(id, []int{i}, command, true)
-		}
+		b.runFree(id, items, command, rejected)
 		return
 	}
 	if err == nil && len(done) != len(items) {
@@ -202,6 +199,49 @@ func (b *bulk) runLock(id lock.ID, items []int, command func(items []int) lock.C
 			item.TempKeyUUID, item.URL = key, b.links+string(key)
 		}
 	}
+}
+
+// runFree does the items of a lock that refused them all since one of them is, or was, another key. A refusal costs the lock a new
+// start, so it is not asked for each: those that are looked up and found taken hear so, and the others are asked for together.
+func (b *bulk) runFree(id lock.ID, items []int, command func(items []int) lock.Command, taken *lock.Error) {
+	free := make([]int, 0, len(items))
+	for _, i := range items {
+		gone, err := b.taken(id, b.keys[i])
+		switch {
+		case err != nil:
+			b.fail(i, err)
+		case gone:
+			b.fail(i, taken)
+		default:
+			free = append(free, i)
+		}
+	}
+	if traceOf(b.r).named == nil && len(free) < len(items) {
+		if len(free) > 0 {
+			b.runLock(id, free, command, false)
+		}
+		return
+	}
+	for _, i := range free { // each under a name of its own, or because nobody can tell which one it was
+		b.runLock(id, []int{i}, command, true)
+	}
+}
+
+// taken tells whether a new key's UUID is another lock's, or that of a key of this one that was deleted. What a request with a name
+// has made is not: it gets the answer of the first time, whatever has become of the key since.
+func (b *bulk) taken(id lock.ID, key lock.TempKeyID) (bool, error) {
+	holder, err := b.server.Locks.FindTempKey(b.r.Context(), key)
+	if err != nil || holder == 0 || holder != id {
+		return holder != 0, err
+	}
+	if traceOf(b.r).named != nil {
+		return false, nil
+	}
+	_, err = b.server.Locks.Do(b.r.Context(), id, &lock.GetTempKey{TempKeyID: key})
+	if rejected := (*lock.Error)(nil); errors.As(err, &rejected) && rejected.Kind == lock.NotFound {
+		return true, nil
+	}
+	return false, err
 }
 
 func (b *bulk) fail(i int, err error) {

@@ -68,11 +68,12 @@ func (k *kernel) decide(id lock.ID, s *lock.State, c lock.Command) (lock.Reply, 
 		return nil, err
 	}
 	for _, e := range d.Events {
-		if err := k.claim(id, e); err != nil {
+		if err := k.taken(id, e); err != nil {
 			return nil, err
 		}
 	}
 	for _, e := range d.Events {
+		k.claim(id, e)
 		lock.Evolve(s, e)
 		if lock.Journaled(e) {
 			k.events[id] = append(k.events[id], api.Event{Version: s.Version, Event: e})
@@ -106,27 +107,37 @@ func (k *kernel) decide(id lock.ID, s *lock.State, c lock.Command) (lock.Reply, 
 	return d.Reply, nil
 }
 
-// claim keeps UUIDs to one lock, as the journal does.
-func (k *kernel) claim(id lock.ID, e lock.Event) error {
-	conflict := &lock.Error{Kind: lock.Conflict, Reason: "uuid-taken", Message: "Another lock has it."}
+// taken keeps UUIDs to one lock, and those of temporary keys to one key, as the journal does.
+func (k *kernel) taken(id lock.ID, e lock.Event) error {
+	refused := func(reason, field string) error {
+		return &lock.Error{Kind: lock.Conflict, Reason: reason, Field: field, Message: "Another one has it."}
+	}
 	switch e := e.(type) {
 	case *lock.LockCreated:
 		if owner, taken := k.uuids[e.LockUUID]; taken && owner != id {
-			return conflict
+			return refused("uuid-taken", "")
 		}
-		k.uuids[e.LockUUID] = id
 	case *lock.LockUuidChanged:
 		if owner, taken := k.uuids[e.NewUUID]; taken && owner != id {
-			return &lock.Error{Kind: lock.Conflict, Reason: "device-uuid-taken", Field: "uuid", Message: "Another lock has it."}
+			return refused("device-uuid-taken", "uuid")
 		}
-		k.uuids[e.NewUUID] = id
 	case *lock.TempKeyCreated:
-		if owner, taken := k.keys[e.Key.UUID]; taken && owner != id {
-			return &lock.Error{Kind: lock.Conflict, Reason: lock.ReasonTempKeyTaken, Message: "Another lock has it."}
+		if _, taken := k.keys[e.Key.UUID]; taken {
+			return refused(lock.ReasonTempKeyTaken, "tempKeyUuid")
 		}
-		k.keys[e.Key.UUID] = id
 	}
 	return nil
+}
+
+func (k *kernel) claim(id lock.ID, e lock.Event) {
+	switch e := e.(type) {
+	case *lock.LockCreated:
+		k.uuids[e.LockUUID] = id
+	case *lock.LockUuidChanged:
+		k.uuids[e.NewUUID] = id
+	case *lock.TempKeyCreated:
+		k.keys[e.Key.UUID] = id
+	}
 }
 
 func (k *kernel) TempKeysBy(_ context.Context, creator string, after lock.TempKeyID, limit int) ([]api.KeyOfLock, error) {

@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/client"
+	"github.com/latchkey/latchkey/lock"
 )
 
 // bulkShare is how much of the time of single calls the one call for as many keys may take, by the number of locks. Where each key
@@ -117,4 +119,69 @@ func spin(goroutines int) time.Duration {
 	}
 	work.Wait()
 	return time.Since(started)
+}
+
+// TestManyDeadKeysInOneCall: hundreds of keys that cannot be made are refused together. Each refusal by the journal has the lock
+// begin anew, which takes it 20 ms when it has thousands of keys.
+func TestManyDeadKeysInOneCall(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	creds := s.provision(t, 2)
+	term := func(uuid lock.TempKeyID) map[string]any {
+		return map[string]any{
+			"accessMode": "public", "validFrom": "2026-01-01T00:00:00Z", "validUntil": "2099-01-01T00:00:00Z", "tempKeyUuid": uuid,
+		}
+	}
+	type made struct {
+		Items []struct {
+			Status int
+			Reason string
+		}
+	}
+	create := func(lockID int64, keys []lock.TempKeyID, header ...string) (m made) {
+		items := make([]any, len(keys))
+		for i, key := range keys {
+			items[i] = map[string]any{"lockId": lockID, "tempKey": term(key)}
+		}
+		a := s.must(t, http.StatusOK, http.MethodPost, "/bulk/create-temp-keys", map[string]any{"items": items}, header...)
+		require.NoError(t, json.Unmarshal([]byte(a.body), &m))
+		require.Len(t, m.Items, len(keys))
+		return m
+	}
+	some := func(n int) []lock.TempKeyID {
+		keys := make([]lock.TempKeyID, n)
+		for i := range keys {
+			keys[i] = lock.TempKeyID(uuid.NewString())
+		}
+		return keys
+	}
+	const each = 100
+	mine, here := creds[0].LockID, lock.ID(creds[0].LockID)
+	dead, foreign, alive, fresh := some(each), some(each), some(each), some(each)
+	create(mine, dead)
+	create(creds[1].LockID, foreign)
+	create(mine, alive)
+	for _, key := range dead {
+		a, err := s.deleteKey(t.Context(), guestKey{here, key})
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, a.status, a.body)
+	}
+	var all []lock.TempKeyID
+	for i := range each {
+		all = append(all, dead[i], foreign[i], alive[i], fresh[i])
+	}
+	for _, header := range [][]string{nil, {"Idempotency-Key", "all-of-them"}, {"Idempotency-Key", "all-of-them"}} {
+		before := s.figure(t, "latchkey_actors_reloads_total")
+		for i, item := range create(mine, all, header...).Items {
+			if i%4 < 2 {
+				require.Equal(t, http.StatusConflict, item.Status, i)
+				require.Equal(t, lock.ReasonTempKeyTaken, item.Reason, i)
+			} else {
+				require.Equal(t, http.StatusOK, item.Status, i)
+			}
+		}
+		if header == nil {
+			require.LessOrEqual(t, s.figure(t, "latchkey_actors_reloads_total")-before, 2.0)
+		}
+	}
 }
