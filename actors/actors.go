@@ -110,6 +110,7 @@ type Node interface {
 	TellMember(id, name string, msg any) bool
 	Listen(name string, receive func(msg any))
 	Members() []cluster.Member
+	Moved() time.Time
 	Owner(kind, identity string) (member string)
 }
 
@@ -142,7 +143,6 @@ type shell struct {
 	outward outward
 	inward  *inward
 	mail    *mail
-	changed atomic.Int64 // when the members last changed, as now
 
 	mu     sync.Mutex
 	grains map[*grain]struct{} // that have a state; guarded by mu

@@ -42,7 +42,7 @@ func (g *grain) execute(c call) {
 		return
 	}
 	if len(g.queue) >= maxStaged {
-		g.tell(c.from, cluster.Busy)
+		g.sendBack(c, cluster.Busy)
 		return
 	}
 	o := op{call: c, at: now}

@@ -46,6 +46,7 @@ type grain struct {
 	queue    []op   // decided and not yet said, in order
 	covered  int    // how many of them, from the first, are said when the append in flight is durable; 0: none is in flight
 	over     int    // how many of them, from the first, the journal has answered: they are not staged any more
+	finished int    // how many of those were finished, or began to be
 	expected uint64 // the stream's version before that append
 	lingers  bool   // nobody waited for it when it was submitted
 	unknown  []op   // of an append whose outcome the load that runs finds out
@@ -134,9 +135,7 @@ func (g *grain) Receive(ctx actor.Context) {
 	case *actor.Started:
 		g.init(ctx)
 	}
-	if len(g.parked) > 0 {
-		g.unpark(ctx)
-	}
+	g.unpark(ctx)
 	g.watchKernel()
 }
 
@@ -163,10 +162,10 @@ func (g *grain) request(ctx actor.Context, c call) {
 		g.execute(c)
 		g.current = nil
 	case stopping:
-		g.tell(c.from, cluster.Retry)
+		g.sendBack(c, cluster.Retry)
 	default:
 		if len(g.stash) >= maxStash {
-			g.tell(c.from, cluster.Busy)
+			g.sendBack(c, cluster.Busy)
 			return
 		}
 		g.stash = append(g.stash, c)
@@ -187,6 +186,9 @@ func (g *grain) panicked(ctx actor.Context, reason any) {
 		from = g.current
 	}
 	g.tell(from, &clusterpb.Failed{Reason: fmt.Sprint(reason)})
+	if r, ok := ctx.Message().(*Request); ok && from == nil && r.mail != nil {
+		r.mail.lost(r.to, r) // it may be the reason, so that it is not told again as it is
+	}
 	g.unsaved = 0 // the state is suspect, and no snapshot is made of it
 	g.quit(ctx)
 }
@@ -213,34 +215,46 @@ func (g *grain) stop() {
 	if g.timer != nil {
 		g.timer.Stop()
 	}
-	if len(g.waiters)+g.covered > 0 {
-		g.withheld = newWithheld(g)
+	stored := 0
+	if g.answer.Err == nil { // what was finished halfway, when it panicked, has happened all the same
+		stored = g.over
+	}
+	if len(g.waiters)+g.covered+stored > 0 {
+		g.withheld = newWithheld(g, g.covered+stored)
 	}
 	for i := range g.waiters {
 		g.waiters[i].giveUp(g)
+	}
+	for i := max(0, g.finished-1); i < stored; i++ {
+		g.queue[i].sayLast(g, nil)
 	}
 	g.owe(slices.Clone(g.queue[:g.covered]))
 	for i := range g.unknown {
 		g.unknown[i].say(g, g.unknown[i].lastWord(journal.ErrUnknown))
 	}
-	for i := range g.queue[g.covered:] {
-		g.queue[g.covered+i].say(g, cluster.Retry)
+	for i := range g.queue[g.covered+stored:] {
+		g.queue[g.covered+stored+i].say(g, cluster.Retry)
 	}
-	for _, ops := range [][]op{g.unknown, g.queue} {
+	for _, ops := range [][]op{g.unknown, g.queue[stored:]} {
 		for i := range ops {
 			g.passOn(ops[i].call)
 		}
 	}
 	for _, calls := range [][]call{g.stash, g.parked} {
 		for _, c := range calls {
-			g.tell(c.from, cluster.Retry)
-			g.passOn(c)
+			g.sendBack(c, cluster.Retry)
 		}
 	}
 	g.metrics.waiting.Add(-int64(len(g.waiters)))
 	g.metrics.staged.Add(-int64(len(g.queue) - g.covered - g.over))
 	g.metrics.stashed.Sub(float64(len(g.stash) + len(g.parked)))
-	g.waiters, g.unknown, g.queue, g.stash, g.parked, g.recent, g.covered, g.over = nil, nil, nil, nil, nil, nil, 0, 0
+	g.waiters, g.unknown, g.queue, g.stash, g.parked, g.recent, g.covered, g.over, g.finished = nil, nil, nil, nil, nil, nil, 0, 0, 0
+}
+
+// sendBack does not execute a command. Whoever waits is told why; what nobody waits for is told anew.
+func (g *grain) sendBack(c call, why any) {
+	g.tell(c.from, why)
+	g.passOn(c)
 }
 
 // passOn sends what a device has said to the next activation. Nobody else would: a device says nothing twice, and who waited for

@@ -87,8 +87,7 @@ func (g *grain) takeOver(ctx actor.Context) {
 	if img.err != nil {
 		g.Logger.Error("a lock could not be loaded", slog.String("stream", g.stream()), slog.Any("error", img.err))
 		for _, c := range g.stash {
-			g.tell(c.from, cluster.Busy)
-			g.passOn(c)
+			g.sendBack(c, cluster.Busy)
 		}
 		g.metrics.stashed.Sub(float64(len(g.stash)))
 		g.stash = nil

@@ -65,6 +65,7 @@ func (n *otherNode) Request(ctx context.Context, _, _ string, msg any) (any, err
 func (*otherNode) TellMember(string, string, any) bool { return false }
 func (*otherNode) Listen(string, func(any))            {}
 func (*otherNode) Members() []cluster.Member           { return nil }
+func (*otherNode) Moved() time.Time                    { return time.Time{} }
 func (*otherNode) Owner(string, string) string         { return "" }
 
 func newPost(t *testing.T, n *otherNode) (*shell, *doors) {

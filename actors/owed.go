@@ -37,14 +37,19 @@ func (g *grain) pay() {
 			for _, e := range o.effects { // or an open that counts as sent would never leave
 				g.deliver(e)
 			}
-			if len(o.safe) > 0 {
-				g.withheld.add(o, time.Until(o.safeAt))
-				continue
-			}
 		}
-		o.say(g, o.lastWord(g.answer.Err))
+		o.sayLast(g, g.answer.Err)
 	}
 	g.owing.Add(-1)
+}
+
+// sayLast answers a command whose grain has gone, by what became of its append.
+func (o *op) sayLast(g *grain, err error) {
+	if err == nil && len(o.safe) > 0 {
+		g.withheld.add(o, time.Until(o.safeAt))
+		return
+	}
+	o.say(g, o.lastWord(err))
 }
 
 // lastWord is what a command is answered when its grain has gone, by what became of its append.

@@ -172,10 +172,11 @@ func (g *grain) settle(ctx actor.Context) bool {
 	}
 	g.over, g.covered = g.covered, 0
 	for i := range g.over {
+		g.finished = i + 1
 		g.finish(&g.queue[i])
 	}
 	g.pop(g.over)
-	g.over = 0
+	g.over, g.finished = 0, 0
 	return true
 }
 
@@ -295,11 +296,12 @@ func (g *grain) unconfirmed(batch []op) {
 // again keeps a command that was decided on a state that never was, to be decided anew.
 func (g *grain) again(o *op) {
 	for _, from := range append(o.others, o.from) {
+		c := call{req: o.req, from: from}
 		if len(g.stash) >= maxStash {
-			g.tell(from, cluster.Retry)
+			g.sendBack(c, cluster.Retry)
 			continue
 		}
-		g.stash = append(g.stash, call{req: o.req, from: from})
+		g.stash = append(g.stash, c)
 		g.metrics.stashed.Inc()
 	}
 }

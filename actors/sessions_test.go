@@ -59,6 +59,8 @@ func travelled(d *delivery) *actorspb.IncomingEffect {
 
 func (*twoNodes) Listen(string, func(any)) {}
 
+func (n *twoNodes) Moved() time.Time { return time.Time{} }
+
 func (n *twoNodes) Members() []cluster.Member {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -32,9 +32,6 @@ func (l *Locks) MembersChanged() {
 			gone = append(gone, m.ID)
 		}
 	}
-	if len(s.members) > 1 || len(gone) > 0 { // alone from the start there is no session that it might not know of
-		s.changed.Store(int64(s.now()))
-	}
 	var grains []*grain
 	if len(gone) > 0 {
 		for g := range s.grains {
@@ -69,9 +66,13 @@ func (g *grain) part(d departed) {
 // unsettled is for how long the device of this activation may be connected without its knowing. Whoever opens then does not hear
 // that the device is offline, but waits for its session to tell of itself.
 func (g *grain) unsettled() time.Duration {
-	changed := time.Duration(g.changed.Load())
-	if changed == 0 || g.state.Device.Connected || g.since < changed {
+	moved := g.node.Moved()
+	if moved.IsZero() || g.state.Device.Connected {
 		return 0
+	}
+	changed := moved.Sub(g.start)
+	if g.since < changed {
+		return 0 // it was here before
 	}
 	return max(0, changed+settleTime-g.now())
 }
@@ -95,15 +96,13 @@ func (g *grain) park(c call) bool {
 
 // unpark goes on with the opens that were kept, when the device is there or will not come.
 func (g *grain) unpark(ctx actor.Context) {
-	if g.phase != ready || g.unsettled() > 0 {
-		return
-	}
-	calls := g.parked
-	g.parked = nil
-	for len(calls) > 0 {
-		c := calls[0]
-		calls = calls[1:]
+	for len(g.parked) > 0 && g.phase == ready && g.unsettled() == 0 {
+		c := g.parked[0]
+		g.parked = g.parked[1:] // what is left of it, should this one panic
 		g.metrics.stashed.Dec()
 		g.request(ctx, c)
+	}
+	if len(g.parked) == 0 {
+		g.parked = nil
 	}
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,9 +15,28 @@ import (
 type crowd struct {
 	Node
 	members []cluster.Member
+	moved   atomic.Pointer[time.Time]
+}
+
+func newCrowd(n Node, ids ...string) *crowd {
+	c := &crowd{Node: n, members: members(ids...)}
+	never := time.Time{}
+	c.moved.Store(&never)
+	if len(ids) > 1 {
+		c.become(ids...)
+	}
+	return c
+}
+
+// become changes the members, as lookups see it. MembersChanged is for the test to call.
+func (c *crowd) become(ids ...string) {
+	now := time.Now()
+	c.members = members(ids...)
+	c.moved.Store(&now)
 }
 
 func (c *crowd) Members() []cluster.Member { return c.members }
+func (c *crowd) Moved() time.Time          { return *c.moved.Load() }
 
 func members(ids ...string) (all []cluster.Member) {
 	for _, id := range ids {
@@ -32,7 +52,7 @@ func startAmong(t *testing.T, ids ...string) (*world, *crowd) {
 	w.Locks, err = New(Options{Journal: w.journal, Registerer: w.metrics})
 	require.NoError(t, err)
 	w.doors.locks = w.Locks
-	c := &crowd{Node: theNode(t), members: members(ids...)}
+	c := newCrowd(theNode(t), ids...)
 	w.Join(c, self, w.doors)
 	t.Cleanup(w.stop)
 	return w, c
@@ -57,8 +77,7 @@ func TestAnOpenWaitsForTheSessionToTellOfItself(t *testing.T) {
 	key := w.newKey(id, 0)
 	session := w.connect(id, opens)
 	w.restartGrains()
-	c.members = members(self, "b")
-	w.MembersChanged()
+	c.become(self, "b") // and nobody has said so yet
 	answers := make(chan *lock.OpenResult, 2)
 	open := func(c lock.Command) {
 		reply, err := w.Do(within(t, 10*time.Second), id, c)
@@ -94,7 +113,7 @@ func TestAnOpenDoesNotWaitForLong(t *testing.T) {
 	open()
 	require.LessOrEqual(t, time.Since(began), settleTime+time.Second)
 	require.Less(t, open(), settleTime/2, "it has been long enough")
-	c.members = members(self)
+	c.become(self)
 	w.MembersChanged()
 	require.Less(t, open(), settleTime/2, "the grain was here before")
 
@@ -102,6 +121,22 @@ func TestAnOpenDoesNotWaitForLong(t *testing.T) {
 	id = alone.newLock()
 	w = alone
 	require.Less(t, open(), settleTime/2, "nobody else has sessions")
+}
+
+// What else has its time does not make it wait for longer: here an open that was on its way when the lock moved.
+func TestAnOpenDoesNotWaitForAnother(t *testing.T) {
+	t.Parallel()
+	w, c := startAmong(t, self, "b")
+	id, _, open := w.unanswered(0, 8*time.Second)
+	reply, err := w.Do(within(t, time.Second), id, open) // and nobody waits for it any more when the lock moves
+	require.NoError(t, err)
+	require.Equal(t, lock.Sent, reply.(*lock.OpenResult).Outcome)
+	w.restartGrains()
+	c.become(self, "b")
+	began := time.Now()
+	_, err = w.Do(within(t, 12*time.Second), id, &lock.OpenLock{By: owner, RequestID: "r", CommandID: "c", Lifetime: 5 * time.Second})
+	rejected(t, err, lock.Offline, "device-offline")
+	require.InDelta(t, settleTime.Seconds(), time.Since(began).Seconds(), 1.5)
 }
 
 // The node of a session has left: the device is offline at once, and what was sent is asked about when it is back.
@@ -118,7 +153,7 @@ func TestASessionLeavesWithItsNode(t *testing.T) {
 	here := w.newLock()
 	w.connect(here, opens)
 
-	c.members = members(self)
+	c.become(self)
 	w.MembersChanged()
 	require.Eventually(t, func() bool { return !online() }, 5*time.Second, time.Millisecond)
 	require.True(t, w.must(here, &lock.GetLock{By: owner}).(*lock.Info).Online, "the others have not left")

@@ -59,6 +59,9 @@ func (g *grain) alarm() {
 	for i := range g.waiters {
 		g.wakeIn(g.waiters[i].until - now)
 	}
+	if len(g.parked) > 0 {
+		g.wakeIn(g.unsettled())
+	}
 }
 
 // tick is the command that lets deadlines pass.

@@ -25,14 +25,14 @@ type withheld struct {
 	watched bool
 }
 
-// newWithheld is for a grain that stops, with what it has in flight and in its queue.
-func newWithheld(g *grain) *withheld {
+// newWithheld is for a grain that stops, the first of whose queue are stored, or may be.
+func newWithheld(g *grain, stored int) *withheld {
 	w := &withheld{g: g}
 	if g.state != nil {
 		w.known = g.state.Version
 	}
-	for i := range g.queue[g.covered:] { // these will never be stored
-		w.known -= uint64(len(g.queue[g.covered+i].records))
+	for i := range g.queue[stored:] { // these will never be stored
+		w.known -= uint64(len(g.queue[stored+i].records))
 	}
 	return w
 }

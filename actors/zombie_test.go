@@ -65,6 +65,7 @@ func (z *zombie) TellLocal(kind, identity string, msg any) bool {
 func (*zombie) TellMember(string, string, any) bool { return false }
 func (*zombie) Listen(string, func(any))            {}
 func (*zombie) Members() []cluster.Member           { return nil }
+func (*zombie) Moved() time.Time                    { return time.Time{} }
 func (*zombie) Owner(string, string) string         { return self }
 
 func (z *zombie) pid(kind, identity string) *actor.PID {

@@ -186,6 +186,10 @@ func (n *Node) System() *actor.ActorSystem { return n.system }
 // Members are the nodes of the cluster, as this one sees it, by ID.
 func (n *Node) Members() []Member { return n.lookup.view.Load().members }
 
+// Moved is when grains were last moved by a change of the members, as far as this node knows; zero when it has always been alone. A
+// grain that has moved here was activated after that instant.
+func (n *Node) Moved() time.Time { return n.lookup.view.Load().moved }
+
 // Lost is closed when etcd, which can be reached, says that this node is no member any more. The others have taken its grains
 // over and will not have it back: drain it and start another, whose ID is new.
 func (n *Node) Lost() <-chan struct{} { return n.membership.lost }

@@ -200,8 +200,12 @@ func (l *lookup) follow(members pcluster.Members) {
 	for _, m := range members {
 		next = append(next, Member{ID: m.Id, Addr: m.Address(), Kinds: slices.Clone(m.Kinds), Self: m.Id == l.system.ID})
 	}
-	v := newView(next)
-	v.number = l.view.Load().number + 1
+	before, v := l.view.Load(), newView(next)
+	v.number = before.number + 1
+	v.moved = before.moved
+	if len(next) > 1 || slices.ContainsFunc(before.members, func(m Member) bool { return !m.Self }) {
+		v.moved = time.Now() // before anybody can ask this view where a grain is
+	}
 	l.view.Store(v)
 	moved := l.evict(v)
 	l.metrics.topologies.Inc()

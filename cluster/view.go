@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"time"
+
 	"github.com/asynkron/protoactor-go/actor"
 	lru "github.com/hashicorp/golang-lru/v2"
 )
@@ -11,8 +13,9 @@ const maxCachedPIDs = 1 << 17
 // A view is what this node knows about the cluster at one time. It never changes: a new membership makes a new view. The
 // addresses of grains on other nodes that were learned under a view die with it.
 type view struct {
-	number  uint64   // counts the views of this node
-	members []Member // by ID
+	number  uint64    // counts the views of this node
+	members []Member  // by ID
+	moved   time.Time // when grains were last other members' than before
 	owners  map[string][]candidate
 	pids    *lru.Cache[grainKey, *actor.PID]
 }
