@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"github.com/latchkey/latchkey/cluster"
 	"github.com/latchkey/latchkey/journal"
@@ -129,6 +130,9 @@ type shell struct {
 	shared  bool          // others append to the journal
 	loads   chan struct{} // a place for each grain that loads
 
+	unloaded    atomic.Int64   // loads that failed and were not logged
+	unloadedLog rate.Sometimes // once a second
+
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	work   sync.WaitGroup // loads and the sweeper
@@ -159,7 +163,7 @@ func newShell(o Options) (*shell, error) {
 	}
 	s := &shell{
 		Options: o, start: time.Now(), shared: o.Journal.Shared(), loads: make(chan struct{}, maxLoads),
-		joined: make(chan struct{}), grains: make(map[*grain]struct{}), absent: make(map[*grain]struct{}),
+		unloadedLog: rate.Sometimes{Interval: time.Second}, joined: make(chan struct{}), grains: make(map[*grain]struct{}), absent: make(map[*grain]struct{}),
 	}
 	s.mail = newMail(s)
 	var err error

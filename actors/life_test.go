@@ -1,8 +1,13 @@
 package actors
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -244,6 +249,59 @@ func TestALockThatCannotBeLoadedIsBusy(t *testing.T) {
 	}
 	_, _, err = w.Events(t.Context(), id, 0, 10)
 	require.ErrorContains(t, err, "FromTheFuture")
+}
+
+// fragile is a journal that panics when it is read, once. It stands for a record that a version's kernel panics on.
+type fragile struct {
+	journal.Journal
+	broken atomic.Bool
+}
+
+func (f *fragile) Read(ctx context.Context, stream string, after uint64, limit int) ([]journal.Record, error) {
+	if f.broken.Swap(false) {
+		panic("no such rule")
+	}
+	return f.Journal.Read(ctx, stream, after, limit)
+}
+
+func TestALockWhoseLoadingPanicsIsBusy(t *testing.T) {
+	t.Parallel()
+	j := &fragile{Journal: inMemory(t)}
+	w := start(t, j, nil)
+	id := w.newLock()
+	node.System().Root.Stop(w.pids()[0])
+	require.Eventually(t, func() bool { return w.metric("activations") == 0 }, 5*time.Second, time.Millisecond)
+	j.broken.Store(true)
+	_, err := w.Do(within(t, 10*time.Second), id, &lock.GetLock{By: owner})
+	rejected(t, err, lock.Busy, "lock-busy")
+	w.must(id, &lock.GetLock{By: owner})
+	require.EqualValues(t, 1, w.metric("panics_total"))
+}
+
+// While the journal is away each lock that is asked for fails to load, and the log does not tell of each.
+func TestLocksThatCannotBeLoadedDoNotFloodTheLog(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	w := start(t, inMemory(t), func(o *Options) { o.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
+	const loads = 100
+	for i := range loads {
+		w.shell.notLoaded(Stream(lock.ID(i+1)), journal.ErrClosed)
+	}
+	told := func() []int {
+		var loads []int
+		for line := range strings.Lines(log.String()) {
+			var entry struct{ Loads int }
+			require.NoError(t, json.Unmarshal([]byte(line), &entry))
+			loads = append(loads, entry.Loads)
+		}
+		return loads
+	}
+	require.Equal(t, []int{1}, told())
+	require.Eventually(t, func() bool {
+		w.shell.notLoaded(Stream(1), journal.ErrClosed)
+		return len(told()) == 2
+	}, 5*time.Second, 10*time.Millisecond)
+	require.GreaterOrEqual(t, told()[1], loads, "the ones that were not told of")
 }
 
 func TestOptionsAreChecked(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -85,7 +86,7 @@ func (g *grain) takeOver(ctx actor.Context) {
 		return
 	}
 	if img.err != nil {
-		g.Logger.Error("a lock could not be loaded", slog.String("stream", g.stream()), slog.Any("error", img.err))
+		g.notLoaded(g.stream(), img.err)
 		for _, c := range g.stash {
 			g.sendBack(c, cluster.Busy)
 		}
@@ -129,6 +130,16 @@ func (g *grain) takeOver(ctx actor.Context) {
 	g.alarm()
 }
 
+// notLoaded logs that a lock could not be loaded. While the journal is away that is so with each that is asked for: one line a second,
+// with the number of those since the line before, will do.
+func (s *shell) notLoaded(stream string, err error) {
+	s.unloaded.Add(1)
+	s.unloadedLog.Do(func() {
+		s.Logger.Error("a lock could not be loaded", slog.String("stream", stream), slog.Any("error", err),
+			slog.Int64("loads", s.unloaded.Swap(0)))
+	})
+}
+
 // carryOver tells a state that was loaded again what was known of the live session, which no journal has.
 func (g *grain) carryOver(before *lock.State) {
 	if before.Device.Connected {
@@ -170,7 +181,16 @@ func (s *shell) read(ctx context.Context, stream string, d *doubt) *image {
 	return img
 }
 
-func (s *shell) replay(ctx context.Context, stream string, img *image) error {
+// replay runs on a goroutine of its own. A record on which the kernel panics costs the lock, and not the node and then the next one.
+func (s *shell) replay(ctx context.Context, stream string, img *image) (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			s.metrics.panics.Inc()
+			s.Logger.Error("the loading of a lock panicked", slog.String("stream", stream), slog.Any("reason", reason),
+				slog.String("stack", string(debug.Stack())))
+			err = fmt.Errorf("actors: %s: %v", stream, reason)
+		}
+	}()
 	img.state = new(lock.State)
 	snapshot, ok, err := s.Journal.LoadSnapshot(ctx, stream)
 	if err != nil {

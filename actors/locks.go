@@ -161,17 +161,14 @@ func unavailable() error {
 // requestID names a command. An open has a name already, a query needs none.
 func requestID(c lock.Command) string {
 	switch c := c.(type) {
-	case *lock.Once:
-		return requestID(c.Command)
 	case *lock.OpenLock:
 		return string(c.CommandID)
 	case *lock.OpenWithTempKey:
 		return string(c.CommandID)
 	case *lock.OpenWithPIN:
 		return string(c.CommandID)
-	case *lock.CreateLock, *lock.SetOwner, *lock.SetOrganization, *lock.AddKey, *lock.RemoveKey, *lock.AddResident, *lock.RemoveResident,
-		*lock.RotateDeviceSecret, *lock.WriteKey, *lock.BulkAddKeys, *lock.ChangeLockUUID, *lock.SetConfig, *lock.UseTempKey,
-		*lock.CreateTempKey, *lock.UpdateTempKey, *lock.DeleteTempKey, *lock.CreateTempKeys, *lock.UpdateTempKeys:
+	}
+	if lock.IsChange(c) {
 		return fresh()
 	}
 	return ""

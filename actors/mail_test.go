@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -241,6 +243,22 @@ func TestEveryWordOfASessionIsKnown(t *testing.T) {
 		session, ok := sessionBehind(v.Interface().(lock.Command))
 		require.True(t, ok, name)
 		require.Equal(t, lock.Session{Node: "n", ID: 1}, session, name)
+	}
+}
+
+// What is neither a change nor an open is sent again when its node is lost, so it must be harmless: a question, or a device's word.
+func TestEveryChangeIsNamed(t *testing.T) {
+	t.Parallel()
+	question := regexp.MustCompile(`^(Get|List|Authenticate)`)
+	for name, typ := range commands {
+		c := reflect.New(typ).Interface().(lock.Command)
+		_, said := sessionBehind(c)
+		if said || name == "ConnectDevice" || name == "Tick" || strings.HasPrefix(name, "Open") || name == "Once" {
+			continue
+		}
+		require.NotEqual(t, question.MatchString(name), lock.IsChange(c), name)
+		require.Equal(t, lock.IsChange(c), requestID(c) != "", name)
+		require.Equal(t, lock.IsChange(c), requestID(&lock.Once{Command: c}) != "", name)
 	}
 }
 

@@ -184,7 +184,7 @@ func asNamed(r *http.Request, err error) error {
 // underName gives a command that changes something the name of its request, if that has one.
 func underName(ctx context.Context, c lock.Command) lock.Command {
 	t, _ := ctx.Value(traceKey{}).(*trace)
-	if t == nil || t.named == nil || !changes(c) {
+	if t == nil || t.named == nil || !lock.IsChange(c) {
 		return c
 	}
 	return &lock.Once{By: t.caller, Key: t.named.key, Hash: t.named.hash(), Command: c}
@@ -234,17 +234,6 @@ func partOf(r *http.Request, c lock.Command, part int) lock.Command {
 	}
 	key := sha256.Sum256(fmt.Appendf(nil, "%s\n%d", t.named.key, part))
 	return &lock.Once{By: t.caller, Key: hex.EncodeToString(key[:]), Hash: t.named.hash(), Command: c}
-}
-
-// changes tells whether a command is one of those that a request with a name is about, and not a question on the way to it.
-func changes(c lock.Command) bool {
-	switch c.(type) {
-	case *lock.CreateLock, *lock.SetOwner, *lock.SetOrganization, *lock.RotateDeviceSecret, *lock.ChangeLockUUID, *lock.SetConfig,
-		*lock.AddKey, *lock.RemoveKey, *lock.WriteKey, *lock.BulkAddKeys, *lock.AddResident, *lock.RemoveResident,
-		*lock.CreateTempKey, *lock.UpdateTempKey, *lock.DeleteTempKey, *lock.CreateTempKeys, *lock.UpdateTempKeys, *lock.UseTempKey:
-		return true
-	}
-	return false
 }
 
 // recall brings back the event of an answer that was given before.

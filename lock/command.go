@@ -243,6 +243,20 @@ type (
 // Tick lets deadlines pass. The shell sends it at NextDeadline.
 type Tick struct{}
 
+// IsChange tells whether a command is a caller's change to a lock: no open, which has a name of its own, no question, and nothing that a
+// device or the clock tells. Whoever sends it twice has to say that it is the same one.
+func IsChange(c Command) bool {
+	switch c := c.(type) {
+	case *Once:
+		return IsChange(c.Command)
+	case *CreateLock, *SetOwner, *SetOrganization, *RotateDeviceSecret, *ChangeLockUUID, *SetConfig,
+		*AddKey, *RemoveKey, *WriteKey, *BulkAddKeys, *AddResident, *RemoveResident,
+		*CreateTempKey, *UpdateTempKey, *DeleteTempKey, *CreateTempKeys, *UpdateTempKeys, *UseTempKey:
+		return true
+	}
+	return false
+}
+
 // Executed is whether a device that refused a command has moved its motor for it.
 type Executed uint8
 

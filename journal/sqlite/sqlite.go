@@ -124,6 +124,10 @@ func Open(o Options) (_ *Journal, err error) {
 		return nil, err
 	}
 	j.log.Info("journal opened", "path", o.Path, "position", j.writer.position, "bytes", size)
+	if j.writer.unmoved {
+		j.log.Warn("the WAL could not be moved into the file at the start, because another program reads it, such as a sqlite3 shell or a backup; "+
+			"until that ends, a crash of the machine may cost what a failed commit of the process before had left there", "path", o.Path)
+	}
 	go j.checkpointBeside()
 	go j.write()
 	return j, nil

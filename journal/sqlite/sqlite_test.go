@@ -1,7 +1,9 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,6 +42,36 @@ func behind(t *testing.T, path, script string) {
 	require.NoError(t, err)
 	require.NoError(t, sqlitex.ExecuteScript(conn, script, nil))
 	require.NoError(t, conn.Close())
+}
+
+// A reader beside the journal keeps its WAL from being moved at the start. That is no reason not to start, but one to say so.
+func TestAStartBesideAReaderIsTold(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "journal.db")
+	one := func(j journal.Journal, expected uint64) {
+		_, err := journal.Do(t.Context(), j, happened("a", expected, 1))
+		require.NoError(t, err)
+	}
+	j := open(t, path)
+	one(j, 0)
+	reader, err := sqliteconn.OpenConn(path, sqliteconn.OpenReadOnly)
+	require.NoError(t, err)
+	for _, statement := range []string{"BEGIN", "SELECT count(*) FROM records"} {
+		require.NoError(t, sqlitex.ExecuteTransient(reader, statement, nil))
+	}
+	one(j, 1)
+	require.NoError(t, j.Close())
+	for _, told := range []bool{true, false} {
+		var log bytes.Buffer
+		j, err := sqlite.Open(sqlite.Options{Path: path, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		require.NoError(t, err)
+		require.Equal(t, told, strings.Contains(log.String(), "level=WARN"), log.String())
+		if told {
+			one(j, 2)
+			require.NoError(t, reader.Close())
+		}
+		require.NoError(t, j.Close())
+	}
 }
 
 // together submits appends at once and returns their errors.

@@ -38,6 +38,7 @@ type writer struct {
 	position   int64 // of the last record
 	stream     int64 // the highest stream number
 	walPages   int   // at most so many pages are in the WAL
+	unmoved    bool  // the WAL of the last process is still there, since somebody reads from it
 	stopped    chan struct{}
 }
 
@@ -58,9 +59,11 @@ func openWriter(path string) (*writer, error) {
 	}
 	// A commit that failed in the last process may have left pages that the kernel holds for clean and the disk does
 	// not have. Moving the whole WAL into the data file now writes and syncs all of it anew, before anything builds on it.
-	if _, err := queryText(conn, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+	busy, err := queryNumber(conn, "PRAGMA wal_checkpoint(TRUNCATE)")
+	if err != nil {
 		return nil, closeAfter(conn, err)
 	}
+	w.unmoved = busy != 0
 	if err := w.statements.prepare(conn); err != nil {
 		return nil, closeAfter(conn, err)
 	}
