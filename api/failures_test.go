@@ -23,6 +23,7 @@ import (
 	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/lock"
 	names "github.com/latchkey/latchkey/named"
+	"github.com/latchkey/latchkey/tenant"
 )
 
 func TestErrorsAndTheirStatus(t *testing.T) {
@@ -173,9 +174,29 @@ func TestMetricsHaveNoLabelThatGrows(t *testing.T) {
 	}, series)
 }
 
+// wholeOptions are options that an API can be made of.
+func wholeOptions() api.Options {
+	hash := sha256.Sum256([]byte(superKey))
+	return api.Options{
+		Locks: newKernel(time.Now), APIKeys: new(tenant.Keys), History: audit.New(nil), Collective: new(collective.Keys), Users: new(directory.Directory), Names: new(names.Names),
+		SuperKeyHash: hash[:], Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+	}
+}
+
+// requireRefused checks that it is the damage for which options are refused: what is not damaged is good.
+func requireRefused(t *testing.T, name string, damage func(*api.Options)) {
+	t.Helper()
+	a, err := api.New(wholeOptions())
+	require.NoError(t, err)
+	a.Close()
+	damaged := wholeOptions()
+	damage(&damaged)
+	_, err = api.New(damaged)
+	require.Error(t, err, name)
+}
+
 func TestOptionsAreChecked(t *testing.T) {
 	t.Parallel()
-	hash := sha256.Sum256([]byte(superKey))
 	for name, damage := range map[string]func(*api.Options){
 		"no locks":            func(o *api.Options) { o.Locks = nil },
 		"no keys":             func(o *api.Options) { o.APIKeys = nil },
@@ -189,19 +210,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"short secret":        func(o *api.Options) { o.Tokens.HS256Secret = []byte("short") },
 		"JWKS file":           func(o *api.Options) { o.Tokens.JWKS = "nowhere.json" },
 	} {
-		s := newServer(t)
-		o := api.Options{
-			Locks: s.kernel, APIKeys: s.tenants, History: audit.New(nil), Collective: new(collective.Keys), Users: new(directory.Directory), Names: new(names.Names),
-			SuperKeyHash: hash[:], Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
-		}
-		whole := o
-		whole.Registerer = prometheus.NewRegistry()
-		a, err := api.New(whole)
-		require.NoError(t, err, "what is not damaged is good")
-		a.Close()
-		damage(&o)
-		_, err = api.New(o)
-		require.Error(t, err, name)
+		requireRefused(t, name, damage)
 	}
 }
 

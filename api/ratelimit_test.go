@@ -82,8 +82,9 @@ func TestGuestsAreCountedByTheirAddress(t *testing.T) {
 func TestBadRatesAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, r := range []api.Rate{{PerSecond: -1, Burst: 1}, {PerSecond: 1}, {PerSecond: 1, Burst: -1}} {
-		_, err := api.New(api.Options{Rates: api.Rates{Target: r}})
-		require.Error(t, err)
+		for name, rates := range map[string]api.Rates{"caller": {Caller: r}, "address": {Address: r}, "target": {Target: r}} {
+			requireRefused(t, fmt.Sprint(name, " ", r), limited(rates))
+		}
 	}
 }
 
