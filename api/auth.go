@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
@@ -125,10 +126,17 @@ func (s *server) checkKey(r *http.Request, secret string, c *credentials) error 
 		c.caller.Super = true
 		return nil
 	}
-	if !s.APIKeys.Known(secret) && s.mayNotGuess(r) {
-		return errTooMany
+	ctx := r.Context()
+	if !s.APIKeys.Known(secret) {
+		if s.mayNotGuess(r) {
+			return errTooMany
+		}
+		// Who leaves before the answer has guessed as well.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), s.RequestTimeout)
+		defer cancel()
 	}
-	key, err := s.APIKeys.Authenticate(r.Context(), secret)
+	key, err := s.APIKeys.Authenticate(ctx, secret)
 	if err != nil {
 		return err
 	}

@@ -149,7 +149,7 @@ func (s *server) mayTryPIN(w http.ResponseWriter, r *http.Request) error {
 
 // wrongCredentials counts credentials that were not good as a request without any. When an address has had as many as it may have,
 // no key of it is looked up any more but those that are known, or whoever makes keys up could have the journal all for themselves.
-// What was not looked up costs nothing.
+// What was not looked up costs nothing, nor does what could not be: while the journal is away, good keys are not told from others.
 func (s *server) wrongCredentials(w http.ResponseWriter, r *http.Request, err error) {
 	b := s.limiter.addresses
 	if b == nil {
@@ -159,7 +159,8 @@ func (s *server) wrongCredentials(w http.ResponseWriter, r *http.Request, err er
 	if b.empty(from, now) {
 		w.Header().Set("Retry-After", "1")
 	}
-	if !errors.Is(err, errTooMany) {
+	var refusal *lock.Error
+	if errors.As(err, &refusal) && refusal.Kind == lock.Unauthentic {
 		b.overdraw(from, now)
 	}
 }

@@ -247,12 +247,67 @@ func TestWrongKeysAreCountedByAddress(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, s.call("GET", "/locks/42/details", "", as(hostel)).status)
 }
 
+// While the journal is away nobody's key can be told from one that was made up, and when it is back nobody has to wait for that.
+func TestAnOutageIsNoGuess(t *testing.T) {
+	t.Parallel()
+	keys := new(countingKeys)
+	s := newServer(t, limited(api.Rates{Address: api.Rate{PerSecond: 1, Burst: 5}}), func(o *api.Options) {
+		keys.APIKeys, o.APIKeys = o.APIKeys, keys
+	})
+	hotel := s.orgKey("hotel-9")
+	s.withLock(superKey)
+	s.withKey(superKey, "")
+	keys.away.Store(true)
+	for range 20 {
+		a := s.call("GET", "/locks/42/details", "", as(hotel))
+		a.requireError(http.StatusServiceUnavailable, "unavailable")
+		require.Equal(t, "1", a.header.Get("Retry-After"))
+	}
+	keys.away.Store(false)
+	require.Equal(t, http.StatusOK, s.call("GET", "/temp-keys/"+keyUUID, "").status, "a guest at the same address")
+	require.Equal(t, http.StatusNotFound, s.call("GET", "/locks/42/details", "", as(hotel)).status)
+}
+
+// Who does not wait for the answer has guessed if the key was made up, and not if it was good.
+func TestWhoLeavesMayHaveGuessed(t *testing.T) {
+	t.Parallel()
+	const burst = 5
+	s := newServer(t, limited(api.Rates{Address: api.Rate{PerSecond: 1, Burst: burst}}))
+	ours, other := make([]string, burst), newServer(t).orgKey("hotel-9")
+	for i := range ours {
+		ours[i] = s.orgKey(fmt.Sprint("hotel-", i))
+	}
+	last := s.orgKey("hostel-2")
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	show := func(ctx context.Context, key string) int {
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/locks/42/details", nil)
+		r.Header.Set("X-API-Key", key)
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		return w.Code
+	}
+	for _, key := range ours {
+		show(gone, key)
+	}
+	require.Equal(t, http.StatusUnauthorized, show(t.Context(), other), "good keys cost nothing")
+	for range burst {
+		show(gone, other)
+	}
+	require.Equal(t, http.StatusTooManyRequests, show(t.Context(), last))
+}
+
+// countingKeys count what is looked up, and can be away.
 type countingKeys struct {
 	api.APIKeys
-	n atomic.Int64
+	n    atomic.Int64
+	away atomic.Bool
 }
 
 func (c *countingKeys) Authenticate(ctx context.Context, secret string) (tenant.Key, error) {
 	c.n.Add(1)
+	if c.away.Load() {
+		return tenant.Key{}, fmt.Errorf("%w: connection refused", tenant.ErrUnavailable)
+	}
 	return c.APIKeys.Authenticate(ctx, secret)
 }
