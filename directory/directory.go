@@ -34,6 +34,9 @@ const (
 	maxRecords  = 16 // of one user: the first, one for each kind of contact, and the name of the request that led to each
 )
 
+// ErrUnavailable says that the journal could not be asked, so that nothing happened. It is in no error of an append.
+var ErrUnavailable = errors.New("directory: the journal does not answer")
+
 // User is a person.
 type User struct {
 	ID        lock.UserID
@@ -133,7 +136,7 @@ func (d *Directory) FindOrCreate(ctx context.Context, org lock.OrgID, c Contact,
 func (d *Directory) again(ctx context.Context, before *named.Found) (user User, created bool, err error) {
 	records, err := d.journal.Read(ctx, before.Stream, 0, int(min(before.Version, maxRecords)))
 	if err != nil {
-		return User{}, false, fmt.Errorf("directory: %w", err)
+		return User{}, false, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	user, _, err = userOf(before.Stream, records)
 	return user, err == nil && records[0].AppendID == before.AppendID, err
@@ -144,7 +147,7 @@ func (d *Directory) lookUp(ctx context.Context, org lock.OrgID, c Contact) (stre
 	for _, claim := range c.claims(org) {
 		holder, err := d.journal.Claimed(ctx, claim.Kind, claim.Key)
 		if err != nil {
-			return "", fmt.Errorf("directory: %w", err)
+			return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		if stream != "" && holder != "" && holder != stream {
 			return "", &lock.Error{
@@ -201,7 +204,7 @@ func (d *Directory) write(ctx context.Context, org lock.OrgID, stream string, c 
 func (d *Directory) read(ctx context.Context, stream string) (User, uint64, error) {
 	records, err := d.journal.Read(ctx, stream, 0, maxRecords)
 	if err != nil {
-		return User{}, 0, fmt.Errorf("directory: %w", err)
+		return User{}, 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return userOf(stream, records)
 }

@@ -2,6 +2,8 @@ package directory_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -166,6 +168,70 @@ func TestWhatIsNoAddressIsRefused(t *testing.T) {
 		}
 		requireReason(t, err, lock.Invalid, c.reason)
 	}
+}
+
+// failing is a journal that answers so many questions, and then none; and takes no appends if it is told so.
+type failing struct {
+	journal.Journal
+	answers  int
+	noAppend bool
+}
+
+var errRefused = errors.New("connection refused")
+
+func (f *failing) ask() error {
+	if f.answers--; f.answers < 0 {
+		return errRefused
+	}
+	return nil
+}
+
+func (f *failing) Claimed(ctx context.Context, kind, key string) (string, error) {
+	if err := f.ask(); err != nil {
+		return "", err
+	}
+	return f.Journal.Claimed(ctx, kind, key)
+}
+
+func (f *failing) Read(ctx context.Context, stream string, after uint64, limit int) ([]journal.Record, error) {
+	if err := f.ask(); err != nil {
+		return nil, err
+	}
+	return f.Journal.Read(ctx, stream, after, limit)
+}
+
+func (f *failing) Submit(a journal.Append, done func(journal.Result)) {
+	if f.noAppend {
+		go done(journal.Result{Err: fmt.Errorf("%w: %w", journal.ErrUnknown, errRefused)})
+		return
+	}
+	f.Journal.Submit(a, done)
+}
+
+// Before the append nothing has happened, whichever question the journal does not answer; of the append nobody knows.
+func TestWhatIsNotAnsweredHasNotHappened(t *testing.T) {
+	t.Parallel()
+	whole, j := newDirectory(t)
+	ann := directory.Contact{Email: "ann@example.org"}
+	_, _, err := whole.FindOrCreate(t.Context(), "hotel-9", ann, hotel)
+	require.NoError(t, err)
+	both := directory.Contact{Email: ann.Email, Phone: "+4930901820"}
+	f := &failing{Journal: j, noAppend: true}
+	d, err := directory.New(directory.Options{Journal: f})
+	require.NoError(t, err)
+	const questions = 3 // of two claims, and of what is known of Ann
+	for f.answers = range questions {
+		_, _, err := d.FindOrCreate(t.Context(), "hotel-9", both, hotel)
+		require.ErrorIs(t, err, directory.ErrUnavailable)
+	}
+	for f.answers = range 2 {
+		_, err := d.Find(t.Context(), "hotel-9", ann)
+		require.ErrorIs(t, err, directory.ErrUnavailable)
+	}
+	f.answers = questions
+	_, _, err = d.FindOrCreate(t.Context(), "hotel-9", both, hotel)
+	require.ErrorIs(t, err, journal.ErrUnknown)
+	require.NotErrorIs(t, err, directory.ErrUnavailable)
 }
 
 func TestOptionsAreChecked(t *testing.T) {

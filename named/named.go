@@ -39,6 +39,9 @@ const (
 	pageSize  = 512 // records read at a time
 )
 
+// ErrUnavailable says that the journal could not be asked, so that nothing happened.
+var ErrUnavailable = errors.New("named: the journal does not answer")
+
 // Request is a request with a name, which belongs to its caller.
 type Request struct {
 	By   lock.Caller
@@ -116,7 +119,7 @@ func (r *Request) Before(ctx context.Context, j journal.Journal, now time.Time) 
 	for _, key := range r.Mark().claims(now) {
 		stream, err := j.Claimed(ctx, claimKind, key)
 		if err != nil {
-			return nil, fmt.Errorf("named: %w", err)
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		if stream != "" {
 			return r.in(ctx, j, stream)
@@ -131,7 +134,7 @@ func (r *Request) in(ctx context.Context, j journal.Journal, stream string) (fou
 	for after := uint64(0); ; {
 		records, err := j.Read(ctx, stream, after, pageSize)
 		if err != nil {
-			return nil, fmt.Errorf("named: %w", err)
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		for i := range records {
 			m, err := Read(&records[i])

@@ -158,6 +158,38 @@ func TestANameThatIsTakenFirst(t *testing.T) {
 	require.EqualValues(t, 5, refused.Load(), "all who want the same may go on, and nobody else")
 }
 
+// failing is a journal that answers so many questions, and then none.
+type failing struct {
+	journal.Journal
+	answers int
+}
+
+func (f *failing) Claimed(ctx context.Context, kind, key string) (string, error) {
+	if f.answers--; f.answers < 0 {
+		return "", errors.New("connection refused")
+	}
+	return f.Journal.Claimed(ctx, kind, key)
+}
+
+func (f *failing) Read(context.Context, string, uint64, int) ([]journal.Record, error) {
+	return nil, errors.New("connection refused")
+}
+
+// Whoever could not ask for a name has not taken it.
+func TestWhatIsNotAnsweredHasNotHappened(t *testing.T) {
+	t.Parallel()
+	j := newJournal(t)
+	now := func() time.Time { return midnight }
+	for answers := range 2 {
+		require.ErrorIs(t, named.NewNames(&failing{j, answers}, now).Begin(t.Context(), request(acme, "n1", "a")), named.ErrUnavailable)
+	}
+	before, err := request(acme, "n1", "a").Before(t.Context(), j, midnight)
+	require.NoError(t, err)
+	require.Nil(t, before)
+	require.NoError(t, named.NewNames(j, now).Begin(t.Context(), request(acme, "n1", "a")))
+	require.ErrorIs(t, named.NewNames(&failing{j, 1}, now).Begin(t.Context(), request(acme, "n1", "a")), named.ErrUnavailable)
+}
+
 func TestACallHasItsName(t *testing.T) {
 	t.Parallel()
 	require.Nil(t, named.From(context.Background()))

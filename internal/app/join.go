@@ -44,7 +44,7 @@ func (l apiLocks) FindTempKey(ctx context.Context, key lock.TempKeyID) (lock.ID,
 func (l apiLocks) TempKeysBy(ctx context.Context, creator string, after lock.TempKeyID, limit int) ([]api.KeyOfLock, error) {
 	keys, err := l.Locks.TempKeysBy(ctx, creator, after, limit)
 	if err != nil {
-		return nil, inWordsOfAPI(err)
+		return nil, lookedUp(err)
 	}
 	list := make([]api.KeyOfLock, len(keys))
 	for i, k := range keys {
@@ -65,7 +65,7 @@ type apiUsers struct{ *directory.Directory }
 // Find gives the user of a contact.
 func (u apiUsers) Find(ctx context.Context, org lock.OrgID, c directory.Contact) (directory.User, error) {
 	user, err := u.Directory.Find(ctx, org, c)
-	return user, inWordsOfAPI(err)
+	return user, lookedUp(err)
 }
 
 // FindOrCreate gives the user of a contact, and makes one if there is none.
@@ -92,12 +92,14 @@ func lookedUp(err error) error {
 }
 
 // inWordsOfAPI says of an error whether the command may have been executed. Rejections stay what they are. The order
-// matters: a failed store may also not know what it did last.
+// matters: a failed store may also not know what it did last, which is no matter to those who only asked it.
 func inWordsOfAPI(err error) error {
 	var rejection *lock.Error
 	switch {
 	case err == nil, errors.As(err, &rejection):
 		return err
+	case errors.Is(err, directory.ErrUnavailable), errors.Is(err, named.ErrUnavailable):
+		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 	case errors.Is(err, cluster.ErrUnknown), errors.Is(err, journal.ErrUnknown):
 		return fmt.Errorf("%w: %w", api.ErrTimeout, err)
 	case errors.Is(err, journal.ErrDeadline):
