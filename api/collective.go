@@ -118,6 +118,10 @@ func (s *server) ListCollectiveKeys(w http.ResponseWriter, r *http.Request, para
 		s.fail(w, r, err)
 		return
 	}
+	atMost := maxScanned
+	if params.Limit == "" {
+		atMost = allCollective // they do not look for a second page
+	}
 	limit, err := limitOf(params.Limit, maxCollective, allCollective)
 	var after string
 	if err == nil {
@@ -127,14 +131,14 @@ func (s *server) ListCollectiveKeys(w http.ResponseWriter, r *http.Request, para
 		s.fail(w, r, err)
 		return
 	}
-	keys, next, err := s.Collective.List(r.Context(), callerOf(r), of, after, limit)
+	page, err := s.Collective.List(r.Context(), callerOf(r), of, after, limit, atMost)
+	s.owe(r, page.Looked/scanPerToken)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	s.owe(r, len(keys)/scanPerToken)
-	list := CollectiveKeyList{TempKeys: make([]CollectiveKey, len(keys)), NextCursor: cursorTo(next)}
-	for i, k := range keys {
+	list := CollectiveKeyList{TempKeys: make([]CollectiveKey, len(page.Keys)), NextCursor: cursorTo(page.Next)}
+	for i, k := range page.Keys {
 		list.TempKeys[i] = CollectiveKey{
 			UUID: k.UUID, URL: s.link(r, k.UUID), ValidFrom: lock.Instant(k.ValidFrom), ValidUntil: lock.Instant(k.ValidUntil),
 			Description: orNull(k.Description), CreatedBy: k.Owner.Name(), CreatedAt: lock.Instant(k.CreatedAt), Doors: doorsOf(k),

@@ -11,6 +11,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/latchkey/latchkey/api"
+	"github.com/latchkey/latchkey/journal" //nolint:depguard // the tests look at what is stored
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -263,6 +265,63 @@ func TestCollectiveKeysAreListedAndRevoked(t *testing.T) {
 	require.NotContains(t, page.body, pin)
 	s.call("POST", "/temp-keys/"+key+"/doors/1/open", "", header("Accept", "application/json")).requireError(http.StatusNotFound, "temp-key-not-found")
 	require.Empty(t, s.call("GET", "/locks/42/temp-keys", "", as(hotel)).json()["tempKeys"])
+}
+
+// A list of a few keys out of many costs what is looked at, in pages that end when that was enough.
+func TestAListOfCollectiveKeysIsBounded(t *testing.T) {
+	t.Parallel()
+	const many, scanned, perToken, burst = 2100, 2000, 8, 500
+	s := newServer(t, limited(api.Rates{Caller: api.Rate{PerSecond: 1, Burst: burst}}))
+	hotel := s.orgKey("hotel-9")
+	s.withLock(hotel)
+	a := s.call("POST", "/temp-keys", `{"validFrom":"2026-05-01T12:00:00Z","validUntil":"2026-05-03T11:00:00Z","doors":[{"lockId":"42"}]}`, as(hotel))
+	require.Equal(t, http.StatusCreated, a.status, a.body)
+	s.copyCollectiveKey(a.json()["uuid"].(string), "org/hotel-9", many-1)
+	list := func(query string) (found int, next string) {
+		t.Helper()
+		a := s.call("GET", "/temp-keys"+query, "", as(hotel))
+		require.Equal(t, http.StatusOK, a.status, a.body)
+		next, _ = a.json()["nextCursor"].(string)
+		return len(a.json()["tempKeys"].([]any)), next
+	}
+	requireLeft := func(left int) {
+		t.Helper()
+		a := s.call("GET", "/locks/42/details", "", as(hotel))
+		require.Equal(t, fmt.Sprintf(`"caller";r=%d;t=1`, left), a.header.Get("RateLimit"))
+	}
+	s.clock.Advance(time.Hour)
+	found, next := list("?limit=1&lockId=77")
+	require.Zero(t, found)
+	require.NotEmpty(t, next)
+	left := burst - scanned/perToken - 2 // the call itself, and the question
+	requireLeft(left)
+	found, next = list("?limit=1&lockId=77&cursor=" + next)
+	require.Zero(t, found)
+	require.Empty(t, next)
+	requireLeft(left - (many-scanned)/perToken - 2)
+
+	s.clock.Advance(time.Hour)
+	found, next = list("")
+	require.Equal(t, many, found, "who asks for no pages gets one")
+	require.Empty(t, next)
+	requireLeft(burst - many/perToken - 2)
+}
+
+// copyCollectiveKey puts as many copies of a key into a list.
+func (s *server) copyCollectiveKey(key, list string, copies int) {
+	s.t.Helper()
+	records, err := s.journal.Read(s.t.Context(), "collective/"+key, 0, 10)
+	require.NoError(s.t, err)
+	for range copies {
+		fresh := uuid.NewString()
+		a := journal.Append{Stream: "collective/" + fresh, ID: fresh, Index: []journal.IndexChange{{Op: journal.Put, Kind: "collective-key", Key: list, Ref: fresh}}}
+		for _, r := range records {
+			data := []byte(strings.ReplaceAll(string(r.Data), key, fresh))
+			a.Records = append(a.Records, journal.NewRecord{Type: r.Type, Time: r.Time, Data: data})
+		}
+		_, err := journal.Do(s.t.Context(), s.journal, a)
+		require.NoError(s.t, err)
+	}
 }
 
 func TestBadCollectiveKeysAreRefused(t *testing.T) {

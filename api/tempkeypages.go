@@ -17,7 +17,7 @@ import (
 const (
 	maxPageSize     = 500
 	defaultPageSize = 100  // of lists over several locks
-	maxScanned      = 2000 // keys that are looked at for one page of these
+	maxScanned      = 2000 // keys that are looked at for one page of these, or of collective keys
 	listWorkers     = 32   // locks that are asked at a time for one of these
 	maxCreator      = 800
 )

@@ -2922,7 +2922,8 @@ type ClientInterface interface {
 
 	// ListCollectiveKeys List the keys for several doors
 	//
-	// Those of the caller's organisation, or else those that the user created; revoked ones too. Temporary keys of one lock are listed by the lock.
+	// Those of the caller's organisation, or else those that the user created; revoked ones too. Temporary keys of one lock are listed by the
+	// lock. A page may have fewer keys than `limit`, or none: `nextCursor` is there as long as there may be more.
 	//
 	// Corresponds with GET /temp-keys (the `ListCollectiveKeys` operationId).
 	ListCollectiveKeys(ctx context.Context, params *ListCollectiveKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4393,7 +4394,8 @@ func (c *Client) ExportOrganizationEvents(ctx context.Context, orgId OrgId, para
 
 // ListCollectiveKeys List the keys for several doors
 //
-// Those of the caller's organisation, or else those that the user created; revoked ones too. Temporary keys of one lock are listed by the lock.
+// Those of the caller's organisation, or else those that the user created; revoked ones too. Temporary keys of one lock are listed by the
+// lock. A page may have fewer keys than `limit`, or none: `nextCursor` is there as long as there may be more.
 //
 // Corresponds with GET /temp-keys (the `ListCollectiveKeys` operationId).
 func (c *Client) ListCollectiveKeys(ctx context.Context, params *ListCollectiveKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8009,7 +8011,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListCollectiveKeysWithResponse List the keys for several doors
 	//
-	// Those of the caller's organisation, or else those that the user created; revoked ones too. Temporary keys of one lock are listed by the lock.
+	// Those of the caller's organisation, or else those that the user created; revoked ones too. Temporary keys of one lock are listed by the
+	// lock. A page may have fewer keys than `limit`, or none: `nextCursor` is there as long as there may be more.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -13653,7 +13656,8 @@ func (c *ClientWithResponses) ExportOrganizationEventsWithResponse(ctx context.C
 
 // ListCollectiveKeysWithResponse List the keys for several doors
 //
-// Those of the caller's organisation, or else those that the user created; revoked ones too. Temporary keys of one lock are listed by the lock.
+// Those of the caller's organisation, or else those that the user created; revoked ones too. Temporary keys of one lock are listed by the
+// lock. A page may have fewer keys than `limit`, or none: `nextCursor` is there as long as there may be more.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -38,7 +38,9 @@ const (
 	maxPINs     = 8   // tried, until one is free in all the locks
 	maxAttempts = 5   // at an append that others were faster with
 	pageSize    = 512 // rows read at a time
-	abreast     = 8   // doors of a key that are seen to at the same time
+	abreast     = 8   // doors of a key, or keys of a list, that are seen to at the same time
+
+	listedAtOnce = 8 * abreast // rows of a list: little for one that ends at the first of them, and no matter beside the keys themselves
 
 	// createFor is how long a creation may take. giveUpAfter that it was begun it is undone by whoever finds it.
 	createFor   = 20 * time.Second

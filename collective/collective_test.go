@@ -1,8 +1,10 @@
 package collective
 
 import (
+	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -184,14 +186,14 @@ func TestListsComeInPages(t *testing.T) {
 	require.NoError(t, w.Revoke(w.ctx(), by, made[0]))
 	list := func(of lock.ID, limit int) (ids []lock.TempKeyID) {
 		for after := ""; ; {
-			keys, next, err := w.List(w.ctx(), by, of, after, limit)
+			page, err := w.List(w.ctx(), by, of, after, limit, 100)
 			require.NoError(t, err)
-			require.LessOrEqual(t, len(keys), limit)
-			for _, k := range keys {
+			require.LessOrEqual(t, len(page.Keys), limit)
+			for _, k := range page.Keys {
 				require.Equal(t, k.UUID == made[0], k.RevokedAt != nil)
 				ids = append(ids, k.UUID)
 			}
-			if after = next; after == "" {
+			if after = page.Next; after == "" {
 				return ids
 			}
 		}
@@ -200,10 +202,73 @@ func TestListsComeInPages(t *testing.T) {
 		require.ElementsMatch(t, made, list(0, limit))
 		require.ElementsMatch(t, []lock.TempKeyID{made[1], made[4]}, list(locks[1], limit))
 	}
-	others, next, err := w.List(w.ctx(), stranger, 0, "", 10)
+	others, err := w.List(w.ctx(), stranger, 0, "", 10, 100)
 	require.NoError(t, err)
 	require.Empty(t, others)
-	require.Empty(t, next)
+}
+
+// together lets the reads of a journal go on only when so many of them wait at the same time.
+type together struct {
+	journal.Journal
+	all   int
+	mu    sync.Mutex
+	wait  chan struct{} // guarded by mu: closed when all have come
+	here  int           // guarded by mu
+	reads atomic.Int64
+}
+
+func (j *together) Read(ctx context.Context, stream string, after uint64, limit int) ([]journal.Record, error) {
+	j.reads.Add(1)
+	j.mu.Lock()
+	if j.here == 0 {
+		j.wait = make(chan struct{})
+	}
+	wait := j.wait
+	if j.here++; j.here == j.all {
+		j.here = 0
+		close(wait)
+	}
+	j.mu.Unlock()
+	select {
+	case <-wait:
+		return j.Journal.Read(ctx, stream, after, limit)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// A page ends when enough was looked at, whatever was found; what is looked at is so a few keys at a time, and is told.
+func TestAPageIsBoundedWork(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	locks := w.newLocks(2)
+	const made = 3 * abreast
+	for range made {
+		_, err := w.Create(w.ctx(), ask(locks[:1]))
+		require.NoError(t, err)
+	}
+	j := &together{Journal: w.Journal, all: abreast}
+	k := w.keys(w.locks, j)
+	looked, pages := 0, 0
+	for after := ""; pages == 0 || after != ""; pages++ {
+		page, err := k.List(w.ctx(), owner, locks[1], after, 1, abreast)
+		require.NoError(t, err)
+		require.Empty(t, page.Keys)
+		looked, after = looked+page.Looked, page.Next
+	}
+	require.Equal(t, 3, pages)
+	require.Equal(t, made, looked)
+	require.EqualValues(t, made, j.reads.Load())
+
+	// What was found is not lost, though the page ends in the middle of what was read.
+	page, err := k.List(w.ctx(), owner, locks[0], "", abreast+1, made)
+	require.NoError(t, err)
+	require.Len(t, page.Keys, abreast+1)
+	require.EqualValues(t, page.Keys[abreast].UUID, page.Next)
+	page, err = k.List(w.ctx(), owner, locks[0], string(page.Keys[0].UUID), abreast, made)
+	require.NoError(t, err)
+	require.Len(t, page.Keys, abreast)
+	require.Equal(t, abreast, page.Looked, "no more than the page has")
 }
 
 func TestACopyOfTheJournalGivesNoCodeAway(t *testing.T) {

@@ -97,10 +97,10 @@ func TestACrashWhileCreatingGrantsEveryDoorOrNone(t *testing.T) {
 			require.NoError(t, w.sweep(w.ctx()))
 			w.ahead.Store(0)
 			// All of them only when the last record was stored, and nobody heard of it.
-			keys, _, err := w.List(w.ctx(), owner, locks[0], "", 1000)
+			page, err := w.List(w.ctx(), owner, locks[0], "", 1000, 1000)
 			require.NoError(t, err)
 			alive := 0
-			for _, key := range keys {
+			for _, key := range page.Keys {
 				if key.RevokedAt == nil {
 					alive++
 					require.Equal(t, manyDoors, w.parts(locks), "after %d steps", steps)

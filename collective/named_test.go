@@ -69,9 +69,9 @@ func TestNodesGrantOneKeyForAName(t *testing.T) {
 		require.Equal(t, ids[0], id)
 	}
 	require.Equal(t, len(locks), w.parts(locks))
-	keys, _, err := w.List(w.ctx(), owner, 0, "", 100)
+	page, err := w.List(w.ctx(), owner, 0, "", 100, 100)
 	require.NoError(t, err)
-	require.Len(t, keys, 1)
+	require.Len(t, page.Keys, 1)
 }
 
 // Whatever step a process dies in, the same request on another one has every door granted, once.
