@@ -166,6 +166,15 @@ var (
 	ErrUnknown     = errors.New("collective: the answer was lost")
 )
 
+// lookedUp says of an error of a look-up what is always true of it: nothing was done.
+func lookedUp(err error) error {
+	var rejection *lock.Error
+	if err == nil || errors.As(err, &rejection) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
 // outward says of an error which of these it is.
 func outward(err error) error {
 	var rejection *lock.Error

@@ -2,6 +2,7 @@ package collective
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/latchkey/latchkey/cluster"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
 )
@@ -269,6 +271,43 @@ func TestAPageIsBoundedWork(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, page.Keys, abreast)
 	require.Equal(t, abreast, page.Looked, "no more than the page has")
+}
+
+// refusing is a journal whose store refuses connections.
+type refusing struct{ journal.Journal }
+
+var errRefused = errors.New("connection refused")
+
+func (refusing) Claimed(context.Context, string, string) (string, error) { return "", errRefused }
+
+func (refusing) Entries(context.Context, string, string, string, int) ([]journal.Entry, error) {
+	return nil, errRefused
+}
+
+func (refusing) Read(context.Context, string, uint64, int) ([]journal.Record, error) {
+	return nil, errRefused
+}
+
+// Before anything is stored nothing has happened, whatever could not be asked.
+func TestWhatIsNotLookedUpHasNotHappened(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := w.keys(w.locks, refusing{w.Journal})
+	_, err := k.List(w.ctx(), owner, 0, "", 10, 10)
+	require.ErrorIs(t, err, ErrUnavailable)
+	_, err = k.Get(w.ctx(), lock.TempKeyID(uuid.NewString()))
+	require.ErrorIs(t, err, ErrUnavailable)
+	_, err = k.Create(under(w.ctx(), "n1", "a"), ask([]lock.ID{1}))
+	require.ErrorIs(t, err, ErrUnavailable)
+	_, err = w.keys(noLocks{}, w.Journal).Create(w.ctx(), ask([]lock.ID{1}))
+	require.ErrorIs(t, err, ErrUnavailable)
+}
+
+// noLocks can be asked nothing.
+type noLocks struct{}
+
+func (noLocks) Do(context.Context, lock.ID, lock.Command) (lock.Reply, error) {
+	return nil, cluster.ErrTimeout
 }
 
 func TestACopyOfTheJournalGivesNoCodeAway(t *testing.T) {

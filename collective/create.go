@@ -74,11 +74,11 @@ func (k *Keys) Create(ctx context.Context, c Create) (*Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, createFor)
 	defer cancel()
 	if key, err := k.before(ctx); key != nil || err != nil {
-		return key, outward(err)
+		return key, lookedUp(err)
 	}
 	doors, err := k.look(ctx, &c)
 	if err != nil {
-		return nil, outward(err)
+		return nil, lookedUp(err)
 	}
 	for range maxPINs {
 		key, err := k.create(ctx, &c, doors)

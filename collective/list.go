@@ -24,7 +24,7 @@ func (k *Keys) List(ctx context.Context, by lock.Caller, of lock.ID, after strin
 	for {
 		rows, err := k.Journal.Entries(ctx, entryKind, listOf(by), after, listedAtOnce)
 		if err != nil {
-			return p, outward(err)
+			return p, lookedUp(err)
 		}
 		for few := range slices.Chunk(rows, abreast) {
 			if len(p.Keys) == limit || p.Looked >= atMost {

@@ -17,7 +17,7 @@ func (k *Keys) Get(ctx context.Context, key lock.TempKeyID) (*Key, error) {
 	}
 	s, err := k.load(ctx, id)
 	if err != nil {
-		return nil, outward(err)
+		return nil, lookedUp(err)
 	}
 	if !s.wasLive {
 		return nil, notFound()
