@@ -75,12 +75,12 @@ func (s *Server) validateEtcd(complain func(format string, args ...any)) (secure
 	plain := false
 	for _, e := range s.EtcdEndpoints {
 		if !webURL(e) {
-			complain("--etcd-endpoints: %q is no http:// or https:// URL", redacted(e))
+			complain("--etcd-endpoints: %s is no http:// or https:// URL", redacted(e))
 			continue
 		}
 		u, _ := url.Parse(e)
 		if u.User != nil {
-			complain("--etcd-endpoints: the user goes into --etcd-user, and not into %s", u.Redacted())
+			complain("--etcd-endpoints: the user goes into --etcd-user, and not into %s", redacted(e))
 		}
 		if u.Scheme == "https" {
 			secure = true
@@ -88,7 +88,7 @@ func (s *Server) validateEtcd(complain func(format string, args ...any)) (secure
 		}
 		plain = true
 		if s.EtcdUser != "" && !s.ClusterInsecure && !loopback(net.JoinHostPort(u.Hostname(), "0")) {
-			complain("--etcd-user: the password would travel in plain HTTP to %s: use https://, or --cluster-insecure if nobody else can listen", u.Redacted())
+			complain("--etcd-user: the password would travel in plain HTTP to %s: use https://, or --cluster-insecure if nobody else can listen", redacted(e))
 		}
 	}
 	if secure && plain {

@@ -153,7 +153,7 @@ func JournalAt(journalURL, dataDir string) (postgresURL, sqlitePath string, err 
 	case strings.HasPrefix(journalURL, "postgres://"), strings.HasPrefix(journalURL, "postgresql://"):
 		return journalURL, "", nil
 	}
-	return "", "", fmt.Errorf("--journal-url is sqlite:PATH, as in sqlite:/var/lib/latchkey/journal.db, or postgres://USER@HOST/DATABASE, and not %q",
+	return "", "", fmt.Errorf("--journal-url is sqlite:PATH, as in sqlite:/var/lib/latchkey/journal.db, or postgres://USER@HOST/DATABASE, and not %s",
 		redacted(journalURL))
 }
 
@@ -165,13 +165,17 @@ func webURL(raw string) bool {
 // hostPort is the address that a URL leads to.
 func hostPort(u *url.URL) string { return net.JoinHostPort(u.Hostname(), "80") }
 
-// redacted hides a password in a URL, which would otherwise end up in a log.
+// redacted shows enough of what should be a URL to know it again, and nothing that may be a password and would end up in a log.
+// Those are in a user, in a query, and anywhere in what is no URL after all.
 func redacted(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil {
-		return "that"
+	switch {
+	case err != nil || u.Host == "" && u.Scheme == "":
+		return "what was given"
+	case u.Host == "":
+		return u.Scheme + ":..."
 	}
-	return u.Redacted()
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
 }
 
 // loopback tells whether an address can be reached from this machine only.

@@ -133,6 +133,31 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// What should be a URL and is none may have a password anywhere, and an error of the start ends up in a log.
+func TestPasswordsAreNotShown(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ flag, value, shown string }{
+		{"journal-url", "host=127.0.0.1 user=latchkey password=hunter2 dbname=latchkey", "and not what was given"},
+		{"journal-url", "latchkey:hunter2@127.0.0.1/latchkey", "latchkey:..."},
+		{"journal-url", "jdbc:postgresql://db.example/latchkey?password=hunter2", "jdbc:..."},
+		{"journal-url", "mysql://latchkey:hunter2@db.example/latchkey", "mysql://db.example"},
+		{"journal-url", "mysql://db.example/latchkey?user=latchkey&password=hunter2#hunter2", "mysql://db.example"},
+		{"journal-url", "mysql://hunter2@db.example/latchkey", "mysql://db.example"},
+		{"journal-url", "hunter2@db.example:5432/latchkey", "and not what was given"},
+		{"etcd-endpoints", "root:hunter2@etcd.example:2379", "root:..."},
+		{"etcd-endpoints", "https://root:hunter2@etcd.example:2379", "https://etcd.example:2379"},
+		{"etcd-endpoints", "localhost:2379", "localhost:..."},
+		{"jwt-jwks", "http://latchkey:hunter2@id.example/jwks", "http://id.example"},
+		{"jwt-jwks", "http://id.example/jwks?password=hunter2", "http://id.example"},
+		{"jwt-jwks", "http:latchkey:hunter2@id.example/jwks", "http:..."},
+	} {
+		_, err := parse(t, "serve", "--"+c.flag, c.value)
+		require.ErrorContains(t, err, "--"+c.flag)
+		require.ErrorContains(t, err, c.shown)
+		require.NotContains(t, err.Error(), "hunter2", c.value)
+	}
+}
+
 func TestPlainHTTPIsAllowed(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
