@@ -139,13 +139,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.journal = store
-	a.onStop(func(context.Context) error {
-		err := store.Close()
-		if err != nil && errors.Is(a.cause, err) {
-			return nil // a journal that has failed says so again
-		}
-		return err
-	})
+	a.onStop(func(ctx context.Context) error { return a.closeJournal(ctx, store) })
 	a.ops.Watch(ops.Check{Name: "journal", Probe: store.Healthy})
 
 	superKeyHash, madeKey, err := superKey(c.DataDir, c.SuperKeyFile, o.SuperKey)
