@@ -28,6 +28,8 @@ const (
 	lockAttempts = 300
 )
 
+var errNoJournal = errors.New("there is no journal in this database")
+
 // opened is what is known of a journal when its tables are there.
 type opened struct {
 	id       string // see ID
@@ -36,12 +38,21 @@ type opened struct {
 }
 
 // migrate brings the tables to the version that this program knows, and looks at them. A database that has it already is only
-// read.
-func migrate(ctx context.Context, c *pgx.ConnConfig) (o opened, err error) {
+// read. One that has none is an error if there has to be an existing journal.
+func migrate(ctx context.Context, c *pgx.ConnConfig, existing bool) (o opened, err error) {
 	c = c.Copy()
 	c.RuntimeParams["statement_timeout"] = "0" // a large table takes its time
 	db := stdlib.OpenDB(*c)
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if existing {
+		var there bool
+		if err := db.QueryRowContext(ctx, "SELECT to_regclass('records') IS NOT NULL").Scan(&there); err != nil {
+			return o, err
+		}
+		if !there {
+			return o, errNoJournal
+		}
+	}
 	folder, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return o, err

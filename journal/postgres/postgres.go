@@ -38,6 +38,8 @@ type Options struct {
 	// URL is postgres://user:password@host:port/database, with more hosts and parameters as libpq knows them. Whatever
 	// it says, only a server that takes writes is used. The database must exist; its tables are made here.
 	URL string
+	// Existing makes no tables: a database without a journal is an error.
+	Existing bool
 	// ReadConnections bounds the pool for reading; there is one more connection, for writing. Without it pool_max_conns
 	// of the URL counts, else 8.
 	ReadConnections int
@@ -92,7 +94,7 @@ func Open(ctx context.Context, o Options) (_ *Journal, err error) {
 	if err != nil {
 		return nil, err
 	}
-	about, err := migrate(ctx, config.ConnConfig)
+	about, err := migrate(ctx, config.ConnConfig, o.Existing)
 	if err != nil {
 		return nil, fmt.Errorf("postgres journal: %w", err)
 	}
