@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/latchkey/latchkey/internal/app"
 	"github.com/latchkey/latchkey/internal/config"
@@ -22,7 +23,7 @@ type verifyCommand struct {
 
 // Help says what is checked, and when that can be done.
 func (*verifyCommand) Help() string {
-	return `Reads all records, checks that versions and positions have no gap, replays every lock, and compares the result with the heads, the claims, the entries and the snapshots that are kept beside the records. What is wrong is printed, and makes the command fail.
+	return `Reads all records, checks that versions and positions have no gap, replays every lock, and compares the result with the heads, the claims, the entries and the snapshots that are kept beside the records. What is wrong is printed, and makes the command fail, and so does a file without any record.
 
 A journal in PostgreSQL may be in use meanwhile. One in SQLite belongs to the server that runs: stop it first, or check a copy.`
 }
@@ -33,13 +34,8 @@ func (c *verifyCommand) Run(ctx context.Context, out terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	if path != "" { // opening it would make a new one
-		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("there is no journal: %w", err)
-		}
-	}
 	j, err := app.OpenJournal(ctx, app.JournalOptions{
-		URL: c.JournalURL, DataDir: c.DataDir, Logger: newLogger(os.Stderr, c.LogLevel, c.LogFormat),
+		URL: c.JournalURL, DataDir: c.DataDir, Existing: true, Logger: newLogger(os.Stderr, c.LogLevel, c.LogFormat),
 	})
 	if err != nil {
 		return err
@@ -60,6 +56,20 @@ func (c *verifyCommand) Run(ctx context.Context, out terminal) (err error) {
 	if summary.Findings > 0 {
 		return fmt.Errorf("%d things are wrong in %s", summary.Findings, summary)
 	}
+	if summary.Records == 0 {
+		return nothing(out, path)
+	}
 	_, err = fmt.Fprintf(out, "All is well: %s.\n", summary)
+	return err
+}
+
+// nothing tells of a journal without records. In a file that is never a server's, since the first thing that one does is to store
+// which key guards the PINs; servers that share a journal do so only when they are given a key, so theirs may be new.
+func nothing(out terminal, path string) error {
+	if path != "" {
+		return fmt.Errorf("there is nothing in %s: it has 0 records, and a server that has run has left some. Perhaps it was copied without its %s-wal: "+
+			"docs/operations.md says under Backups how to make a copy", path, filepath.Base(path))
+	}
+	_, err := fmt.Fprintln(out, "There is nothing to check: 0 records. Servers that are new have none; if yours are not, this is another database than theirs.")
 	return err
 }

@@ -24,6 +24,8 @@ type JournalOptions struct {
 	DataDir    string
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // may be nil
+	// Existing opens what is there, and makes no journal.
+	Existing bool
 	// OnFailure is called when the journal cannot be used any more, and must be opened by another process. May be nil.
 	OnFailure func(error)
 }
@@ -82,9 +84,14 @@ func OpenJournal(ctx context.Context, o JournalOptions) (journal.Journal, error)
 		return nil, err
 	}
 	if url == "" {
+		if o.Existing {
+			if _, err := os.Stat(path); err != nil {
+				return nil, fmt.Errorf("there is no journal: %w", err)
+			}
+		}
 		return opened(sqlite.Open(sqlite.Options{Path: path, Logger: o.Logger, Registerer: o.Registerer, OnFailure: o.OnFailure}))
 	}
-	return opened(postgres.Open(ctx, postgres.Options{URL: url, Logger: o.Logger, Registerer: o.Registerer}))
+	return opened(postgres.Open(ctx, postgres.Options{URL: url, Existing: o.Existing, Logger: o.Logger, Registerer: o.Registerer}))
 }
 
 // opened keeps a failed open from becoming a journal that is not nil.
