@@ -140,6 +140,9 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.journal = store
 	a.onStop(func(ctx context.Context) error { return a.closeJournal(ctx, store) })
+	if err := a.recordsAreThere(ctx); err != nil {
+		return nil, err
+	}
 	a.ops.Watch(ops.Check{Name: "journal", Probe: store.Healthy})
 
 	superKeyHash, madeKey, err := superKey(c.DataDir, c.SuperKeyFile, o.SuperKey)

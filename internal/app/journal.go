@@ -112,10 +112,29 @@ func journalIsThere(journalURL, dataDir string) error {
 	if file, err := os.Stat(path); err == nil && file.Size() > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil // whatever is wrong with it, opening it will tell
 	}
+	return errIfRanBefore(path, dataDir)
+}
+
+// recordsAreThere refuses a journal without records where a server has run before: that is what is left of a file that was
+// copied without its -wal. A server that has its journal to itself stores the first record, which key guards the PINs, before it
+// leaves the traces that are looked for.
+func (a *App) recordsAreThere(ctx context.Context) error {
+	c := a.options.Config
+	_, path, err := config.JournalAt(c.JournalURL, c.DataDir)
+	if err != nil || path == "" {
+		return err
+	}
+	if some, err := a.journal.ReadAll(ctx, 0, 1); err != nil || len(some) > 0 {
+		return err
+	}
+	return errIfRanBefore(path, c.DataDir)
+}
+
+func errIfRanBefore(path, dataDir string) error {
 	for _, trace := range []string{superKeyHashFile, etcdFolder} {
 		if _, err := os.Stat(filepath.Join(dataDir, trace)); err == nil {
-			return fmt.Errorf("the journal %s is missing or empty, but %s says that a server has run here: bring the journal back, from a backup "+
-				"if need be; or, to start anew without any lock or key, name another --data-dir, or remove everything in this one",
+			return fmt.Errorf("the journal %s is missing or empty, but %s says that a server has run here: bring the journal back, with "+
+				"its -wal if there is one, or from a backup; or, to start anew without any lock or key, name another --data-dir, or remove everything in this one",
 				path, filepath.Join(dataDir, trace))
 		}
 	}

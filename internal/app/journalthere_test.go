@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,21 +15,24 @@ import (
 func TestJournalThatWentAway(t *testing.T) {
 	t.Parallel()
 	o := options(t)
+	path := filepath.Join(o.Config.DataDir, "journal.db")
+	var half []byte // the file while its -wal has what was stored
 	start := func() error {
 		a, err := app.Start(t.Context(), o)
 		if err != nil {
 			return err
 		}
-		return a.Stop()
+		half, err = os.ReadFile(path)
+		return errors.Join(err, a.Stop())
 	}
 	require.NoError(t, start())
-	path := filepath.Join(o.Config.DataDir, "journal.db")
-	require.FileExists(t, path)
+	require.NotEmpty(t, half)
 	kept, err := os.ReadFile(path)
 	require.NoError(t, err)
 	for _, takeAway := range []func() error{
 		func() error { return os.Remove(path) },
 		func() error { return os.WriteFile(path, nil, 0o600) },
+		func() error { return os.WriteFile(path, half, 0o600) },
 	} {
 		require.NoError(t, takeAway())
 		err := start()
