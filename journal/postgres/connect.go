@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,6 +70,21 @@ func parse(o Options) (*pgxpool.Config, error) {
 		}
 	}
 	return config, nil
+}
+
+// inTheClear are the hosts beyond this machine that may be spoken to without TLS, which without sslmode= in the URL are those
+// that do not offer it, or seem not to.
+func inTheClear(c *pgx.ConnConfig) (hosts []string) {
+	ways := []*pgconn.FallbackConfig{{Host: c.Host, Port: c.Port, TLSConfig: c.TLSConfig}}
+	for _, way := range append(ways, c.Fallbacks...) {
+		network, _ := pgconn.NetworkAddress(way.Host, way.Port)
+		ip := net.ParseIP(way.Host)
+		here := network == "unix" || way.Host == "localhost" || ip != nil && ip.IsLoopback()
+		if way.TLSConfig == nil && !here && !slices.Contains(hosts, way.Host) {
+			hosts = append(hosts, way.Host)
+		}
+	}
+	return hosts
 }
 
 // writing is the configuration of the connection that writes. Its statement goes through an array in the order of the

@@ -113,6 +113,10 @@ func Open(ctx context.Context, o Options) (_ *Journal, err error) {
 		return nil, err
 	}
 	j.log.Info("journal opened", "id", j.id, "server", about.server, "database", config.ConnConfig.Database, "position", about.position)
+	if hosts := inTheClear(config.ConnConfig); len(hosts) > 0 {
+		j.log.Warn("whoever is on the way to PostgreSQL may read along and make changes, since connections without TLS are allowed: "+
+			"put sslmode=verify-full into --journal-url", "hosts", hosts)
+	}
 	go j.writer.run()
 	go j.save()
 	return j, nil

@@ -1,9 +1,12 @@
 package postgres_test
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,6 +53,25 @@ func TestEachDatabaseIsAJournal(t *testing.T) {
 	database := pgtest.Database(t)
 	require.Equal(t, open(t, database).ID(), open(t, database).ID())
 	require.NotEqual(t, open(t, database).ID(), open(t, pgtest.Database(t)).ID())
+}
+
+// Without sslmode= a PostgreSQL that does not offer TLS is spoken to without it, which an operator should know of.
+func TestPlainTextIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	server, database := pgtest.Shared(t), pgtest.Database(t)
+	_, port, err := net.SplitHostPort(server.Addr())
+	require.NoError(t, err)
+	for host, warns := range map[string]bool{"127.0.0.1": false, "0.0.0.0": true} { // which leads here as well, and does not look like it
+		var log bytes.Buffer
+		j, err := postgres.Open(t.Context(), postgres.Options{
+			URL: server.TCP(net.JoinHostPort(host, port), database), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		require.NoError(t, err)
+		require.NoError(t, j.Close())
+		require.Equal(t, warns, strings.Contains(log.String(), "level=WARN"), log.String())
+		require.Equal(t, warns, strings.Contains(log.String(), "sslmode=verify-full"), log.String())
+		require.NotContains(t, log.String(), pgtest.Password)
+	}
 }
 
 func TestJournal(t *testing.T) {
