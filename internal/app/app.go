@@ -150,6 +150,9 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.madeKey = madeKey
+	if len(c.EtcdEndpoints) > 0 && c.SuperKeyFile == "" && o.SuperKey == "" {
+		a.logger.Warn("this server has a super key of its own, which the others do not take: give all of them the same --super-key-file")
+	}
 	keys, err := tenant.New(tenant.Options{Journal: store, Registerer: a.registry})
 	if err != nil {
 		return nil, err

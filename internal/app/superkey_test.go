@@ -1,13 +1,17 @@
 package app
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -98,6 +102,26 @@ func TestSuperKeyErrors(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, superKeyHashFile), []byte("damaged"), privateFile))
 	_, _, err = superKey(dir, "", "")
 	require.ErrorContains(t, err, "is damaged", "a damaged hash must not lead to a new key in silence")
+}
+
+// A cluster whose servers each take another super key looks as if keys stopped working at random.
+func TestSuperKeyOfOneMember(t *testing.T) {
+	t.Parallel()
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, nobody.Close())
+	for given, warns := range map[string]bool{"": true, goodKey: false} {
+		var log bytes.Buffer
+		_, err := Start(t.Context(), Options{
+			Config: config.Server{
+				HTTPAddr: "127.0.0.1:0", OpsAddr: "127.0.0.1:0", ClusterAddr: "127.0.0.1:0", DataDir: filepath.Join(t.TempDir(), "data"),
+				EtcdEndpoints: []string{"http://" + nobody.Addr().String()}, DrainTimeout: 15 * time.Second,
+			},
+			SuperKey: given, Version: "test", Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		})
+		require.Error(t, err, "there is no etcd")
+		require.Equal(t, warns, strings.Contains(log.String(), "--super-key-file"), log.String())
+	}
 }
 
 func entries(t *testing.T, dir string) []os.DirEntry {
