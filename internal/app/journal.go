@@ -115,19 +115,28 @@ func journalIsThere(journalURL, dataDir string) error {
 	return errIfRanBefore(path, dataDir)
 }
 
-// recordsAreThere refuses a journal without records where a server has run before: that is what is left of a file that was
-// copied without its -wal. A server that has its journal to itself stores the first record, which key guards the PINs, before it
-// leaves the traces that are looked for.
+// recordsAreThere looks twice at a journal without records where a server has run before. As a file that is what is left of one
+// that was copied without its -wal: a server that has its journal to itself stores the first record, which key guards the PINs,
+// before it leaves the traces that are looked for. In PostgreSQL it may be meant, or be taken for a move of the file.
 func (a *App) recordsAreThere(ctx context.Context) error {
-	c := a.options.Config
-	_, path, err := config.JournalAt(c.JournalURL, c.DataDir)
-	if err != nil || path == "" {
-		return err
-	}
 	if some, err := a.journal.ReadAll(ctx, 0, 1); err != nil || len(some) > 0 {
 		return err
 	}
-	return errIfRanBefore(path, c.DataDir)
+	c := a.options.Config
+	_, path, err := config.JournalAt(c.JournalURL, c.DataDir)
+	if err != nil {
+		return err
+	}
+	if path != "" {
+		return errIfRanBefore(path, c.DataDir)
+	}
+	if _, path, err = config.JournalAt("", c.DataDir); err != nil {
+		return err
+	}
+	if _, err := os.Stat(path); err == nil {
+		a.logger.Warn("this journal is empty, and the server begins without any lock or key: what it had in its file is not moved here", "file", path)
+	}
+	return nil
 }
 
 func errIfRanBefore(path, dataDir string) error {

@@ -1,15 +1,40 @@
 package app_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/internal/app"
+	"github.com/latchkey/latchkey/journal/postgres/pgtest"
 )
+
+// A server that is given a PostgreSQL knows nothing of what it had in its file, and says so while there is nothing else either.
+func TestJournalThatWasNotMoved(t *testing.T) {
+	t.Parallel()
+	server, err := pgtest.Start(t.Context(), "")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Remove()) })
+	o := options(t)
+	path := filepath.Join(o.Config.DataDir, "journal.db")
+	for _, step := range []struct {
+		url   string
+		warns bool
+	}{{"", false}, {server.URL("postgres"), true}, {server.URL("postgres"), false}} {
+		var log bytes.Buffer
+		o.Config.JournalURL, o.Logger = step.url, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		a, err := app.Start(t.Context(), o)
+		require.NoError(t, err)
+		require.NoError(t, a.Stop())
+		require.Equal(t, step.warns, strings.Contains(log.String(), "file="+path), log.String())
+	}
+}
 
 // A server that has run before and whose journal is gone or empty does not start as if it were new, until it is told to.
 func TestJournalThatWentAway(t *testing.T) {
