@@ -116,6 +116,9 @@ func (s *Server) Validate() error {
 	if s.JWTJWKS != "" && s.JWTHS256SecretFile != "" {
 		complain("--jwt-jwks and --jwt-hs256-secret-file exclude each other: with both, whoever knows the secret could sign for the issuer")
 	}
+	if (s.JWTIssuer != "" || s.JWTAudience != "") && s.JWTJWKS == "" && s.JWTHS256SecretFile == "" {
+		complain("--jwt-issuer and --jwt-audience say which tokens are good, and without --jwt-jwks none are: give it, too")
+	}
 	for _, r := range []struct {
 		flag string
 		rate int

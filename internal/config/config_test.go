@@ -118,6 +118,8 @@ func TestErrors(t *testing.T) {
 		"both kinds of token": {
 			[]string{"--jwt-jwks", "https://x/jwks", "--jwt-hs256-secret-file", "y"}, []string{"exclude each other"},
 		},
+		"an issuer without keys":          {[]string{"--jwt-issuer", "https://id.example"}, []string{"--jwt-issuer", "--jwt-jwks"}},
+		"an audience without keys":        {[]string{"--jwt-audience", "doors"}, []string{"--jwt-audience", "--jwt-jwks"}},
 		"a public address without scheme": {[]string{"--public-url", "keys.example.com"}, []string{"--public-url", "https://"}},
 		"etcd without scheme":             {[]string{"--etcd-endpoints", "localhost:2379"}, []string{"--etcd-endpoints", "http://"}},
 	} {
