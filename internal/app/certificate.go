@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -31,7 +32,11 @@ func openCertificate(c config.Server, logger *slog.Logger) (*certificate, error)
 	if err != nil {
 		return nil, fmt.Errorf("--tls-cert, --tls-key, --device-tls-ca: %w", err)
 	}
-	logger.Info("clients are shown a certificate", "expires", keys.Current().Expires())
+	if expires := keys.Current().Expires(); time.Now().After(expires) {
+		logger.Warn("the certificate that clients and devices are shown has expired, so that they go away: put a new one into its file", "expired", expires)
+	} else {
+		logger.Info("clients are shown a certificate", "expires", expires)
+	}
 	return &certificate{keys: keys}, nil
 }
 

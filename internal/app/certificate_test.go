@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -86,6 +88,22 @@ func TestCertificateIsRenewedInPlace(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(o.Config.TLSCert, []byte("half"), 0o600))
 	require.True(t, later.Equal(shown()), "a file that is no use leaves the former certificate")
+}
+
+// A server serves on with a certificate that has expired, for a new one may come at any time; it must not sound as if all were well.
+func TestExpiredCertificateIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	for age, warns := range map[time.Duration]bool{time.Hour: true, -time.Hour: false} {
+		dir, o := t.TempDir(), options(t)
+		certificate(t, dir, time.Now().Add(-age), "keys.example")
+		o.Config.TLSCert, o.Config.TLSKey = filepath.Join(dir, "CERTIFICATE"), filepath.Join(dir, "PRIVATE KEY")
+		var log bytes.Buffer
+		o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		a, err := app.Start(t.Context(), o)
+		require.NoError(t, err)
+		require.NoError(t, a.Stop())
+		require.Equal(t, warns, strings.Contains(log.String(), "has expired"), log.String())
+	}
 }
 
 // A device that shows a certificate of the operator's CA needs no secret; a guest is asked for nothing.
