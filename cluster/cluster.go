@@ -204,7 +204,7 @@ func (n *Node) Ready() error {
 		return fmt.Errorf("%w: lost", ErrNotMember)
 	default:
 	}
-	if silence := time.Since(n.membership.lastContact()); silence > n.membership.ttl {
+	if silence := n.membership.silence(); silence > n.membership.ttl {
 		return fmt.Errorf("%w for %v", ErrStatic, silence.Round(time.Millisecond))
 	}
 	return nil

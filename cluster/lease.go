@@ -12,21 +12,31 @@ import (
 // contacted notes that etcd answered. After a silence longer than a lease, the others had no chance to keep theirs either:
 // they get one more TTL before they are taken for gone.
 func (m *membership) contacted() {
-	now := time.Now()
-	if before := m.contact.Swap(now.UnixNano()); before != 0 && now.Sub(time.Unix(0, before)) > m.patience {
-		m.grace.Store(now.Add(m.patience).UnixNano())
-		m.logger.Info("etcd is back", slog.Duration("silence", now.Sub(time.Unix(0, before))))
+	now := m.now()
+	if before := m.contact.Swap(int64(now)); before != 0 && now-time.Duration(before) > m.patience {
+		m.grace.Store(int64(now + m.patience))
+		m.logger.Info("etcd is back", slog.Duration("silence", now-time.Duration(before)))
 	}
 }
 
-func (m *membership) lastContact() time.Time { return time.Unix(0, m.contact.Load()) }
+// now is the time since the start: a wall clock that is set would make a silence of etcd that there was not, and a grace that does
+// not end.
+func (m *membership) now() time.Duration { return time.Since(m.started) }
 
-// graceUntil is the zero time when there is no grace.
-func (m *membership) graceUntil() time.Time {
-	if until := time.Unix(0, m.grace.Load()); time.Now().Before(until) {
+func (m *membership) lastContact() time.Duration { return time.Duration(m.contact.Load()) }
+
+// silence is how long ago etcd answered.
+func (m *membership) silence() time.Duration {
+	last := m.lastContact() // first, or it could be later than now
+	return m.now() - last
+}
+
+// graceUntil is zero when there is no grace.
+func (m *membership) graceUntil() time.Duration {
+	if until := time.Duration(m.grace.Load()); m.now() < until {
 		return until
 	}
-	return time.Time{}
+	return 0
 }
 
 // isLost is called when etcd, which was reached, does not know this node any more.

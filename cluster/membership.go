@@ -45,8 +45,9 @@ type membership struct {
 	publish  func([]Member) // gets every list of members, one at a time
 
 	lease    clientv3.LeaseID
-	contact  atomic.Int64  // when etcd last answered, Unix nanoseconds
-	grace    atomic.Int64  // until when a member that is absent is still published, Unix nanoseconds
+	started  time.Time
+	contact  atomic.Int64  // when etcd last answered, by now; zero: never
+	grace    atomic.Int64  // until when, by now, a member that is absent is still published
 	lost     chan struct{} // closed when etcd says that this node is no member
 	lostOnce sync.Once
 	left     atomic.Bool // this node has left of its own will
@@ -65,7 +66,7 @@ func newMembership(o Options, metrics *metrics) *membership {
 	m := &membership{
 		logger: o.Logger, metrics: metrics, alone: o.alone(),
 		prefix: fmt.Sprintf(membersFolder, o.ClusterName), ttl: o.LeaseTTL,
-		patience: o.LeaseTTL, delay: o.WatchDelay, roster: newRoster(), lost: make(chan struct{}),
+		patience: o.LeaseTTL, delay: o.WatchDelay, roster: newRoster(), started: time.Now(), lost: make(chan struct{}),
 	}
 	if m.alone {
 		m.ttl = max(m.ttl, aloneTTL)

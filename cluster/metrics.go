@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"errors"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -85,7 +84,7 @@ func (m *metrics) observe(n *Node) error {
 	}
 	if !n.options.alone() { // an etcd of its own is asked so rarely that its silence says nothing
 		gauge("etcd_silence_seconds", "Time since etcd last answered this node.", nil,
-			func() float64 { return time.Since(n.membership.lastContact()).Seconds() })
+			func() float64 { return n.membership.silence().Seconds() })
 	}
 	for i, c := range m.collectors {
 		if err := m.registerer.Register(c); err != nil {

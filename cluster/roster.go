@@ -10,11 +10,11 @@ import (
 // A roster is the list of members as the watch builds it.
 type roster struct {
 	members  map[string]Member
-	suspects map[string]time.Time // members that etcd does not list, and when they are dropped
+	suspects map[string]time.Duration // members that etcd does not list, and when they are dropped, by membership.now
 }
 
 func newRoster() *roster {
-	return &roster{members: map[string]Member{}, suspects: map[string]time.Time{}}
+	return &roster{members: map[string]Member{}, suspects: map[string]time.Duration{}}
 }
 
 func (r *roster) add(m Member) {
@@ -22,9 +22,9 @@ func (r *roster) add(m Member) {
 	delete(r.suspects, m.ID)
 }
 
-// remove drops a member, or only suspects it until the grace is over.
-func (r *roster) remove(id string, grace time.Time) {
-	if _, known := r.members[id]; known && !grace.IsZero() {
+// remove drops a member, or only suspects it until the grace, if there is one, is over.
+func (r *roster) remove(id string, grace time.Duration) {
+	if _, known := r.members[id]; known && grace != 0 {
 		r.suspects[id] = grace
 		return
 	}
@@ -44,7 +44,7 @@ func (r *roster) drop(id string) {
 }
 
 // replace takes a complete list over.
-func (r *roster) replace(present map[string]Member, grace time.Time) {
+func (r *roster) replace(present map[string]Member, grace time.Duration) {
 	for id := range r.members {
 		if _, ok := present[id]; !ok {
 			r.remove(id, grace)
@@ -56,18 +56,18 @@ func (r *roster) replace(present map[string]Member, grace time.Time) {
 }
 
 // expire drops the suspects whose time is over.
-func (r *roster) expire(now time.Time) {
+func (r *roster) expire(now time.Duration) {
 	for id, until := range r.suspects {
-		if !now.Before(until) {
+		if now >= until {
 			r.drop(id)
 		}
 	}
 }
 
 // nextExpiry is when the next suspect's time is over, zero when there is none.
-func (r *roster) nextExpiry() (next time.Time) {
+func (r *roster) nextExpiry() (next time.Duration) {
 	for _, until := range r.suspects {
-		if next.IsZero() || until.Before(next) {
+		if next == 0 || until < next {
 			next = until
 		}
 	}

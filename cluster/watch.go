@@ -49,7 +49,7 @@ func (m *membership) watch(ctx context.Context, revision int64) {
 		case <-ctx.Done():
 			return
 		case <-expiry.C:
-			m.update(func(r *roster) { r.expire(time.Now()) })
+			m.update(func(r *roster) { r.expire(m.now()) })
 		case response, open := <-changes:
 			if !open || response.Err() != nil {
 				if ctx.Err() == nil {
@@ -87,8 +87,8 @@ func (m *membership) untilExpiry() time.Duration {
 	const never = time.Hour // and then it is looked at again
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if next := m.roster.nextExpiry(); !next.IsZero() {
-		return time.Until(next)
+	if next := m.roster.nextExpiry(); next != 0 {
+		return next - m.now()
 	}
 	return never
 }
