@@ -31,7 +31,7 @@ func (c *connections) follow(system *actor.ActorSystem) {
 			c.mu.Unlock()
 			c.broken(e.Address)
 		case *actor.DeadLetterEvent:
-			if r, ok := e.Message.(Returnable); ok {
+			if r, ok := e.Message.(Returnable); ok && e.Sender == nil {
 				r.Returned()
 			}
 		}

@@ -46,8 +46,8 @@ func (n *Node) Owner(kind, identity string) string {
 	return ""
 }
 
-// Returnable is a message that wants to know when it certainly did not get to its receiver, and never will. Returned must
-// not block.
+// Returnable is a message that wants to know when it certainly did not get to its receiver, and never will. It hears that only when
+// nobody waits for its answer: who does is told, and a message that came back as well would be sent twice. Returned must not block.
 type Returnable interface{ Returned() }
 
 // Listen has receive called with each message that comes for a name, on the goroutine that reads the sender's connection. So
