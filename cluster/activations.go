@@ -61,26 +61,6 @@ func (a *activations) remove(identity string, pid *actor.PID) (removed bool, e *
 	return true, e
 }
 
-// each calls f for every grain, one shard's snapshot after the other; no lock is held while f runs.
-func (a *activations) each(f func(identity string, pid *actor.PID)) {
-	var pids []*actor.PID
-	for i := range a.shards {
-		pids = a.shards[i].snapshot(pids[:0])
-		for _, pid := range pids {
-			f(pid.Id[len(a.kind)+1:], pid)
-		}
-	}
-}
-
-func (s *shard) snapshot(into []*actor.PID) []*actor.PID {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, pid := range s.grains {
-		into = append(into, pid)
-	}
-	return into
-}
-
 func (a *activations) count() int {
 	n := 0
 	for i := range a.shards {

@@ -89,7 +89,7 @@ func (n *Node) startSystem(context.Context) error {
 	)
 	n.lookup = &lookup{
 		system: n.system, logger: n.logger, metrics: n.metrics,
-		kinds: map[string]*activations{}, actors: n.options.PlacementActors,
+		kinds: map[string]*activations{},
 	}
 	n.lookup.view.Store(newView(nil))
 	boxes := &mailboxes{

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 )
 
 const (
@@ -96,43 +94,4 @@ func (n *Node) close() {
 		n.etcd.Close()
 	}
 	n.metrics.unregister()
-}
-
-// Each calls f for every grain that runs on this node.
-func (n *Node) Each(f func(kind, identity string, pid *actor.PID)) {
-	for kind, a := range n.lookup.kinds {
-		a.each(func(identity string, pid *actor.PID) { f(kind, identity, pid) })
-	}
-}
-
-// Count returns how many grains of a kind run on this node.
-func (n *Node) Count(kind string) int {
-	if a := n.lookup.kinds[kind]; a != nil {
-		return a.count()
-	}
-	return 0
-}
-
-// Sweep sends a message to every grain of a kind that runs on this node, spread over the duration, so that what the grains
-// do about it (as a rule: stop themselves when they are idle) does not all happen at once.
-func (n *Node) Sweep(ctx context.Context, kind string, msg any, over time.Duration) error {
-	a := n.lookup.kinds[kind]
-	if a == nil {
-		return fmt.Errorf("%w: %q", ErrKind, kind)
-	}
-	tick := time.NewTicker(max(over/shardCount, time.Microsecond))
-	defer tick.Stop()
-	var pids []*actor.PID
-	for i := range a.shards {
-		pids = a.shards[i].snapshot(pids[:0])
-		for _, pid := range pids {
-			n.system.Root.Send(pid, msg)
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
-	return nil
 }

@@ -18,8 +18,13 @@ import (
 	"github.com/latchkey/latchkey/internal/planted"
 )
 
-// placementTimeout bounds one question to another node's placement actor; asking again is harmless.
-const placementTimeout = 250 * time.Millisecond
+const (
+	// placementActors is how many actors of a node answer the others' questions for grains. Whoever asks chooses one by this number, so
+	// all nodes must have the same.
+	placementActors = 8
+	// placementTimeout bounds one question to another node's placement actor; asking again is harmless.
+	placementTimeout = 250 * time.Millisecond
+)
 
 var (
 	errNoOwner  = errors.New("no member runs the kind")
@@ -33,7 +38,6 @@ type lookup struct {
 	metrics *metrics
 	replies *replies
 	kinds   map[string]*activations
-	actors  int // placement actors of a node
 	mailbox actor.MailboxProducer
 
 	view  atomic.Pointer[view]
@@ -45,7 +49,7 @@ var _ pcluster.IdentityLookup = (*lookup)(nil)
 
 // Setup starts the placement actors and follows the topology.
 func (l *lookup) Setup(c *pcluster.Cluster, _ []string, _ bool) {
-	for i := range l.actors {
+	for i := range placementActors {
 		pid, err := l.system.Root.SpawnNamed(actor.PropsFromFunc(l.receive, actor.WithMailbox(l.mailbox)), placementName(i))
 		if err != nil {
 			panic(err) // the actor system is new and ours: the name is free
@@ -149,7 +153,7 @@ func mayRun(v *view, kind string, h uint64) bool {
 
 // ask lets the owner start the grain, when it is not running, and tell its process.
 func (l *lookup) ask(ctx context.Context, owner *Member, h uint64, key grainKey) (*actor.PID, error) {
-	target := actor.NewPID(owner.Addr, placementName(int(h>>32)%l.actors))
+	target := actor.NewPID(owner.Addr, placementName(int(h>>32)%placementActors))
 	answer, err := l.replies.request(ctx, target, &clusterpb.Activate{Kind: key.kind, Identity: key.identity}, placementTimeout)
 	if err != nil {
 		return nil, err

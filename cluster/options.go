@@ -16,17 +16,15 @@ import (
 
 // The defaults of Options.
 const (
-	DefaultName            = "latchkey"
-	DefaultAddr            = "127.0.0.1:0"
-	DefaultLeaseTTL        = 5 * time.Second
-	DefaultMailboxSize     = 1024
-	DefaultPlacementActors = 8
-	DefaultRequestTimeout  = 10 * time.Second
-	DefaultStartTimeout    = 10 * time.Second
+	DefaultName           = "latchkey"
+	DefaultAddr           = "127.0.0.1:0"
+	DefaultLeaseTTL       = 5 * time.Second
+	DefaultMailboxSize    = 1024
+	DefaultRequestTimeout = 10 * time.Second
+	DefaultStartTimeout   = 10 * time.Second
 
-	minLeaseTTL        = time.Second
-	maxMailboxSize     = 1 << 16
-	maxPlacementActors = 256
+	minLeaseTTL    = time.Second
+	maxMailboxSize = 1 << 16
 )
 
 // Options describes a node. The zero value of a field takes its default.
@@ -73,8 +71,6 @@ type Options struct {
 	// MailboxSize is how many requests wait for one grain before further ones are answered Busy. Messages that nobody waits
 	// for may take as much again, because nobody would send them again.
 	MailboxSize int
-	// PlacementActors is how many actors answer the other nodes' questions for grains.
-	PlacementActors int
 	// RequestTimeout bounds a request whose context has no deadline, or a later one.
 	RequestTimeout time.Duration
 
@@ -102,9 +98,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MailboxSize == 0 {
 		o.MailboxSize = DefaultMailboxSize
-	}
-	if o.PlacementActors == 0 {
-		o.PlacementActors = DefaultPlacementActors
 	}
 	if o.StartTimeout == 0 {
 		o.StartTimeout = DefaultStartTimeout
@@ -168,9 +161,6 @@ func (o Options) validate() error {
 	}
 	if o.MailboxSize < 1 || o.MailboxSize > maxMailboxSize {
 		invalid("the mailbox size %d is not in 1..%d", o.MailboxSize, maxMailboxSize)
-	}
-	if o.PlacementActors < 1 || o.PlacementActors > maxPlacementActors {
-		invalid("%d placement actors are not in 1..%d", o.PlacementActors, maxPlacementActors)
 	}
 	if o.RequestTimeout < 0 || o.StartTimeout < 0 || o.WatchDelay < 0 {
 		invalid("a negative duration")

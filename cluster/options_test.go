@@ -24,7 +24,6 @@ func TestOptionsAreChecked(t *testing.T) {
 		"kind without props":   {EtcdDir: "x", Kinds: map[string]*actor.Props{"lock": nil}},
 		"kind with a slash":    {EtcdDir: "x", Kinds: map[string]*actor.Props{"a/b": echoProps()}},
 		"mailbox":              {EtcdDir: "x", MailboxSize: -1},
-		"placement actors":     {EtcdDir: "x", PlacementActors: 1000},
 		"half of a key pair":   {EtcdEndpoints: []string{"https://127.0.0.1:1"}, EtcdTLS: keyring.Files{Cert: "x"}},
 		"no password":          {EtcdEndpoints: []string{"http://127.0.0.1:1"}, EtcdUser: "x"},
 		"half of TLS":          {EtcdDir: "x", TLS: keyring.Files{CA: "x"}},

@@ -168,7 +168,6 @@ func TestUnknownKind(t *testing.T) {
 	node := single(t, behave(func(actor.Context) {}))
 	_, err := node.Request(t.Context(), "other", "a", wrapperspb.String(""))
 	require.ErrorIs(t, err, cluster.ErrKind)
-	require.ErrorIs(t, node.Sweep(t.Context(), "other", wrapperspb.String(""), 0), cluster.ErrKind)
 	require.False(t, node.TellLocal("other", "a", wrapperspb.String("")))
 	require.Empty(t, node.Owner("other", "a"))
 }
@@ -221,7 +220,7 @@ func TestTellReachesTheGrainAndStartsIt(t *testing.T) {
 	}
 }
 
-func TestSweepReachesEveryGrain(t *testing.T) {
+func TestGrainsThatHaveStoppedStartAgain(t *testing.T) {
 	t.Parallel()
 	node := single(t, behave(func(ctx actor.Context) {
 		switch text(ctx) {
@@ -237,7 +236,7 @@ func TestSweepReachesEveryGrain(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, 500, node.Count("grain"))
-	require.NoError(t, node.Sweep(t.Context(), "grain", wrapperspb.String("passivate"), 50*time.Millisecond))
+	node.Each(func(_, _ string, pid *actor.PID) { node.System().Root.Send(pid, wrapperspb.String("passivate")) })
 	require.Eventually(t, func() bool { return node.Count("grain") == 0 }, 5*time.Second, time.Millisecond)
 	_, err := request(t, node, 5*time.Second, "7", "hello")
 	require.NoError(t, err)
