@@ -212,7 +212,7 @@ func (h *Hub) tune(conn net.Conn) {
 	}
 	// Probes start only after a heartbeat was missed, so that they never wake the radio of a good device.
 	_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: h.HeartbeatEvery + 5*time.Second, Interval: 5 * time.Second, Count: 3})
-	_ = setUserTimeout(tcp, h.UserTimeout)
+	_ = setUserTimeout(tcp, userTimeout)
 }
 
 // tcpOf finds the TCP connection under TLS and other wrappers; nil when there is none.

@@ -63,7 +63,7 @@ func New(o Options) (*Hub, error) {
 		metrics:    newMetrics(o.Registerer),
 		upgrader:   newUpgrader(),
 		started:    time.Now(),
-		handshakes: make(chan struct{}, o.MaxHandshakes),
+		handshakes: make(chan struct{}, maxHandshakes),
 		stop:       make(chan struct{}),
 	}
 	var err error

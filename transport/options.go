@@ -27,6 +27,11 @@ type Grains interface {
 // DefaultMaxSessions is how many devices a node takes when nothing else limits it.
 const DefaultMaxSessions = 250_000
 
+const (
+	maxHandshakes = 512             // requests to connect that are looked at at once
+	userTimeout   = 5 * time.Second // how long sent bytes may go unacknowledged: the usual lifetime of an open
+)
+
 // Options of a Hub. Zero fields have defaults, except Grains and Node.
 type Options struct {
 	Grains     Grains
@@ -35,15 +40,13 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil: the metrics are not registered
 
-	MaxSessions   int // devices on this node; more are sent away with 503
-	MaxHandshakes int // requests to connect that are looked at at once
+	MaxSessions int // devices on this node; more are sent away with 503
 
 	HeartbeatEvery time.Duration // what devices are told to keep to
 	HelloTimeout   time.Duration // from the handshake to the device's first frame
 	RequestTimeout time.Duration // of one request to a grain
 	WriteTimeout   time.Duration // of one write; a device that does not read for so long is cut off
 	CloseTimeout   time.Duration // how long a device may take to answer a close frame
-	UserTimeout    time.Duration // how long sent bytes may go unacknowledged: the usual lifetime of an open
 	KeepEvery      time.Duration // how often, about, a session reminds its grain of itself
 }
 
@@ -54,13 +57,9 @@ func (o *Options) validate() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	number := func(n *int, otherwise int) {
-		if *n <= 0 {
-			*n = otherwise
-		}
+	if o.MaxSessions <= 0 {
+		o.MaxSessions = DefaultMaxSessions
 	}
-	number(&o.MaxSessions, DefaultMaxSessions)
-	number(&o.MaxHandshakes, 512)
 	duration := func(d *time.Duration, otherwise time.Duration) {
 		if *d <= 0 {
 			*d = otherwise
@@ -71,7 +70,6 @@ func (o *Options) validate() error {
 	duration(&o.RequestTimeout, 5*time.Second)
 	duration(&o.WriteTimeout, 5*time.Second)
 	duration(&o.CloseTimeout, 2*time.Second)
-	duration(&o.UserTimeout, 5*time.Second)
 	duration(&o.KeepEvery, 10*time.Minute)
 	return nil
 }
