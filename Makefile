@@ -38,7 +38,7 @@ test: tools ## go vet and all tests with the race detector; installs what is mis
 .PHONY: faults
 faults: tools ## the faults of make test in large doses, for hours; FAULTS=0.1 makes them a tenth, FUZZTIME bounds each fuzz target
 	LATCHKEY_FAULTS=$(FAULTS) $(GO) test -tags faults -timeout 0 -count 1 -p 1 -v ./tests ./cluster ./actors ./journal/... ./transport ./lock
-	@scripts/fuzz $(FUZZTIME)
+	@GO='$(GO)' scripts/fuzz $(FUZZTIME)
 
 .PHONY: planted
 planted: tools ## let the tests meet bugs that are planted on purpose; they must find every one
@@ -57,7 +57,7 @@ lint: ## gofmt, go vet and golangci-lint with .golangci.yml
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (30s)
-	@scripts/fuzz $(FUZZTIME)
+	@GO='$(GO)' scripts/fuzz $(FUZZTIME)
 
 .PHONY: bench
 bench: build ## the product's figures, each beside its baseline in the same run: the server (latchkey bench) and the journal
