@@ -49,10 +49,13 @@ tools: ## install the Debian packages that the tests need and that are missing
 	@scripts/tools
 
 .PHONY: lint
-lint: ## gofmt, go vet and golangci-lint with .golangci.yml
+lint: ## gofmt, go vet and golangci-lint with .golangci.yml, and whether go.mod, go.sum and the generated code are up to date
 	@unformatted="$$(gofmt -l .)"; \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	$(GO) mod tidy -diff
+	@GO='$(GO)' scripts/generated
 	$(GO) vet $(PACKAGES)
+	$(GO) vet -tags faults,planted $(PACKAGES)
 	$(GOLANGCI_LINT) run --allow-serial-runners $(PACKAGES)
 
 .PHONY: fuzz
