@@ -46,7 +46,7 @@ func putReply(x *pb.Response, r lock.Reply) error {
 	case *lock.TempKeyInfo:
 		m := &pb.TempKeyInfo{
 			Id: int64(r.ID), Uuid: string(r.UUID), SerialNumber: r.SerialNumber, VendorName: r.VendorName,
-			Key: viewToPB(r.Key), Online: r.Online, Reported: reportedToPB(r.Reported),
+			Key: viewToPB(r.Key), Deleted: r.Deleted, Online: r.Online, Reported: reportedToPB(r.Reported),
 		}
 		x.Answer = &pb.Response_TempKeyInfo{TempKeyInfo: m}
 		if r.Open != nil {
@@ -108,7 +108,7 @@ func replyOf(x *pb.Response) (lock.Reply, error) {
 		m := a.TempKeyInfo
 		info := &lock.TempKeyInfo{
 			ID: lock.ID(m.GetId()), UUID: lock.UUID(m.GetUuid()), SerialNumber: m.GetSerialNumber(), VendorName: m.GetVendorName(),
-			Online: m.GetOnline(), Reported: reportedOf(m.GetReported()),
+			Deleted: m.GetDeleted(), Online: m.GetOnline(), Reported: reportedOf(m.GetReported()),
 		}
 		var err error
 		if info.Key, err = viewOf(m.GetKey()); err != nil {
@@ -149,7 +149,7 @@ func openToPB(r *lock.OpenResult) (*pb.OpenResult, error) {
 	x := &pb.OpenResult{
 		Version: r.Version, RequestId: string(r.RequestID), CommandId: string(r.CommandID), TempKeyId: string(r.TempKeyID),
 		Outcome: string(r.Outcome), Reason: r.Reason, Message: r.Message, Offline: r.Offline, DeadlineEnforced: r.DeadlineEnforced,
-		UseReturned: r.UseReturned, At: timeToPB(r.At), Deadline: timeToPB(r.Deadline), Replayed: r.Replayed,
+		UseReturned: r.UseReturned, At: timeToPB(r.At), Deadline: timeToPB(r.Deadline), Replayed: r.Replayed, Final: r.Final,
 	}
 	if r.Event == nil {
 		return x, nil
@@ -164,7 +164,7 @@ func openOf(x *pb.OpenResult) (*lock.OpenResult, error) {
 		Version: x.GetVersion(), RequestID: lock.RequestID(x.GetRequestId()), CommandID: lock.CommandID(x.GetCommandId()),
 		TempKeyID: lock.TempKeyID(x.GetTempKeyId()), Outcome: lock.Outcome(x.GetOutcome()), Reason: x.GetReason(), Message: x.GetMessage(),
 		Offline: x.GetOffline(), DeadlineEnforced: x.GetDeadlineEnforced(), UseReturned: x.GetUseReturned(),
-		At: timeOf(x.GetAt()), Deadline: timeOf(x.GetDeadline()), Replayed: x.GetReplayed(),
+		At: timeOf(x.GetAt()), Deadline: timeOf(x.GetDeadline()), Replayed: x.GetReplayed(), Final: x.GetFinal(),
 	}
 	e, err := eventOf(x.GetEvent())
 	if err != nil || e == nil {

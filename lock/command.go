@@ -173,10 +173,11 @@ type (
 type (
 	// GetLock asks for the lock itself. Reply: *Info.
 	GetLock struct{ By Caller }
-	// GetTempKey asks what the holder of a link may know. Reply: *TempKeyInfo.
+	// GetTempKey asks what the holder of a link may know. Reply: *TempKeyInfo. Of a key that was deleted it still tells what became of
+	// an open, to whoever can name both.
 	GetTempKey struct {
 		TempKeyID TempKeyID
-		RequestID RequestID // the open to tell about; empty: none
+		RequestID RequestID // the open to tell about; empty: the one that is on its way, of a public key
 	}
 	// AuthenticateDevice checks a device's credentials. Reply: *Done, or an Unauthentic error.
 	AuthenticateDevice struct {

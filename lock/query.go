@@ -50,18 +50,40 @@ func oneOf(word string, known ...string) string {
 }
 
 func (s *State) getTempKey(c *GetTempKey, now time.Time) (Decision, error) {
-	k := s.TempKeys.find(c.TempKeyID)
-	if k == nil {
-		return Decision{}, noTempKey()
-	}
-	info := &TempKeyInfo{
-		ID: s.ID, UUID: s.UUID, SerialNumber: s.SerialNumber, VendorName: s.VendorName,
-		Key: k.view(now), Online: s.Device.Connected, Reported: s.reported(),
-	}
-	if r := s.Requests.find(c.RequestID); r != nil && r.TempKeyID == k.UUID {
+	info := &TempKeyInfo{ID: s.ID, UUID: s.UUID, SerialNumber: s.SerialNumber, VendorName: s.VendorName}
+	if r := s.Requests.find(c.RequestID); r != nil && r.TempKeyID == c.TempKeyID {
 		info.Open = s.openResult(r)
 	}
+	k := s.TempKeys.find(c.TempKeyID)
+	switch {
+	case k != nil:
+		info.Key, info.Online, info.Reported = k.view(now), s.Device.Connected, s.reported()
+		if r := s.onItsWay(k); r != nil && c.RequestID == "" {
+			info.Open = s.openResult(r)
+		}
+	case info.Open != nil && c.TempKeyID != "":
+		// Who tapped is told the outcome even if the key is gone since, and nothing else of the lock any more.
+		info.Deleted, info.Key = true, TempKeyView{TempKey: TempKey{UUID: c.TempKeyID}, Status: StatusExpired}
+	default:
+		return Decision{}, noTempKey()
+	}
 	return Decision{Reply: info}, nil
+}
+
+// onItsWay is the newest open with a key that whoever has its link may use, if it has one without an answer: who comes back to the
+// key's page should wait for that, and not ask again.
+func (s *State) onItsWay(k *TempKey) *request {
+	for _, cmd := range slices.Backward(s.Commands) {
+		if cmd.Outcome == Unknown || k.AccessMode != Public {
+			continue
+		}
+		for _, r := range slices.Backward(cmd.Requests) {
+			if r.TempKeyID == k.UUID {
+				return r
+			}
+		}
+	}
+	return nil
 }
 
 // OpenResult tells what is known of a request to open; ok is false when it is not remembered.
@@ -83,6 +105,7 @@ func (s *State) openResult(r *request) *OpenResult {
 		Version: r.Version, RequestID: r.ID, CommandID: r.CommandID, Event: event, TempKeyID: r.TempKeyID,
 		Outcome: r.Outcome, Reason: r.Reason, Message: r.Message, Offline: r.Offline, UseReturned: r.UseReturned,
 		DeadlineEnforced: r.DeadlineEnforced, At: r.At, Deadline: r.Deadline,
+		Final: r.Outcome.Final() && (r.Outcome != Unknown || s.command(r.CommandID) == nil),
 	}
 	if r.Outcome == Reserved {
 		result.Reason, result.Message = "device-offline", "The lock is not connected. It opens if it comes back before the deadline."

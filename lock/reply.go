@@ -28,6 +28,7 @@ type (
 		Offline          bool // the device had no session when the request came
 		DeadlineEnforced bool // the device that it was sent to can refuse it when it comes late; false while it is held
 		UseReturned      bool
+		Final            bool // nobody will ever know more. An unknown one is not, as long as the device may come back and tell
 		Replayed         bool // the request was accepted before, and this is its answer of now
 		At               time.Time
 		Deadline         time.Time // earlier than it was when a held open leaves for a device that came back
@@ -106,9 +107,10 @@ type (
 		SerialNumber string
 		VendorName   string
 		Key          TempKeyView
+		Deleted      bool // the key is no more: of it there is only its UUID, and Open
 		Online       bool
 		Reported     Reported
-		Open         *OpenResult // the open that was asked about; nil when there is none
+		Open         *OpenResult // the open that was asked about, or that is on its way; nil when there is none
 	}
 	// Greeting is what a device's Hello is answered with.
 	Greeting struct {

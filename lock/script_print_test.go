@@ -181,6 +181,9 @@ func describeReply(r Reply) []string {
 		return []string{s}
 	case *TempKeyInfo:
 		s := []string{describeKey(&r.Key)}
+		if r.Deleted {
+			s[0] = string(r.Key.UUID) + " is deleted"
+		}
 		if r.Open != nil {
 			s = append(s, describeOpen(r.Open))
 		}
@@ -235,7 +238,7 @@ func describeOpen(r *OpenResult) string {
 		text string
 	}{
 		{r.Event.Joined, "joined"}, {r.Offline, "asked for while offline"}, {!r.DeadlineEnforced, "deadline not enforced"},
-		{r.UseReturned, "use returned"}, {r.Replayed, "as before"}, {r.Reason != "", r.Reason},
+		{r.UseReturned, "use returned"}, {r.Replayed, "as before"}, {r.Reason != "", r.Reason}, {r.Outcome == Unknown && r.Final, "for ever"},
 	} {
 		if word.said {
 			s += ", " + word.text

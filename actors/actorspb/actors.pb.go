@@ -5474,6 +5474,7 @@ type OpenResult struct {
 	At               *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=at,proto3" json:"at,omitempty"`
 	Deadline         *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	Replayed         bool                   `protobuf:"varint,14,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Final            bool                   `protobuf:"varint,15,opt,name=final,proto3" json:"final,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -5602,6 +5603,13 @@ func (x *OpenResult) GetDeadline() *timestamppb.Timestamp {
 func (x *OpenResult) GetReplayed() bool {
 	if x != nil {
 		return x.Replayed
+	}
+	return false
+}
+
+func (x *OpenResult) GetFinal() bool {
+	if x != nil {
+		return x.Final
 	}
 	return false
 }
@@ -5848,6 +5856,7 @@ type TempKeyInfo struct {
 	Online        bool                   `protobuf:"varint,6,opt,name=online,proto3" json:"online,omitempty"`
 	Reported      *Reported              `protobuf:"bytes,7,opt,name=reported,proto3" json:"reported,omitempty"`
 	Open          *OpenResult            `protobuf:"bytes,8,opt,name=open,proto3" json:"open,omitempty"`
+	Deleted       bool                   `protobuf:"varint,9,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5936,6 +5945,13 @@ func (x *TempKeyInfo) GetOpen() *OpenResult {
 		return x.Open
 	}
 	return nil
+}
+
+func (x *TempKeyInfo) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
 }
 
 type Greeting struct {
@@ -6466,7 +6482,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\aBulkKey\x12)\n" +
 	"\x03key\x18\x01 \x01(\v2\x17.latchkey.actors.v1.KeyR\x03key\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xeb\x03\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x81\x04\n" +
 	"\n" +
 	"OpenResult\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1d\n" +
@@ -6485,7 +6501,8 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\fuse_returned\x18\v \x01(\bR\vuseReturned\x12*\n" +
 	"\x02at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x126\n" +
 	"\bdeadline\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x1a\n" +
-	"\breplayed\x18\x0e \x01(\bR\breplayed\"\xea\x04\n" +
+	"\breplayed\x18\x0e \x01(\bR\breplayed\x12\x14\n" +
+	"\x05final\x18\x0f \x01(\bR\x05final\"\xea\x04\n" +
 	"\x04Info\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12\x18\n" +
@@ -6511,7 +6528,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12<\n" +
 	"\ttemp_keys\x18\x03 \x03(\v2\x1f.latchkey.actors.v1.TempKeyViewR\btempKeys\x12\x12\n" +
-	"\x04more\x18\x04 \x01(\bR\x04more\"\xb0\x02\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\"\xca\x02\n" +
 	"\vTempKeyInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12#\n" +
@@ -6521,7 +6538,8 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x03key\x18\x05 \x01(\v2\x1f.latchkey.actors.v1.TempKeyViewR\x03key\x12\x16\n" +
 	"\x06online\x18\x06 \x01(\bR\x06online\x128\n" +
 	"\breported\x18\a \x01(\v2\x1c.latchkey.actors.v1.ReportedR\breported\x122\n" +
-	"\x04open\x18\b \x01(\v2\x1e.latchkey.actors.v1.OpenResultR\x04open\"\x89\x01\n" +
+	"\x04open\x18\b \x01(\v2\x1e.latchkey.actors.v1.OpenResultR\x04open\x12\x18\n" +
+	"\adeleted\x18\t \x01(\bR\adeleted\"\x89\x01\n" +
 	"\bGreeting\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x17\n" +
 	"\aack_seq\x18\x02 \x01(\x04R\x06ackSeq\x12\x18\n" +
