@@ -48,6 +48,12 @@ func (d *Door) shownTo(c Caller) *Door {
 // ByLink tells whether the key opens with its link.
 func (k *TempKey) ByLink() bool { return k.Door == nil || k.Door.Link }
 
+// ForAnyone tells whether whoever has the key's link can open with it, when it is valid.
+func (k *TempKey) ForAnyone() bool { return k.AccessMode == Public && k.ByLink() }
+
+// OpensForAnyone tells whether whoever has the key's link can open with it now.
+func (k *TempKeyView) OpensForAnyone() bool { return k.Status == StatusValid && k.ForAnyone() }
+
 func (d *Door) check() error {
 	if d.Number < 1 || d.PIN != nil && len(d.PIN) != pinHashBytes || d.PIN == nil && !d.Link {
 		return invalid("", "door-invalid", "a door needs a number from 1 on, and a link or the hash of a code, which has 32 bytes")

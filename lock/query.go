@@ -74,7 +74,7 @@ func (s *State) getTempKey(c *GetTempKey, now time.Time) (Decision, error) {
 // key's page should wait for that, and not ask again.
 func (s *State) onItsWay(k *TempKey) *request {
 	for _, cmd := range slices.Backward(s.Commands) {
-		if cmd.Outcome == Unknown || k.AccessMode != Public {
+		if cmd.Outcome == Unknown || !k.ForAnyone() {
 			continue
 		}
 		for _, r := range slices.Backward(cmd.Requests) {
