@@ -63,10 +63,20 @@ func (s *server) ShowConfirmation(w http.ResponseWriter, r *http.Request, uuid T
 		s.fail(w, r, err)
 		return
 	}
-	s.writePage(w, r, http.StatusOK, &pages.Confirmation{
-		Info: info, Open: info.Open, Back: "/temp-keys/" + string(key), Now: s.Now(),
-		Offline: params.Offline == "true" || info.Open != nil && info.Open.Offline,
-	})
+	page := &pages.Confirmation{
+		Info: info, Named: params.Request != "", Offline: params.Offline == "true", Action: "/temp-keys/" + string(key) + "/open",
+		RequestID: newName(), Now: s.Now(),
+	}
+	if page.Named { // or it would be another one that is on its way
+		page.Open = info.Open
+	}
+	if at.door != 0 {
+		page.Action = "/temp-keys/" + string(key) + "/doors/" + strconv.FormatInt(at.door, 10) + "/open"
+	}
+	if !info.Deleted || at.door != 0 {
+		page.Back = "/temp-keys/" + string(key)
+	}
+	s.writePage(w, r, http.StatusOK, page)
 }
 
 // OpenWithTempKey opens for a guest, the first door if the key has several.
@@ -104,10 +114,22 @@ func (s *server) openForGuest(w http.ResponseWriter, r *http.Request, uuid, door
 		return
 	}
 	sayRepeated(w, o)
-	to := "/temp-keys/" + string(key) + "/confirmation?offline=" + strconv.FormatBool(o.Offline) + "&request=" + url.QueryEscape(string(o.RequestID))
-	if at.door != 0 {
-		to += "&door=" + strconv.FormatInt(at.door, 10)
+	if door = ""; at.door != 0 {
+		door = strconv.FormatInt(at.door, 10)
 	}
+	lead(w, confirmationOf(key, "offline="+strconv.FormatBool(o.Offline)+"&request="+url.QueryEscape(string(o.RequestID)), door))
+}
+
+// confirmationOf is the address of the page that tells what became of an open.
+func confirmationOf(key lock.TempKeyID, query, door string) string {
+	if door != "" {
+		query += "&door=" + url.QueryEscape(door)
+	}
+	return "/temp-keys/" + string(key) + "/confirmation?" + query
+}
+
+// lead sends the caller to another address, to GET it.
+func lead(w http.ResponseWriter, to string) {
 	w.Header()["Location"] = []string{to}
 	w.WriteHeader(http.StatusSeeOther)
 }

@@ -64,7 +64,9 @@ func TestAGuestOpens(t *testing.T) {
 	require.Contains(t, confirmation.body, `data-outcome="opened"`)
 	require.Contains(t, confirmation.body, `href="`+keyPath+`"`)
 	require.Contains(t, confirmation.body, "1 of 2")
-	require.NotContains(t, confirmation.body, "http-equiv=\"refresh\"")
+	require.Contains(t, confirmation.body, `http-equiv="refresh" content="11"`, "once more, when it may have locked again")
+	s.clock.Advance(11 * time.Second)
+	require.NotContains(t, s.call("GET", to.String(), "", browser).body, "http-equiv=\"refresh\"")
 	require.Equal(t, 1, s.kernel.opens)
 }
 

@@ -9,11 +9,14 @@ import (
 
 // Confirmation tells what became of a request to open.
 type Confirmation struct {
-	Info    *lock.TempKeyInfo
-	Open    *lock.OpenResult // nil: the request is not known, or was not named
-	Back    string           // the key's page
-	Now     time.Time
-	Offline bool // the lock was offline when the request came
+	Info      *lock.TempKeyInfo
+	Open      *lock.OpenResult // nil: the request is not known, or was not named
+	Named     bool             // a request was named
+	Offline   bool             // where none was: the lock was offline, as the address says
+	Back      string           // the key's page; empty: there is none any more
+	Action    string           // where the same door is opened
+	RequestID string           // fresh for each page, so that a double tap counts once
+	Now       time.Time
 }
 
 // Render writes the page.
@@ -21,118 +24,79 @@ func (p *Confirmation) Render(w io.Writer) error {
 	return templates.ExecuteTemplate(w, "confirmation.html", p)
 }
 
-// A page whose outcome may still change comes again by itself: often while the command is on its way, seldom
-// while a lock that did not answer may come back and tell.
+// A page whose outcome may still change comes again by itself: often while the command is on its way, seldom while a lock that did not
+// answer may come back and tell. It takes the focus from whoever reads with a keyboard or a voice each time, so it does not come more
+// often than it has to.
 const (
-	refreshSoon  = 1
-	refreshLater = 5
-	watchSent    = 5 * time.Second // after the deadline
-	watchUnknown = 2 * time.Minute // after the deadline
-	longAgo      = time.Minute
+	refreshSoon    = 2
+	refreshLater   = 5
+	refreshUnknown = 15
+	watchSoon      = 15 * time.Second // after the request
+	watchLong      = 2 * time.Minute  // after the deadline
+	longAgo        = 5 * time.Second  // after the deadline
 )
 
-// Refresh is in how many seconds the page comes again; 0 is never.
+// Refresh is in how many seconds the page comes again; 0 is never. One that says "Go in" comes once more, to take that back: it may be
+// read much later, on a phone that was put away.
 func (p *Confirmation) Refresh() int {
-	if p.Open == nil {
-		return 0
-	}
-	late := p.Now.Sub(p.Open.Deadline)
 	switch {
-	case !p.Open.Outcome.Final() && late < watchSent:
+	case p.Open == nil:
+		return 0
+	case p.Open.Outcome == lock.Opened && !p.Old():
+		return int((longAgo-p.late())/time.Second) + 1
+	case p.Waiting() && p.Ago() < watchSoon:
 		return refreshSoon
-	case !p.Open.Outcome.Final() || p.Open.Outcome == lock.Unknown:
-		if late < watchUnknown {
-			return refreshLater
-		}
+	case p.Waiting() && p.late() < watchLong:
+		return refreshLater
+	case p.Unsettled() && p.late() < watchLong:
+		return refreshUnknown
 	}
 	return 0
 }
 
-// Outcome is what is known, as a word for style sheets and programs.
-func (p *Confirmation) Outcome() string {
-	if p.Open == nil {
-		return "none"
+// late is how long ago the last instant was at which the door may have opened.
+func (p *Confirmation) late() time.Duration { return p.Now.Sub(p.Open.Deadline) }
+
+// Waiting tells whether the open is still on its way.
+func (p *Confirmation) Waiting() bool { return p.Open != nil && !p.Open.Outcome.Final() }
+
+// Unsettled tells whether more may become known.
+func (p *Confirmation) Unsettled() bool {
+	return p.Waiting() || p.Open != nil && p.Open.Outcome == lock.Unknown && !p.Open.Final
+}
+
+// Old tells whether the answer is one of some time ago, as it is when a browser goes back and opens from a page that it has kept: that
+// names the same request again. What counts is the deadline, since an open may come true until then.
+func (p *Confirmation) Old() bool { return p.Open != nil && p.late() >= longAgo }
+
+// Ago is how long ago the request was.
+func (p *Confirmation) Ago() time.Duration { return max(0, p.Now.Sub(p.Open.At)) }
+
+// Again tells whether the page has a button that opens once more: when that is what is left to do, and the key can.
+func (p *Confirmation) Again() bool {
+	return p.Open != nil && !p.Waiting() && (p.failed() || p.Old() || p.Open.Outcome == lock.Unknown && p.Open.Final) && p.Info.Key.OpensForAnyone()
+}
+
+func (p *Confirmation) failed() bool {
+	return p.Open.Outcome == lock.Refused || p.Open.Outcome == lock.Expired
+}
+
+// WasOffline tells whether the lock was offline when the request came. What is known of the request goes before what the address says.
+func (p *Confirmation) WasOffline() bool {
+	if p.Open != nil {
+		return p.Open.Offline
 	}
-	return string(p.Open.Outcome)
+	return p.Offline && !p.Named
 }
 
-// Title is the outcome in a few words.
-func (p *Confirmation) Title() string {
-	switch lock.Outcome(p.Outcome()) {
-	case lock.Reserved:
-		return "Waiting for the lock"
-	case lock.Sent:
-		return "Opening\u2026"
-	case lock.Opened:
-		return "Opened"
-	case lock.Refused, lock.Expired:
-		return "Not opened"
-	case lock.Unknown:
-		return "No answer from the lock"
-	default:
-		return "Your request was sent"
-	}
-}
-
-// Text says what it means, and what to do.
-func (p *Confirmation) Text() string {
-	switch lock.Outcome(p.Outcome()) {
-	case lock.Reserved:
-		return "The lock is offline. It opens if it comes back within " + duration(max(time.Second, p.Open.Deadline.Sub(p.Now))) + ", and not later."
-	case lock.Sent:
-		return "The command is on its way. The lock has not answered yet."
-	case lock.Opened:
-		return "The lock says that it has opened. Go in."
-	case lock.Refused:
-		if text := refusals[p.Open.Reason]; text != "" {
-			return text
-		}
-		return "The lock did not open. Try again."
-	case lock.Expired:
-		if p.Open.Reason == "device-offline" {
-			return "The lock was offline and did not come back in time. It will not open for this request any more. Try again."
-		}
-		return "The command did not reach the lock in time. It will not open for this request any more. Try again."
-	case lock.Unknown:
-		return "The command was sent, but the lock did not answer. It may have opened: try the door."
-	default:
-		return "This page cannot tell whether the door opened: try the door, or go back to the key."
-	}
-}
-
-// refusals are the reasons that a guest can do something about.
-var refusals = map[string]string{
-	"jammed":             "The lock is jammed. Pull or push the door a little and try again.",
-	"low-battery":        "The lock's battery is too low to open. Call whoever sent you the key.",
-	"temp-key-withdrawn": "The key was changed or revoked before the lock came back. It will not open for this request.",
-	"device-busy":        "The lock was busy. Try again in a moment.",
-}
-
-// Sign is the drawing of the outcome: a tick only when the lock has said that it opened.
-func (p *Confirmation) Sign() string {
-	switch lock.Outcome(p.Outcome()) {
-	case lock.Opened:
-		return "M14 25l7 7 13-15"
-	case lock.Refused, lock.Expired:
-		return "M16 16l16 16M32 16L16 32"
-	case lock.Reserved, lock.Sent:
-		return "M24 13v12l8 5"
-	default:
-		return "M18 18c1-7 13-7 12 1 0 4-6 4-6 9M24 34v1"
-	}
-}
-
-// Failed tells whether there is nothing to do but to try again.
-func (p *Confirmation) Failed() bool {
-	return p.Open != nil && (p.Open.Outcome == lock.Refused || p.Open.Outcome == lock.Expired)
-}
-
-// Uses says what the request did to the count of uses; empty when the key has no limit or nothing is to be said.
+// Uses says what the request did to the count of uses, or another one would do; empty when the key has no limit or nothing is to be said.
 func (p *Confirmation) Uses() string {
 	if p.Open == nil || p.Info.Key.MaxUses == nil {
 		return ""
 	}
 	switch {
+	case p.Waiting():
+		return "Please wait here: to tap Open once more counts as another use."
 	case p.Open.UseReturned:
 		return "This try was not counted."
 	case p.Open.Outcome == lock.Unknown:
@@ -143,9 +107,3 @@ func (p *Confirmation) Uses() string {
 
 // UsesLeft says how often the key may still be used; empty when there is no limit.
 func (p *Confirmation) UsesLeft() string { return usesLeft(&p.Info.Key.TempKey) }
-
-// Old tells whether the request was some time ago, so that nobody takes it for what they just asked for.
-func (p *Confirmation) Old() bool { return p.Open != nil && p.Now.Sub(p.Open.At) > longAgo }
-
-// Ago is how long ago the request was.
-func (p *Confirmation) Ago() time.Duration { return p.Now.Sub(p.Open.At) }

@@ -122,12 +122,16 @@ func TestAPageComesAgainUntilTheOutcomeIsKnown(t *testing.T) {
 		late    time.Duration // after the deadline
 		want    int
 	}{
-		{lock.Reserved, -time.Second, 1}, {lock.Sent, -time.Second, 1}, {lock.Sent, 4 * time.Second, 1}, {lock.Sent, 5 * time.Second, 5},
-		{lock.Sent, 3 * time.Minute, 0}, {lock.Unknown, 0, 5}, {lock.Unknown, 3 * time.Minute, 0},
-		{lock.Opened, -time.Second, 0}, {lock.Refused, -time.Second, 0}, {lock.Expired, 0, 0},
+		{lock.Reserved, -time.Second, 2}, {lock.Sent, -time.Second, 2}, {lock.Sent, 9 * time.Second, 2}, {lock.Sent, 10 * time.Second, 5},
+		{lock.Sent, 3 * time.Minute, 0}, {lock.Unknown, 0, 15}, {lock.Unknown, 3 * time.Minute, 0}, {lock.Refused, -time.Second, 0}, {lock.Expired, 0, 0},
+		{lock.Opened, -5 * time.Second, 11}, {lock.Opened, 4 * time.Second, 2}, {lock.Opened, 5 * time.Second, 0}, // once more, to take "Go in" back
 	} {
-		p := &pages.Confirmation{Info: info(lock.StatusValid), Now: now.Add(c.late), Open: &lock.OpenResult{Outcome: c.outcome, Deadline: now}}
+		p := &pages.Confirmation{Info: info(lock.StatusValid), Now: now.Add(c.late), Open: &lock.OpenResult{Outcome: c.outcome, At: now.Add(-5 * time.Second), Deadline: now}}
 		require.Equal(t, c.want, p.Refresh(), "%s %s", c.outcome, c.late)
+		p.Open.Final = true
+		if c.outcome == lock.Unknown {
+			require.Zero(t, p.Refresh(), "nobody will ever know more")
+		}
 	}
 	require.Zero(t, (&pages.Confirmation{}).Refresh())
 }
