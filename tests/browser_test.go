@@ -181,3 +181,34 @@ func TestGuestOpensInABrowser(t *testing.T) {
 	require.Equal(t, 1, opened(d.stdout(), "Front-door"))
 	require.Equal(t, strings.TrimPrefix(d.links[0], "http://"+d.addr()), b.eval(t, "location.pathname"))
 }
+
+// Bar: a browser that goes back to the key's page shows it as it was, so that the next tap there names the same request. Nobody is told
+// to go in by the answer to that; it says how old it is, and its own button opens the door.
+func TestGuestGoesBackAndOpensAgain(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, filepath.Join(t.TempDir(), "data"), "127.0.0.1:0")
+	b := startBrowser(t)
+	const field, title = `document.querySelector('[name=requestId]')`, `document.querySelector('h1')?.innerText ?? ''`
+
+	b.do(t, "Page.navigate", map[string]any{"url": d.links[0]})
+	b.waitFor(t, `document.readyState + (document.querySelector('main')?.dataset.status ?? '')`, "completevalid")
+	kept := b.eval(t, field+".value")
+	b.tap(t, "form button")
+	b.waitFor(t, title, "Opened")
+	b.waitFor(t, title, "Opened earlier") // the page comes again by itself
+
+	b.eval(t, "history.back()")
+	b.waitFor(t, `document.readyState + (document.querySelector('main')?.dataset.status ?? '')`, "completevalid")
+	t.Logf("the browser has kept the page: %t", kept == b.eval(t, field+".value"))
+	b.eval(t, fmt.Sprintf("%s.value = %q", field, kept)) // it may have had no memory for that
+	b.tap(t, "form button")
+	b.waitFor(t, "document.readyState + "+title, "completeOpened earlier")
+	require.NotContains(t, b.eval(t, "document.body.innerText"), "Go in")
+	require.Equal(t, 1, opened(d.stdout(), "Front-door"))
+
+	b.tap(t, "form button")
+	b.waitFor(t, title, "Opened")
+	d.waitFor(t, "the door opened again", func(stdout, _ string) bool { return opened(stdout, "Front-door") == 2 })
+	count, _ := usedCount(t, d)
+	require.Equal(t, 2, count)
+}
