@@ -165,7 +165,7 @@ func New(o Options) (*API, error) {
 	}
 
 	router := chi.NewRouter()
-	router.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoRoute) })
+	router.NotFound(s.notFound)
 	router.MethodNotAllowed(s.methodNotAllowed)
 	HandlerWithOptions(s, ChiServerOptions{
 		BaseRouter:       router,

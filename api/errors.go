@@ -6,9 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 
-	"github.com/latchkey/latchkey/api/pages"
 	"github.com/latchkey/latchkey/collective"
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/tenant"
@@ -145,26 +143,11 @@ func (s *server) failOpen(w http.ResponseWriter, r *http.Request, err error, ope
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfterSeconds))
 	}
 	if wantsPage(r) {
-		page := pages.Error{Status: p.status, Reason: p.reason, Message: p.message, RequestID: requestID}
-		if p.status != http.StatusNotFound {
-			page.Back = keyPage(r)
-		}
-		s.writePage(w, r, p.status, &page)
+		s.writePage(w, r, p.status, errorPage(w.Header(), r, p))
 		return
 	}
 	s.write(w, r, p.status, &Error{
 		Error: cmp.Or(p.title, http.StatusText(p.status)), Message: p.message, Code: p.status, Reason: p.reason, Field: p.field,
 		RequestID: requestID, Errors: []ErrorItem{{Code: p.status, Message: p.message}}, OpenOutcome: open, Told: p.told,
 	})
-}
-
-// wantsPage tells whether the caller is a browser that asked for a page. The pages themselves are for people
-// unless a program says otherwise.
-func wantsPage(r *http.Request) bool {
-	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
-	if strings.Contains(accept, "text/html") {
-		return true
-	}
-	isPage := (strings.HasPrefix(r.URL.Path, "/temp-keys/") || strings.HasPrefix(r.URL.Path, "/collective-temp-keys/")) && (r.Method == http.MethodGet || r.Method == http.MethodHead)
-	return isPage && !strings.Contains(accept, "application/json")
 }

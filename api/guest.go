@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/latchkey/latchkey/api/pages"
 	"github.com/latchkey/latchkey/collective"
@@ -100,6 +99,7 @@ func (s *server) openForGuest(w http.ResponseWriter, r *http.Request, uuid, door
 		s.fail(w, r, err)
 		return
 	}
+	traceOf(r).confirmation = confirmationOf(key, "request="+url.QueryEscape(string(requestID)), door)
 	at, err := s.placeOf(r, key, door)
 	if err != nil {
 		s.fail(w, r, err)
@@ -178,17 +178,4 @@ func requestIDOfForm(data []byte) (string, error) {
 		}
 	}
 	return form.Get("requestId"), nil
-}
-
-// keyPage is the address of the page of the key that a request is about; empty when it is about none.
-func keyPage(r *http.Request) string {
-	rest, ok := strings.CutPrefix(strings.Replace(r.URL.Path, "/collective-temp-keys/", "/temp-keys/", 1), "/temp-keys/")
-	if !ok {
-		return ""
-	}
-	uuid, _, _ := strings.Cut(rest, "/")
-	if key, err := lock.ParseTempKeyID(uuid); err == nil {
-		return "/temp-keys/" + string(key)
-	}
-	return ""
 }

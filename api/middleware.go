@@ -104,8 +104,18 @@ func (s *server) recoverPanic(w http.ResponseWriter, r *http.Request) {
 	s.fail(w, r, errPanic)
 }
 
+// notFound answers where there is nothing.
+func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
+	if !leadBack(w, r) {
+		s.fail(w, r, errNoRoute)
+	}
+}
+
 // methodNotAllowed names the methods that the address takes.
 func (s *server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	if leadBack(w, r) {
+		return
+	}
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		if s.routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
 			w.Header().Add("Allow", method)

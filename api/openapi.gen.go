@@ -770,13 +770,13 @@ type ListCollectiveKeysParams struct {
 
 // ShowConfirmationParams defines parameters for ShowConfirmation.
 type ShowConfirmationParams struct {
-	// Request The ID of the request to tell about. Without it the page tells only what `offline` says.
+	// Request The ID of the request to tell about. Without it the page only repeats what `offline` says.
 	Request string `form:"request,omitempty" json:"request,omitempty"`
 
 	// Door The door of a key for several doors. Without it, the first one.
 	Door DoorNumber `form:"door,omitempty" json:"door,omitempty"`
 
-	// Offline Whether the lock was offline when it was told to open.
+	// Offline Whether the lock was offline when it was told to open. What is known of the request goes before it.
 	Offline OfflineFlag `form:"offline,omitempty" json:"offline,omitempty"`
 }
 

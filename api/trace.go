@@ -31,6 +31,8 @@ type trace struct {
 	caller    lock.Caller
 	named     *requestName // nil: the request has no name
 	body      bodyBound
+
+	confirmation string // where a guest is told what became of the open that this request asks for; empty: it asks for none
 }
 
 // timed is a context with the timer.

@@ -2071,13 +2071,13 @@ type ListCollectiveKeysParams struct {
 
 // ShowConfirmationParams defines parameters for ShowConfirmation.
 type ShowConfirmationParams struct {
-	// Request The ID of the request to tell about. Without it the page tells only what `offline` says.
+	// Request The ID of the request to tell about. Without it the page only repeats what `offline` says.
 	Request *string `form:"request,omitempty" json:"request,omitempty"`
 
 	// Door The door of a key for several doors. Without it, the first one.
 	Door *DoorNumber `form:"door,omitempty" json:"door,omitempty"`
 
-	// Offline Whether the lock was offline when it was told to open.
+	// Offline Whether the lock was offline when it was told to open. What is known of the request goes before it.
 	Offline *OfflineFlag `form:"offline,omitempty" json:"offline,omitempty"`
 }
 
@@ -2970,7 +2970,8 @@ type ClientInterface interface {
 
 	// ShowConfirmation The page that tells what became of an open
 	//
-	// Keeps itself current until the outcome is known.
+	// Keeps itself current until the outcome is known, and says how old it is when the door may have locked again since. It tells what became of
+	// a request even if the key was deleted since.
 	//
 	// Corresponds with GET /temp-keys/{uuid}/confirmation (the `ShowConfirmation` operationId).
 	ShowConfirmation(ctx context.Context, uuid TempKeyUuid, params *ShowConfirmationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3006,7 +3007,7 @@ type ClientInterface interface {
 	//
 	// Waits a few seconds for the device, then leads to the confirmation. A lock that is offline gets the open if it comes
 	// back within seconds, and otherwise never. A request that names the same ID again, in the header or in the body, opens once and
-	// uses the key once; without a name each request counts.
+	// uses the key once; without a name each request counts. Nothing opens by a GET: it leads a browser to the key's page.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3017,7 +3018,7 @@ type ClientInterface interface {
 	//
 	// Waits a few seconds for the device, then leads to the confirmation. A lock that is offline gets the open if it comes
 	// back within seconds, and otherwise never. A request that names the same ID again, in the header or in the body, opens once and
-	// uses the key once; without a name each request counts.
+	// uses the key once; without a name each request counts. Nothing opens by a GET: it leads a browser to the key's page.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3028,7 +3029,7 @@ type ClientInterface interface {
 	//
 	// Waits a few seconds for the device, then leads to the confirmation. A lock that is offline gets the open if it comes
 	// back within seconds, and otherwise never. A request that names the same ID again, in the header or in the body, opens once and
-	// uses the key once; without a name each request counts.
+	// uses the key once; without a name each request counts. Nothing opens by a GET: it leads a browser to the key's page.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type.
 	//
@@ -4492,7 +4493,8 @@ func (c *Client) ShowTempKey(ctx context.Context, uuid TempKeyUuid, reqEditors .
 
 // ShowConfirmation The page that tells what became of an open
 //
-// Keeps itself current until the outcome is known.
+// Keeps itself current until the outcome is known, and says how old it is when the door may have locked again since. It tells what became of
+// a request even if the key was deleted since.
 //
 // Corresponds with GET /temp-keys/{uuid}/confirmation (the `ShowConfirmation` operationId).
 func (c *Client) ShowConfirmation(ctx context.Context, uuid TempKeyUuid, params *ShowConfirmationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4568,7 +4570,7 @@ func (c *Client) OpenDoorWithFormdataBody(ctx context.Context, uuid TempKeyUuid,
 //
 // Waits a few seconds for the device, then leads to the confirmation. A lock that is offline gets the open if it comes
 // back within seconds, and otherwise never. A request that names the same ID again, in the header or in the body, opens once and
-// uses the key once; without a name each request counts.
+// uses the key once; without a name each request counts. Nothing opens by a GET: it leads a browser to the key's page.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4589,7 +4591,7 @@ func (c *Client) OpenWithTempKeyWithBody(ctx context.Context, uuid TempKeyUuid, 
 //
 // Waits a few seconds for the device, then leads to the confirmation. A lock that is offline gets the open if it comes
 // back within seconds, and otherwise never. A request that names the same ID again, in the header or in the body, opens once and
-// uses the key once; without a name each request counts.
+// uses the key once; without a name each request counts. Nothing opens by a GET: it leads a browser to the key's page.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4610,7 +4612,7 @@ func (c *Client) OpenWithTempKey(ctx context.Context, uuid TempKeyUuid, params *
 //
 // Waits a few seconds for the device, then leads to the confirmation. A lock that is offline gets the open if it comes
 // back within seconds, and otherwise never. A request that names the same ID again, in the header or in the body, opens once and
-// uses the key once; without a name each request counts.
+// uses the key once; without a name each request counts. Nothing opens by a GET: it leads a browser to the key's page.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type.
 //
@@ -8065,7 +8067,8 @@ type ClientWithResponsesInterface interface {
 
 	// ShowConfirmationWithResponse The page that tells what became of an open
 	//
-	// Keeps itself current until the outcome is known.
+	// Keeps itself current until the outcome is known, and says how old it is when the door may have locked again since. It tells what became of
+	// a request even if the key was deleted since.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8103,7 +8106,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Waits a few seconds for the device, then leads to the confirmation. A lock that is offline gets the open if it comes
 	// back within seconds, and otherwise never. A request that names the same ID again, in the header or in the body, opens once and
-	// uses the key once; without a name each request counts.
+	// uses the key once; without a name each request counts. Nothing opens by a GET: it leads a browser to the key's page.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8114,7 +8117,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Waits a few seconds for the device, then leads to the confirmation. A lock that is offline gets the open if it comes
 	// back within seconds, and otherwise never. A request that names the same ID again, in the header or in the body, opens once and
-	// uses the key once; without a name each request counts.
+	// uses the key once; without a name each request counts. Nothing opens by a GET: it leads a browser to the key's page.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8125,7 +8128,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Waits a few seconds for the device, then leads to the confirmation. A lock that is offline gets the open if it comes
 	// back within seconds, and otherwise never. A request that names the same ID again, in the header or in the body, opens once and
-	// uses the key once; without a name each request counts.
+	// uses the key once; without a name each request counts. Nothing opens by a GET: it leads a browser to the key's page.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13740,7 +13743,8 @@ func (c *ClientWithResponses) ShowTempKeyWithResponse(ctx context.Context, uuid 
 
 // ShowConfirmationWithResponse The page that tells what became of an open
 //
-// Keeps itself current until the outcome is known.
+// Keeps itself current until the outcome is known, and says how old it is when the door may have locked again since. It tells what became of
+// a request even if the key was deleted since.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13802,7 +13806,7 @@ func (c *ClientWithResponses) OpenDoorWithFormdataBodyWithResponse(ctx context.C
 //
 // Waits a few seconds for the device, then leads to the confirmation. A lock that is offline gets the open if it comes
 // back within seconds, and otherwise never. A request that names the same ID again, in the header or in the body, opens once and
-// uses the key once; without a name each request counts.
+// uses the key once; without a name each request counts. Nothing opens by a GET: it leads a browser to the key's page.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13819,7 +13823,7 @@ func (c *ClientWithResponses) OpenWithTempKeyWithBodyWithResponse(ctx context.Co
 //
 // Waits a few seconds for the device, then leads to the confirmation. A lock that is offline gets the open if it comes
 // back within seconds, and otherwise never. A request that names the same ID again, in the header or in the body, opens once and
-// uses the key once; without a name each request counts.
+// uses the key once; without a name each request counts. Nothing opens by a GET: it leads a browser to the key's page.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13836,7 +13840,7 @@ func (c *ClientWithResponses) OpenWithTempKeyWithResponse(ctx context.Context, u
 //
 // Waits a few seconds for the device, then leads to the confirmation. A lock that is offline gets the open if it comes
 // back within seconds, and otherwise never. A request that names the same ID again, in the header or in the body, opens once and
-// uses the key once; without a name each request counts.
+// uses the key once; without a name each request counts. Nothing opens by a GET: it leads a browser to the key's page.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 //

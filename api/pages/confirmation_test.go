@@ -113,6 +113,10 @@ func TestWhoWaitsIsToldThatAnotherTapCounts(t *testing.T) {
 		require.NotContains(t, html, `<a class="button quiet" href="/temp-keys/x">`)
 		require.Contains(t, html, `<a href="/temp-keys/x">`, "there is a way back all the same")
 	}
+	key := &pages.Key{Info: public(lock.StatusValid), Now: now, RequestID: "r"}
+	require.NotContains(t, render(t, key), "on its way")
+	key.Info.Open = &lock.OpenResult{RequestID: "a&b=c", Outcome: lock.Sent}
+	require.Contains(t, render(t, key), `/confirmation?request=a%26b%3dc">See what becomes of it</a>`)
 }
 
 func TestWhatIsKnownGoesBeforeWhatAnAddressSays(t *testing.T) {
@@ -126,4 +130,38 @@ func TestWhatIsKnownGoesBeforeWhatAnAddressSays(t *testing.T) {
 	unnamed := &pages.Confirmation{Info: info(lock.StatusValid), Now: now, Offline: true}
 	require.Contains(t, render(t, unnamed), "was offline when it was told to open, as this address says")
 	require.NotContains(t, render(t, unnamed), "was sent")
+}
+
+// A role that a heading is given takes its own away.
+func TestHeadingsAreHeadings(t *testing.T) {
+	t.Parallel()
+	for name, page := range all() {
+		require.Contains(t, render(t, page), "<h1>", name)
+	}
+}
+
+func TestErrorsSpeakToGuests(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		page       pages.Error
+		want, link string
+	}{
+		{pages.Error{Status: 404, Reason: "route-not-found"}, "Open the link once more", ""},
+		{pages.Error{Status: 404, Reason: "temp-key-not-found"}, "Ask whoever sent you the link", ""},
+		{pages.Error{Status: 404, Reason: "door-not-found", Back: "/temp-keys/x"}, "No such door", `href="/temp-keys/x">Back to the key`},
+		{pages.Error{Status: 429, Reason: "too-many-requests", Wait: 7, Back: "/temp-keys/x"}, "Try again in 7 seconds", `href="/temp-keys/x">Back to the key`},
+		{pages.Error{Status: 409, Reason: "request-id-reused", Back: "/temp-keys/x"}, "tap Open once more", `href="/temp-keys/x">Back to the key`},
+		{pages.Error{Status: 500, Reason: "internal"}, "tell whoever sent you the key", ""},
+		{pages.Error{Status: 504, Reason: "outcome-unknown", Back: "/temp-keys/x", Check: "/c?request=r&door=1"}, "We cannot tell right now", `href="/c?request=r&amp;door=1">Check again`},
+	} {
+		c.page.Message = "GET /openapi.json, see Allow"
+		html := render(t, &c.page)
+		require.Contains(t, html, c.want, c.page.Reason)
+		require.Contains(t, html, c.link, c.page.Reason)
+		require.NotContains(t, html, c.page.Message, c.page.Reason)
+		if c.page.Check != "" {
+			require.Contains(t, html, `<meta http-equiv="refresh" content="3; url=/c?request=r&amp;door=1">`)
+			require.NotContains(t, html, "Back to the key", "a tap there would count as another use")
+		}
+	}
 }
