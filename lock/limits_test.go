@@ -281,6 +281,23 @@ func TestADescriptionFromBefore(t *testing.T) {
 	sh.must(&UpdateTempKey{By: by, TempKeyID: name(100), Changes: Changes{Description: ptr("a\r\n\tb")}})
 }
 
+func TestWhomALinkOpensFor(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		mode   AccessMode
+		door   *Door
+		anyone bool
+	}{
+		{Public, nil, true}, {Public, &Door{Link: true}, true}, {Public, &Door{}, false}, {UserWhitelist, nil, false},
+	} {
+		for _, status := range []Status{StatusValid, StatusNotYetValid, StatusUsedUp, StatusExpired} {
+			v := TempKeyView{TempKey: TempKey{AccessMode: c.mode, Door: c.door}, Status: status}
+			require.Equal(t, c.anyone, v.ForAnyone())
+			require.Equal(t, c.anyone && status == StatusValid, v.OpensForAnyone())
+		}
+	}
+}
+
 // What callers say is bounded for all keys of a lock together: its list goes through a server's memory as a whole, and from
 // node to node as one message.
 func TestTextIsBounded(t *testing.T) {

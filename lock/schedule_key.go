@@ -26,9 +26,8 @@ type window struct {
 // What is between validFrom and validUntil and in the hours of the schedule is widened at both its ends by the grace. So grace
 // comes before the first and after the last instant of each stretch of hours, and of a key without a schedule.
 func (k *TempKey) window(now time.Time, ahead time.Duration) (w window, ok bool) {
-	before, after := time.Duration(k.GraceBeforeSeconds)*time.Second, time.Duration(k.GraceAfterSeconds)*time.Second
 	if k.Schedule == nil {
-		w = window{Window: Window{From: k.ValidFrom.Add(-before), Until: k.ValidUntil.Add(after)}, exact: true}
+		w = window{Window: k.Bounds(), exact: true}
 		w.open = !now.Before(w.From)
 		return w, now.Before(w.Until)
 	}
@@ -36,7 +35,18 @@ func (k *TempKey) window(now time.Time, ahead time.Duration) (w window, ok bool)
 	if !ok {
 		return w, false
 	}
+	before, after := k.grace()
 	return k.Schedule.window(l, k.ValidFrom.UnixMilli(), k.ValidUntil.UnixMilli(), before.Milliseconds(), after.Milliseconds(), now.UnixMilli(), ahead.Milliseconds())
+}
+
+// Bounds is what no window of the key reaches beyond, whatever its schedule says. Without a schedule it is the only one.
+func (k *TempKey) Bounds() Window {
+	before, after := k.grace()
+	return Window{From: k.ValidFrom.Add(-before), Until: k.ValidUntil.Add(after)}
+}
+
+func (k *TempKey) grace() (before, after time.Duration) {
+	return time.Duration(k.GraceBeforeSeconds) * time.Second, time.Duration(k.GraceAfterSeconds) * time.Second
 }
 
 func (s *Schedule) window(l *time.Location, validFrom, validUntil, before, after, now, ahead int64) (w window, ok bool) {

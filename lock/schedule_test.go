@@ -272,6 +272,7 @@ func TestGraceWithoutSchedule(t *testing.T) {
 	require.Equal(t, until, *v.OpenUntil)
 	require.Equal(t, StatusValid, k.Status(until.Add(-1)))
 	require.Equal(t, TempKeyView{TempKey: k, Status: StatusExpired}, k.view(until))
+	require.Equal(t, Window{From: noon.Add(-time.Minute), Until: until}, k.Bounds())
 }
 
 // TestZoneThatIsNotKnown: a journal of a newer version may name a zone that this one does not have. Nobody can tell the hours, so
@@ -282,6 +283,9 @@ func TestZoneThatIsNotKnown(t *testing.T) {
 		TimeZone: "Europe/Atlantis", Rules: []Rule{{Days: everyDay, Hours: Hours{Until: endOfDay}}},
 	}}
 	require.Equal(t, StatusExpired, k.Status(noon))
+	require.Equal(t, noon.UTC(), k.Schedule.Local(noon.In(time.FixedZone("", 3600))))
+	k.Schedule.TimeZone = "Europe/Berlin"
+	require.Equal(t, "2026-07-01 14:00 Europe/Berlin", k.Schedule.Local(minute(t, "2026-07-01T12:00Z")).Format("2006-01-02 15:04 ")+k.Schedule.Local(noon).Location().String())
 }
 
 // TestAnOpenEndsWithItsHours: a motor may move at the deadline of an open, but not at the end of the key's hours any more.

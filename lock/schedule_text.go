@@ -86,7 +86,10 @@ func (c *TimeOfDay) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-func (d Date) String() string { return time.Unix(int64(d)*secondsOfDay, 0).UTC().Format(time.DateOnly) }
+func (d Date) String() string { return d.Midnight().Format(time.DateOnly) }
+
+// Midnight is when the day begins in UTC.
+func (d Date) Midnight() time.Time { return time.Unix(int64(d)*secondsOfDay, 0).UTC() }
 
 // MarshalText writes the date as ParseDate reads it.
 func (d Date) MarshalText() ([]byte, error) { return []byte(d.String()), nil }

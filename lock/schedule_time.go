@@ -150,6 +150,14 @@ func (s *Schedule) last(l *time.Location, t, limit int64) int64 {
 	return t
 }
 
+// Local is what a clock of the schedule shows at t, for people; UTC where zone knows none.
+func (s *Schedule) Local(t time.Time) time.Time {
+	if l, ok := s.zone(); ok {
+		return t.In(l)
+	}
+	return t.UTC()
+}
+
 // zone is where the schedule's clocks are. A journal that was written by a newer version may name one that this version
 // does not know; then nobody can tell the hours, and there are none.
 func (s *Schedule) zone() (*time.Location, bool) { return zone.Load(s.TimeZone) }
