@@ -97,7 +97,7 @@ type CreateApiKeyRequest struct {
 
 // CreateCollectiveKeyRequest defines model for CreateCollectiveKeyRequest.
 type CreateCollectiveKeyRequest struct {
-	// Description Free text for the platform, without control characters but tabs and line breaks.
+	// Description Free text for the platform, without control characters but tabs and line breaks, and without those that turn the direction of text.
 	Description string    `json:"description,omitempty"`
 	Doors       []NewDoor `json:"doors"`
 	ValidFrom   Timestamp `json:"validFrom"`
@@ -123,7 +123,7 @@ type CreateTempKeyRequest struct {
 	AccessMode     AccessMode `json:"accessMode"`
 	AllowedUserIds []string   `json:"allowedUserIds,omitempty"`
 
-	// Description Free text for the platform, without control characters but tabs and line breaks.
+	// Description Free text for the platform, without control characters but tabs and line breaks, and without those that turn the direction of text.
 	Description string `json:"description,omitempty"`
 
 	// GraceAfterSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
@@ -295,7 +295,7 @@ type LockNumber = string
 type NewDoor struct {
 	AccessMethod AccessMethod `json:"accessMethod,omitempty"`
 
-	// Label What guests call the door.
+	// Label What guests call the door, without control characters and those that turn the direction of text.
 	Label string `json:"label,omitempty"`
 
 	// LockId The lock; each door of a key is another one.
@@ -344,7 +344,7 @@ type OpenWithTempKeyRequest struct {
 	RequestId RequestId `json:"requestId,omitempty"`
 }
 
-// OptionalDescription Free text for the platform, without control characters but tabs and line breaks; null takes it away.
+// OptionalDescription Free text for the platform, without control characters but tabs and line breaks, and without those that turn the direction of text; null takes it away.
 type OptionalDescription = optional[string]
 
 // OptionalLimit A number of uses; null means as many as one likes.
@@ -558,7 +558,7 @@ type UpdateTempKeyRequest struct {
 	AccessMode     *AccessMode `json:"accessMode,omitempty"`
 	AllowedUserIds *[]string   `json:"allowedUserIds,omitempty"`
 
-	// Description Free text for the platform, without control characters but tabs and line breaks; null takes it away.
+	// Description Free text for the platform, without control characters but tabs and line breaks, and without those that turn the direction of text; null takes it away.
 	Description OptionalDescription `json:"description,omitempty"`
 
 	// GraceAfterSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to

@@ -105,8 +105,12 @@ func TestBadRequestsGrantNothing(t *testing.T) {
 		require.Equal(t, reason, e.Reason)
 	}
 	c := ask(locks)
-	c.By = stranger
+	c.Doors[0].Label = "a\u202eb" // would turn what stands after it on the guest's page
 	_, err := w.Create(w.ctx(), c)
+	rejected(t, err, lock.Invalid, "label-invalid")
+	c = ask(locks)
+	c.By = stranger
+	_, err = w.Create(w.ctx(), c)
 	rejected(t, err, lock.NotFound, "lock-not-found")
 	require.Zero(t, w.parts(locks))
 }

@@ -52,8 +52,8 @@ func (c *Create) check() error {
 		switch {
 		case seen[d.LockID]:
 			return invalid(field+".lockId", "door-named-twice", fmt.Sprintf("lock %s is named twice: each door of a key is another lock", d.LockID))
-		case !text(d.Label, maxLabel) || strings.ContainsFunc(d.Label, unicode.IsControl):
-			return invalid(field+".label", "label-invalid", "a label may have up to 120 characters, without control characters")
+		case !text(d.Label, maxLabel) || strings.ContainsFunc(d.Label, unicode.IsControl) || lock.TurnsText(d.Label):
+			return invalid(field+".label", "label-invalid", "a label may have up to 120 characters, without control characters and those that turn the direction of text")
 		case d.Access != ByKey && d.Access != ByCode && d.Access != ByBoth:
 			return invalid(field+".accessMethod", "access-method-invalid", `accessMethod must be "key", "code" or "both"`)
 		}

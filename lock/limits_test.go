@@ -281,6 +281,17 @@ func TestADescriptionFromBefore(t *testing.T) {
 	sh.must(&UpdateTempKey{By: by, TempKeyID: name(100), Changes: Changes{Description: ptr("a\r\n\tb")}})
 }
 
+func TestTextThatTurnsItselfRound(t *testing.T) {
+	t.Parallel()
+	for text, turns := range map[string]bool{
+		"": false, "Haustür": false, "باب الشقة (3)\u200f": false, "\u200eA\u061c": false, "👩\u200d👦": false,
+		"a\u202eb": true, "\u202a": true, "x\u2066": true, "\u2069": true,
+	} {
+		require.Equal(t, turns, TurnsText(text), "%q", text)
+		require.Equal(t, turns, CheckDescription(text) != nil, "%q", text)
+	}
+}
+
 func TestWhomALinkOpensFor(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

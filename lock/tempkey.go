@@ -131,14 +131,14 @@ func tooMuchText() *Error {
 	return reject(Conflict, "temp-keys-too-large", "The descriptions, users and schedules of the lock's temporary keys have 8 MiB together, the most that it takes. Delete expired keys first.")
 }
 
-// CheckDescription tells what is wrong with a key's description. It may have lines. A key from before other control characters were
-// refused may have some, so it is not looked at again as long as it stays.
+// CheckDescription tells what is wrong with a key's description. It may have lines. A key from before some characters were refused
+// may have them, so it is not looked at again as long as it stays.
 func CheckDescription(s string) error {
 	if !isText(s, maxDescription) {
 		return invalid("description", "description-too-long", "description may have up to 2000 characters")
 	}
-	if strings.ContainsFunc(s, func(r rune) bool { return isControl(r) && !strings.ContainsRune("\t\n\r", r) }) {
-		return invalid("description", "description-invalid", "description may have no control characters but tabs and line breaks")
+	if TurnsText(s) || strings.ContainsFunc(s, func(r rune) bool { return isControl(r) && !strings.ContainsRune("\t\n\r", r) }) {
+		return invalid("description", "description-invalid", "description may have no control characters but tabs and line breaks, and none that turn the direction of text")
 	}
 	return nil
 }

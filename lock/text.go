@@ -36,6 +36,13 @@ func isToken(s string) bool {
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
+// TurnsText tells whether text has a character that says in which direction what follows is written. On a screen such text reads as
+// something else, and may turn what stands after it. The marks beside a single word turn nothing, and people who write from right to
+// left type them.
+func TurnsText(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069' })
+}
+
 // clip brings the text of a device, which nobody can send back to be corrected, into bounds: at most max bytes of UTF-8.
 func clip(s string, max int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
