@@ -62,6 +62,7 @@ func TestAGuestOpensOneOfSeveralDoors(t *testing.T) {
 			require.Equal(t, http.StatusOK, page.status)
 			require.Contains(t, page.body, `data-outcome="opened"`)
 			require.Contains(t, page.body, `href="/temp-keys/`+key+`"`, "back to all the doors")
+			require.Contains(t, page.body, `<bdi>House &lt;door&gt;</bdi>`, "the door is called what it was called before")
 		}
 		s.call("POST", prefix+key+"/doors/2/open", "", header("Accept", "application/json")).requireError(http.StatusForbidden, "door-needs-code")
 		s.call("POST", prefix+key+"/doors/3/open", "", header("Accept", "application/json")).requireError(http.StatusNotFound, "door-not-found")
@@ -72,6 +73,34 @@ func TestAGuestOpensOneOfSeveralDoors(t *testing.T) {
 	}
 	require.Equal(t, http.StatusSeeOther, s.call("POST", "/temp-keys/"+key+"/open", "").status, "the first door")
 	require.Equal(t, 3, s.kernel.opens)
+}
+
+// An organisation that has a lock since takes its door off the keys of others. The other doors go on.
+func TestADoorThatWasTakenOffTheKey(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel, hostel := s.orgKey("hotel-9"), s.orgKey("hostel-2")
+	key, _ := s.withDoors(hotel)
+	page := "/temp-keys/" + key
+	s.kernel.trouble = func() error { return api.ErrUnavailable }
+	away := s.call("GET", page, "").body
+	require.Equal(t, 2, strings.Count(away, "cannot be asked right now"))
+	require.Contains(t, away, page+"/doors/1/open", "it may be there again in a moment")
+	s.kernel.trouble = nil
+
+	part := s.call("GET", "/locks/42/temp-keys", "", as(hotel)).json()["tempKeys"].([]any)[0].(map[string]any)["uuid"].(string)
+	require.Equal(t, http.StatusOK, s.super("POST", "/locks/42/SetOrganization", `{"orgId":"hostel-2"}`).status)
+	require.Equal(t, http.StatusOK, s.call("POST", "/locks/42/delete-temp-key", `{"tempKeyUuid":"`+part+`"}`, as(hostel)).status)
+	body := s.call("GET", page, "").body
+	require.Contains(t, body, "was taken off the key")
+	require.NotContains(t, body, "cannot be asked right now")
+	require.NotContains(t, body, "<button")
+	require.NotContains(t, body, "code or button")
+	require.Contains(t, body, "<small>code</small>", "the other door takes it still")
+	s.call("POST", page+"/doors/1/open", "", header("Accept", "application/json")).requireError(http.StatusNotFound, "door-not-found")
+
+	require.Equal(t, http.StatusOK, s.call("DELETE", page, "", as(hotel)).status)
+	s.call("POST", page+"/doors/1/open", "", header("Accept", "application/json")).requireError(http.StatusNotFound, "temp-key-not-found")
 }
 
 func TestAKeyOfOneLockHasOneDoor(t *testing.T) {

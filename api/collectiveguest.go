@@ -27,7 +27,9 @@ func (s *server) showCollective(w http.ResponseWriter, r *http.Request, key *col
 			d := pages.CollectiveDoor{Door: key.Doors[i], RequestID: newName()}
 			if page.CanOpen() {
 				// A lock that cannot be asked takes nothing away from the other doors.
-				d.Info, _ = ask[*lock.TempKeyInfo](r.Context(), s, d.LockID, &lock.GetTempKey{TempKeyID: d.TempKeyID})
+				var err error
+				d.Info, err = ask[*lock.TempKeyInfo](r.Context(), s, d.LockID, &lock.GetTempKey{TempKeyID: d.TempKeyID})
+				d.Gone = isNotFound(err, errNoTempKey.Reason)
 			}
 			page.Doors[i] = d
 			return nil
@@ -61,7 +63,18 @@ func (s *server) OpenCollectiveDoor(w http.ResponseWriter, r *http.Request, uuid
 type place struct {
 	lock lock.ID
 	key  lock.TempKeyID
-	door int64 // 0: the key has one door
+	door int64  // 0: the key has one door
+	name string // what guests call the door; may be empty
+	over bool   // the key was revoked, with all its doors
+}
+
+// missing is the error of a lock that was asked about the place. A key that goes on without a door, which whose lock it is since took
+// off it, is not gone.
+func (p place) missing(err error) error {
+	if p.door != 0 && !p.over && isNotFound(err, errNoTempKey.Reason) {
+		return errNoDoor
+	}
+	return err
 }
 
 // placeOf finds what a key and the number of a door stand for. Without a number it is the first door.
@@ -90,7 +103,7 @@ func (s *server) placeOf(r *http.Request, key lock.TempKeyID, door string) (plac
 	if d == nil {
 		return place{}, errNoDoor
 	}
-	return place{lock: d.LockID, key: d.TempKeyID, door: number}, nil
+	return place{lock: d.LockID, key: d.TempKeyID, door: number, name: d.Label, over: k.RevokedAt != nil}, nil
 }
 
 func (s *server) collectiveKey(r *http.Request, key lock.TempKeyID) (*collective.Key, error) {

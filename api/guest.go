@@ -63,7 +63,7 @@ func (s *server) ShowConfirmation(w http.ResponseWriter, r *http.Request, uuid T
 		return
 	}
 	page := &pages.Confirmation{
-		Info: info, Named: params.Request != "", Offline: params.Offline == "true", Action: "/temp-keys/" + string(key) + "/open",
+		Info: info, Door: at.name, Named: params.Request != "", Offline: params.Offline == "true", Action: "/temp-keys/" + string(key) + "/open",
 		RequestID: newName(), Now: s.Now(),
 	}
 	if page.Named { // or it would be another one that is on its way
@@ -110,7 +110,7 @@ func (s *server) openForGuest(w http.ResponseWriter, r *http.Request, uuid, door
 		Lifetime: s.OpenLifetime, Hold: s.GuestHold,
 	})
 	if err != nil {
-		s.fail(w, r, asNamed(r, err))
+		s.fail(w, r, asNamed(r, at.missing(err)))
 		return
 	}
 	sayRepeated(w, o)

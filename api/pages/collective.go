@@ -18,7 +18,8 @@ type Collective struct {
 // CollectiveDoor is a door with what its lock says of it.
 type CollectiveDoor struct {
 	collective.Door
-	Info      *lock.TempKeyInfo // nil: the lock cannot be asked now, or has given up the door
+	Info      *lock.TempKeyInfo // nil: the lock cannot be asked now
+	Gone      bool              // the lock does not know the key any more: whose it is since took the door off
 	RequestID string            // fresh for each page, so that a double tap counts once
 }
 
@@ -71,22 +72,26 @@ func (p *Collective) PIN() string {
 }
 
 // Name is what guests call the door.
-func (d *CollectiveDoor) Name() string {
-	if d.Label != "" {
-		return d.Label
+func (d *CollectiveDoor) Name() string { return doorName(d.Label, d.LockID) }
+
+func doorName(label string, id lock.ID) string {
+	if label != "" {
+		return label
 	}
-	return "Lock " + d.LockID.String()
+	return "Lock " + id.String()
 }
 
 // Link tells whether the door opens with a button.
-func (d *CollectiveDoor) Link() bool { return d.Access != collective.ByCode }
+func (d *CollectiveDoor) Link() bool { return !d.Gone && d.Access != collective.ByCode }
 
 // Code tells whether the door opens with the code.
-func (d *CollectiveDoor) Code() bool { return d.Access != collective.ByKey }
+func (d *CollectiveDoor) Code() bool { return !d.Gone && d.Access != collective.ByKey }
 
 // Note is what a guest should know of the door; empty when there is nothing.
 func (d *CollectiveDoor) Note() string {
 	switch {
+	case d.Gone:
+		return "This door was taken off the key. Ask whoever sent it to you if you still need it."
 	case d.Info == nil:
 		return "The lock cannot be asked right now."
 	case !d.Info.Online && d.Link():

@@ -13,6 +13,7 @@ type Confirmation struct {
 	Open      *lock.OpenResult // nil: the request is not known, or was not named
 	Named     bool             // a request was named
 	Offline   bool             // where none was: the lock was offline, as the address says
+	Door      string           // what guests call the door; empty: it has no name
 	Back      string           // the key's page; empty: there is none any more
 	Action    string           // where the same door is opened
 	RequestID string           // fresh for each page, so that a double tap counts once
@@ -53,6 +54,9 @@ func (p *Confirmation) Refresh() int {
 	}
 	return 0
 }
+
+// Name is what guests call the door.
+func (p *Confirmation) Name() string { return doorName(p.Door, p.Info.ID) }
 
 // late is how long ago the last instant was at which the door may have opened.
 func (p *Confirmation) late() time.Duration { return p.Now.Sub(p.Open.Deadline) }
