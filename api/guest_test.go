@@ -230,11 +230,16 @@ func TestKeysThatDoNotOpen(t *testing.T) {
 			continue
 		}
 		require.Contains(t, page.body, c.page)
-		require.Equal(t, c.reason == "temp-key-not-for-you", strings.Contains(page.body, "<button"))
+		require.NotContains(t, page.body, "<button", "nor has a personal key one: a browser brings no token")
+		require.NotContains(t, page.body, "Connection", "who cannot go in has no business watching the door")
+		require.Equal(t, c.reason == "temp-key-not-yet-valid", strings.Contains(page.body, "whoever has it can open"), c.reason)
 	}
 	require.Equal(t, opens, s.kernel.opens)
+	require.Contains(t, s.call("GET", "/temp-keys/"+id+"4", "", browser).body, "in the app of whoever sent it")
 
-	require.Equal(t, http.StatusSeeOther, s.call("POST", "/temp-keys/"+id+"4/open", "", bearer(token(t, "ann"))).status)
+	a := s.call("POST", "/temp-keys/"+id+"4/open", "", bearer(token(t, "ann")))
+	require.Equal(t, http.StatusSeeOther, a.status)
+	require.NotContains(t, s.call("GET", a.header.Get("Location"), "").body, "Connection", "whoever has this link does not have her token")
 	s.call("POST", "/temp-keys/"+id+"4/open", "", bearer(token(t, "bob"))).requireError(http.StatusForbidden, "temp-key-not-for-you")
 	s.call("POST", "/temp-keys/"+id+"4/open", "", bearer("wrong")).requireError(http.StatusUnauthorized, "token-invalid")
 }

@@ -38,7 +38,8 @@ func TestAKeyWithASchedule(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, open().status)
 	page := s.call("GET", "/temp-keys/"+keyUUID, "", header("Accept", "text/html")).body
 	require.Contains(t, page, "Valid now")
-	require.Contains(t, page, "1 May 2026, 11:05 UTC")
+	require.Contains(t, page, "1 May 2026, 13:05 Berlin time", "as the clock at the door shows it")
+	require.Contains(t, page, "Mon, Fri 08:00–13:00")
 
 	s.clock.Advance(2 * time.Hour)
 	k = key()
@@ -48,7 +49,7 @@ func TestAKeyWithASchedule(t *testing.T) {
 	open().requireError(http.StatusForbidden, "temp-key-not-yet-valid")
 	page = s.call("GET", "/temp-keys/"+keyUUID, "", header("Accept", "text/html")).body
 	require.Contains(t, page, "Not at this hour")
-	require.Contains(t, page, "You can open from 3 May 2026, 20:50 UTC")
+	require.Contains(t, page, "You can open from 3 May 2026, 22:50 Berlin time")
 
 	update := func(changes string) *answer {
 		return s.call("POST", "/locks/42/update-temp-key", `{"tempKeyUuid":"`+keyUUID+`"`+changes+`}`, as(hotel))

@@ -2963,7 +2963,7 @@ type ClientInterface interface {
 
 	// ShowTempKey The page of a temporary key
 	//
-	// What a guest's link leads to. It has the button that opens the lock, or says why there is none, such as that the door is opened with a code.
+	// What a guest's link leads to. It has the button that opens the lock, or says why there is none, such as that the door is opened with a code or the key is for certain users.
 	//
 	// Corresponds with GET /temp-keys/{uuid} (the `ShowTempKey` operationId).
 	ShowTempKey(ctx context.Context, uuid TempKeyUuid, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4476,7 +4476,7 @@ func (c *Client) RevokeCollectiveKey(ctx context.Context, uuid TempKeyUuid, reqE
 
 // ShowTempKey The page of a temporary key
 //
-// What a guest's link leads to. It has the button that opens the lock, or says why there is none, such as that the door is opened with a code.
+// What a guest's link leads to. It has the button that opens the lock, or says why there is none, such as that the door is opened with a code or the key is for certain users.
 //
 // Corresponds with GET /temp-keys/{uuid} (the `ShowTempKey` operationId).
 func (c *Client) ShowTempKey(ctx context.Context, uuid TempKeyUuid, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8058,7 +8058,7 @@ type ClientWithResponsesInterface interface {
 
 	// ShowTempKeyWithResponse The page of a temporary key
 	//
-	// What a guest's link leads to. It has the button that opens the lock, or says why there is none, such as that the door is opened with a code.
+	// What a guest's link leads to. It has the button that opens the lock, or says why there is none, such as that the door is opened with a code or the key is for certain users.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -13728,7 +13728,7 @@ func (c *ClientWithResponses) RevokeCollectiveKeyWithResponse(ctx context.Contex
 
 // ShowTempKeyWithResponse The page of a temporary key
 //
-// What a guest's link leads to. It has the button that opens the lock, or says why there is none, such as that the door is opened with a code.
+// What a guest's link leads to. It has the button that opens the lock, or says why there is none, such as that the door is opened with a code or the key is for certain users.
 //
 // Returns a wrapper object for the known response body format(s).
 //

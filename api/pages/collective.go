@@ -51,14 +51,25 @@ func (p *Collective) Why() string {
 	case p.Key.RevokedAt != nil:
 		return "This key was revoked. Ask whoever sent it to you for a new one."
 	case p.Status() == lock.StatusNotYetValid:
-		return "You can open from " + instant(p.Key.ValidFrom) + " on, in about " + duration(p.Key.ValidFrom.Sub(p.Now)) + "."
+		return openFrom(instant(p.Key.ValidFrom), p.Key.ValidFrom.Sub(p.Now))
 	default:
-		return "This key stopped working at " + instant(p.Key.ValidUntil) + ". Ask whoever sent it to you for a new one."
+		return stopped(instant(p.Key.ValidUntil))
 	}
 }
 
 // CanOpen tells whether the key opens now.
 func (p *Collective) CanOpen() bool { return p.Status() == lock.StatusValid }
+
+// Secret tells whether whoever has the link can open, now or later.
+func (p *Collective) Secret() bool { return p.Status() != lock.StatusExpired }
+
+// Refresh is in how many seconds the page comes again; 0 is never.
+func (p *Collective) Refresh() int {
+	if p.Status() != lock.StatusNotYetValid {
+		return 0
+	}
+	return refreshAt(p.Key.ValidFrom.Sub(p.Now))
+}
 
 // Left is for how long the key still works.
 func (p *Collective) Left() time.Duration { return p.Key.ValidUntil.Sub(p.Now) }

@@ -42,6 +42,18 @@ func TestButtonsAreNamedAfterTheirDoors(t *testing.T) {
 	require.Contains(t, html, "was taken off the key")
 }
 
+func TestTheLinkOfAnEndedKeyIsNoSecret(t *testing.T) {
+	t.Parallel()
+	revoked := shared(now)
+	revoked.Key.RevokedAt = &revoked.Now
+	for state, p := range map[string]*pages.Collective{
+		"Valid now": shared(now), "Not valid yet": shared(now.Add(-2 * time.Hour)), "Expired": shared(now.Add(2 * time.Hour)), "Revoked": revoked,
+	} {
+		require.Equal(t, state, p.State())
+		require.Equal(t, p == revoked || state == "Expired", !strings.Contains(render(t, p), "Keep this link to yourself"), state)
+	}
+}
+
 func TestAConfirmationNamesTheDoor(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{"": "Lock 42", "Haustür": "Haustür", "<b>": "&lt;b&gt;"} {

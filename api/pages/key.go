@@ -18,21 +18,27 @@ type Key struct {
 // Render writes the page.
 func (p *Key) Render(w io.Writer) error { return templates.ExecuteTemplate(w, "key.html", p) }
 
-// CanOpen tells whether the page has the button. A key with a whitelist has one too, for a caller that brings a token.
-func (p *Key) CanOpen() bool { return p.Info.Key.Status == lock.StatusValid && p.Link() }
+// CanOpen tells whether the page has the button. That of a personal key has none: a browser cannot say who taps it.
+func (p *Key) CanOpen() bool { return p.Info.Key.OpensForAnyone() }
 
-// Link tells whether the key opens with its link at all, and not only with a code.
-func (p *Key) Link() bool { return p.Info.Key.ByLink() }
+// Secret tells whether whoever has the link can open, now or later.
+func (p *Key) Secret() bool {
+	k := &p.Info.Key
+	return k.ForAnyone() && (k.Status == lock.StatusValid || k.Status == lock.StatusNotYetValid)
+}
 
-// Personal tells whether the key is for certain users only.
-func (p *Key) Personal() bool { return p.Info.Key.AccessMode == lock.UserWhitelist }
+func (p *Key) personal() bool { return p.Info.Key.AccessMode == lock.UserWhitelist }
 
 // State is the line over everything: what the key is worth now.
 func (p *Key) State() string {
-	if p.Info.Key.Status == lock.StatusNotYetValid && p.Info.Key.Schedule != nil {
+	k := &p.Info.Key
+	switch {
+	case k.Status == lock.StatusValid && p.personal():
+		return "For certain people"
+	case k.Status == lock.StatusNotYetValid && k.Schedule != nil:
 		return "Not at this hour"
 	}
-	return stateOf(p.Info.Key.Status)
+	return stateOf(k.Status)
 }
 
 func stateOf(s lock.Status) string {
@@ -50,44 +56,56 @@ func stateOf(s lock.Status) string {
 
 // Why says why there is no button.
 func (p *Key) Why() string {
-	k := p.Info.Key
-	switch k.Status {
-	case lock.StatusValid:
+	k := &p.Info.Key
+	switch {
+	case k.Status == lock.StatusValid && p.personal():
+		return "This key is for certain people only. Open it in the app of whoever sent it, signed in."
+	case k.Status == lock.StatusValid:
 		return "This door is opened with the code, at the door. The code is on the page of the key for all its doors."
-	case lock.StatusNotYetValid:
-		return "You can open from " + instant(p.From()) + " on, in about " + duration(p.From().Sub(p.Now)) + "."
-	case lock.StatusUsedUp:
+	case k.Status == lock.StatusNotYetValid:
+		return openFrom(p.instant(p.From()), p.From().Sub(p.Now))
+	case k.Status == lock.StatusUsedUp:
 		return "This key has been used as often as it may be. Ask whoever sent it to you for a new one."
+	case k.Schedule != nil:
+		return "The hours of this key are over. Ask whoever sent it to you for a new one."
 	default:
-		if k.Schedule != nil {
-			return "The hours of this key are over. Ask whoever sent it to you for a new one."
-		}
-		return "This key stopped working at " + instant(k.ValidUntil) + ". Ask whoever sent it to you for a new one."
+		return stopped(p.instant(k.Bounds().Until))
 	}
 }
 
-// From is when the window begins that comes next, or else the key's own.
+func openFrom(instant string, wait time.Duration) string {
+	return "You can open from " + instant + " on, in about " + duration(wait) + "."
+}
+
+func stopped(instant string) string {
+	return "This key stopped working at " + instant + ". Ask whoever sent it to you for a new one."
+}
+
+// From is when the window begins that comes next, or else the key's first.
 func (p *Key) From() time.Time {
 	if next := p.Info.Key.NextWindow; next != nil {
 		return next.From
 	}
-	return p.Info.Key.ValidFrom
+	return p.Info.Key.Bounds().From
 }
 
-// Until is when the window ends that the key is in, or that comes next, as far as that is known.
-func (p *Key) Until() time.Time {
-	k := p.Info.Key
-	if k.OpenUntil != nil {
-		return *k.OpenUntil
+// Refresh is in how many seconds the page comes again; 0 is never.
+func (p *Key) Refresh() int {
+	if p.Info.Key.Status != lock.StatusNotYetValid {
+		return 0
 	}
-	if k.NextWindow != nil && k.NextWindow.Until != nil {
-		return *k.NextWindow.Until
-	}
-	return k.ValidUntil
+	return refreshAt(p.From().Sub(p.Now))
 }
 
-// Left is for how long the key still works.
-func (p *Key) Left() time.Duration { return p.Until().Sub(p.Now) }
+// A guest who waits at the door gets the button when its time has come.
+const waitAtDoor = 10 * time.Minute
+
+func refreshAt(wait time.Duration) int {
+	if wait > waitAtDoor {
+		return 0
+	}
+	return max(1, int((wait+time.Second-1)/time.Second))
+}
 
 // UsesLeft says how often the key may still be used; empty when there is no limit.
 func (p *Key) UsesLeft() string { return usesLeft(&p.Info.Key.TempKey) }

@@ -53,21 +53,35 @@ type Page interface {
 	Render(w io.Writer) error
 }
 
-// instant formats a point in time for a person. The server does not know the guest's time zone, so it names its own.
-func instant(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") }
+const (
+	dateFormat    = "2 Jan 2006"
+	instantFormat = dateFormat + ", 15:04"
+)
 
-// duration says about how long something takes, in the largest unit that tells enough.
+// instant formats a point in time for a person. The server does not know the guest's time zone, so it names its own.
+func instant(t time.Time) string { return t.UTC().Format(instantFormat + " UTC") }
+
+// duration says about how long something takes, in two units where one does not tell enough: whoever is told two days instead of
+// nearly three comes a day early.
 func duration(d time.Duration) string {
+	const day = 24 * time.Hour
 	switch {
 	case d < time.Minute:
 		return plural(int64((d+time.Second-1)/time.Second), "second")
 	case d < 2*time.Hour:
 		return plural(int64(d/time.Minute), "minute")
-	case d < 48*time.Hour:
-		return plural(int64(d/time.Hour), "hour")
+	case d < 2*day:
+		return two(int64(d/time.Hour), "hour", int64(d%time.Hour/time.Minute), "minute")
 	default:
-		return plural(int64(d/(24*time.Hour)), "day")
+		return two(int64(d/day), "day", int64(d%day/time.Hour), "hour")
 	}
+}
+
+func two(n int64, unit string, rest int64, lesser string) string {
+	if rest == 0 {
+		return plural(n, unit)
+	}
+	return plural(n, unit) + " " + plural(rest, lesser)
 }
 
 func plural(n int64, unit string) string {

@@ -32,7 +32,7 @@ func info(status lock.Status) *lock.TempKeyInfo {
 	return &lock.TempKeyInfo{
 		ID: 42, VendorName: "Acme", SerialNumber: "SN-1", Reported: lock.Reported{Door: "closed"},
 		Key: lock.TempKeyView{Status: status, TempKey: lock.TempKey{
-			UUID: "3d0e8c3a-5a0f-4a53-8f0b-5f3c2f1f7a10", ValidFrom: now.Add(-time.Hour), ValidUntil: now.Add(50 * time.Hour), MaxUses: &five, UsedCount: 7,
+			UUID: "3d0e8c3a-5a0f-4a53-8f0b-5f3c2f1f7a10", AccessMode: lock.Public, ValidFrom: now.Add(-time.Hour), ValidUntil: now.Add(50 * time.Hour), MaxUses: &five, UsedCount: 7,
 		}},
 	}
 }
@@ -48,6 +48,8 @@ func all() map[string]pages.Page {
 	code := info(lock.StatusValid)
 	code.Key.Door = &lock.Door{PIN: []byte("hash")}
 	m["code"] = &pages.Key{Info: code, Now: now, RequestID: "r"}
+	m["scheduled"] = scheduled(lock.StatusNotYetValid)
+	m["collective"] = shared(now)
 	for _, o := range []lock.Outcome{lock.Reserved, lock.Sent, lock.Opened, lock.Refused, lock.Expired, lock.Unknown} {
 		m["outcome "+string(o)] = &pages.Confirmation{
 			Info: info(lock.StatusValid), Now: now, Offline: true, Open: &lock.OpenResult{Outcome: o, At: now, Deadline: now.Add(5 * time.Second)},
