@@ -102,8 +102,8 @@ func TestABrowserIsLedBackToTheKey(t *testing.T) {
 		keyPath + "/": keyPath, keyPath + "//": keyPath, "/" + keyPath: keyPath, "/" + keyPath + "/": keyPath,
 		keyPath + "/open": keyPath, keyPath + "/open/": keyPath, keyPath + "/doors/1/open": keyPath, keyPath + "/x/y": keyPath,
 		"/collective" + strings.Replace(keyPath, "/", "-", 1) + "/doors/2/open": keyPath,
-		keyPath + "/confirmation/?request=r1&door=1":                             keyPath + "/confirmation?request=r1&door=1",
-		"/temp-keys/" + strings.ToUpper(keyUUID) + "/":                           keyPath,
+		keyPath + "/confirmation/?request=r1&door=1":                            keyPath + "/confirmation?request=r1&door=1",
+		"/temp-keys/" + strings.ToUpper(keyUUID) + "/":                          keyPath,
 	} {
 		status, location := s.stray("GET", path, browser)
 		require.Equal(t, http.StatusSeeOther, status, path)
