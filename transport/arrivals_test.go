@@ -33,6 +33,9 @@ func TestSocketsWithoutAHelloAreFew(t *testing.T) {
 	}
 	require.Equal(t, http.StatusServiceUnavailable, ask())
 	require.EqualValues(t, 1, b.count("handshakes_total", "busy"))
+	status, _, body := b.request("/devices/"+string(device)+"/connect", upgrade(nil))
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Contains(t, body, "this device", "it is not the crowd of all devices that is meant")
 
 	silent[0].call("h1", wire.ActionHello, &wire.Hello{BootID: "b7", Mono: 1})
 	silent[0].read()

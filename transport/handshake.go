@@ -39,6 +39,7 @@ var (
 	refusedCredentials = &refusal{http.StatusUnauthorized, "credentials", "the device is unknown, or its credentials are wrong"}
 	refusedStrangers   = &refusal{http.StatusServiceUnavailable, "strangers", "too many wrong credentials came from this address; come back later"}
 	refusedBusy        = &refusal{http.StatusServiceUnavailable, "busy", "too many devices connect at once; come back later"}
+	refusedSockets     = &refusal{http.StatusServiceUnavailable, "busy", "too many sockets of this device have not said Hello; come back later"}
 	refusedDraining    = &refusal{http.StatusServiceUnavailable, "draining", "the server goes away; come back later"}
 	refusedUnavailable = &refusal{http.StatusServiceUnavailable, "unavailable", "the lock cannot be reached now; come back later"}
 	refusedHandshake   = &refusal{http.StatusBadRequest, "handshake", "the WebSocket handshake is malformed"}
@@ -46,17 +47,31 @@ var (
 
 // refusals are all of them.
 var refusals = []*refusal{
-	refusedOrigin, refusedUpgrade, refusedProtocol, refusedCredentials, refusedStrangers, refusedBusy, refusedDraining,
-	refusedUnavailable, refusedHandshake,
+	refusedOrigin, refusedUpgrade, refusedProtocol, refusedCredentials, refusedStrangers, refusedBusy, refusedSockets,
+	refusedDraining, refusedUnavailable, refusedHandshake,
 }
 
 const accepted = "accepted"
 
+const headerProtocol = "Sec-Websocket-Protocol" // as net/http writes it
+
+// offersProtocol looks through all lines of the header: RFC 6455 allows several, and gorilla's reading of it stops at the first. So the
+// handshake tells gorilla what was chosen, instead of letting it choose.
+func offersProtocol(h http.Header) bool {
+	for _, line := range h[headerProtocol] {
+		for name := range strings.SplitSeq(line, ",") {
+			if strings.TrimSpace(name) == wire.Subprotocol {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func newUpgrader() websocket.Upgrader {
 	return websocket.Upgrader{
 		HandshakeTimeout: handshakeWriteTimeout,
-		ReadBufferSize:   1, // of an object that is dropped at once: sessions read by themselves
-		Subprotocols:     []string{wire.Subprotocol},
+		ReadBufferSize:   1,                                        // of an object that is dropped at once: sessions read by themselves
 		CheckOrigin:      func(*http.Request) bool { return true }, // refused before, whatever it says
 		Error: func(w http.ResponseWriter, _ *http.Request, _ int, _ error) {
 			refusedHandshake.write(w)
@@ -84,7 +99,7 @@ func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) *refusal {
 		return refusedOrigin
 	case !websocket.IsWebSocketUpgrade(r):
 		return refusedUpgrade
-	case !slices.Contains(websocket.Subprotocols(r), wire.Subprotocol):
+	case !offersProtocol(r.Header):
 		return refusedProtocol
 	case h.draining.Load():
 		return refusedDraining
@@ -109,9 +124,9 @@ func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) *refusal {
 		return no
 	}
 	if !h.arrivals.enter(id) {
-		return refusedBusy
+		return refusedSockets
 	}
-	ws, err := h.upgrader.Upgrade(w, r, nil)
+	ws, err := h.upgrader.Upgrade(w, r, http.Header{headerProtocol: {wire.Subprotocol}})
 	if err != nil {
 		h.arrivals.leave(id)
 		return refusedHandshake

@@ -95,6 +95,21 @@ func TestUUIDsInAnyLetterCase(t *testing.T) {
 	require.NoError(t, ws.Close())
 }
 
+// RFC 6455, 11.3.4: the header may come in several lines, which mean the same as one with commas.
+func TestTheSubprotocolMayBeInAnyLine(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, transport.Options{})
+	for _, lines := range [][]string{{"ocpp1.6", "latchkey.v1"}, {"ocpp1.6, ocpp2.0", "other,  latchkey.v1 "}, {"latchkey.v1", "ocpp1.6"}} {
+		header := credentials(device, secret)
+		header["Sec-Websocket-Protocol"] = lines
+		ws, resp, err := (&websocket.Dialer{HandshakeTimeout: patient}).Dial(b.url(device), header)
+		require.NoError(t, err, lines)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, "latchkey.v1", ws.Subprotocol(), lines)
+		require.NoError(t, ws.Close())
+	}
+}
+
 func TestNoMoreSessionsThanAllowed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, transport.Options{MaxSessions: 1})
