@@ -273,7 +273,8 @@ type CommandStatus string
 
 // The statuses of a command.
 const (
-	CommandExecuted    CommandStatus = "executed"
+	CommandExecuted    CommandStatus = "executed" // its answer was, or would have been, that it is done
+	CommandMoved       CommandStatus = "moved"    // the motor moved, or may have, and its answer was an error
 	CommandRefused     CommandStatus = "refused"
 	CommandNotSeen     CommandStatus = "not-seen"
 	CommandJournalLost CommandStatus = "journal-lost"

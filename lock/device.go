@@ -182,6 +182,8 @@ func (s *State) answerStatus(c *AnswerStatus, now time.Time) (Decision, error) {
 		switch status {
 		case CommandExecuted:
 			d.Events = append(d.Events, s.opened(cmd, "", now))
+		case CommandMoved:
+			s.end(&d, s.failed(cmd, Unknown, "moved", "The motor moved, but the lock reports an error. It may be open.", true, now), cmd, now)
 		case CommandRefused:
 			s.end(&d, s.failed(cmd, Refused, "device-refused", "The lock refused to open.", false, now), cmd, now)
 		case CommandNotSeen:

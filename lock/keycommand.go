@@ -190,6 +190,8 @@ func (s *State) keyStatuses(d *Decision, statuses map[CommandID]CommandStatus, n
 		switch statuses[cmd.ID] {
 		case CommandExecuted:
 			s.keyDone(d, cmd, now)
+		case CommandMoved:
+			s.giveUpKey(d, cmd, "moved", "The lock reports an error. It may have obeyed.", now)
 		case CommandRefused:
 			s.keyFailed(d, cmd, Refused, "device-refused", "The lock refused.", now)
 		case CommandNotSeen:

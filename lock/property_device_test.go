@@ -158,7 +158,7 @@ func (w *world) deviceReads(t *rapid.T) {
 	if s == nil {
 		return
 	}
-	fate := rapid.SampledFrom([]string{"well", "well", "jams", "cannot tell", "moves and cannot tell", "reboots before", "reboots after", "loses its answer"}).Draw(t, "device")
+	fate := rapid.SampledFrom([]string{"well", "well", "jams", "cannot tell", "jams halfway", "jams halfway, loses its answer", "reboots before", "reboots halfway", "reboots after", "loses its answer"}).Draw(t, "device")
 	w.device.read(t, s, fate)
 }
 
@@ -230,6 +230,8 @@ func (d *device) open(t *rapid.T, s *socket, e *SendOpen, fate string) *AnswerOp
 		return &AnswerOpen{Opened: true}
 	case d.seen[e.CommandID] == CommandRefused:
 		return refuse("Jammed")
+	case d.seen[e.CommandID] == CommandMoved:
+		return &AnswerOpen{Executed: WasExecuted, Code: "Jammed"}
 	}
 	if fate == "reboots before" {
 		d.reboot()
@@ -247,8 +249,16 @@ func (d *device) open(t *rapid.T, s *socket, e *SendOpen, fate string) *AnswerOp
 	}
 	d.w.moved(t, e.CommandID)
 	switch fate {
-	case "moves and cannot tell":
-		return &AnswerOpen{Executed: WasExecuted, Code: "Internal"}
+	case "jams halfway":
+		d.seen[e.CommandID] = CommandMoved
+		return &AnswerOpen{Executed: WasExecuted, Code: "Jammed"}
+	case "jams halfway, loses its answer":
+		d.seen[e.CommandID] = CommandMoved
+		return nil
+	case "reboots halfway": // the journal says that it started
+		d.seen[e.CommandID] = CommandJournalLost
+		d.reboot()
+		return nil
 	case "reboots after":
 		d.reboot()
 		return nil

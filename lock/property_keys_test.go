@@ -132,8 +132,16 @@ func (d *device) key(t *rapid.T, s *socket, e *SendKey, fate string) *AnswerKey 
 	}
 	d.seen[e.CommandID] = CommandExecuted
 	switch fate {
-	case "moves and cannot tell":
+	case "jams halfway": // the table may not be durable, so the journal still says that it started
+		d.seen[e.CommandID] = CommandJournalLost
 		return &AnswerKey{Executed: ExecutedUnknown, Code: "Internal"}
+	case "jams halfway, loses its answer":
+		d.seen[e.CommandID] = CommandMoved
+		return nil
+	case "reboots halfway": // the table comes after the start in the journal, and before the end
+		d.seen[e.CommandID] = CommandJournalLost
+		d.reboot()
+		return nil
 	case "reboots after":
 		d.reboot()
 		return nil

@@ -189,6 +189,7 @@ func (w *world) observe(t *rapid.T, e Event) {
 		w.turned(cmd, Sent)
 	case *LockOpened:
 		require.Equal(t, 1, w.commands[e.CommandID].moved, "%s is said to have opened", e.CommandID)
+		require.NotEqual(t, CommandMoved, w.device.seen[e.CommandID], "%s jammed, and is said to have opened", e.CommandID)
 		w.turned(w.commands[e.CommandID], Opened)
 	case *LockOpenFailed:
 		cmd := w.commands[e.CommandID]

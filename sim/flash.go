@@ -21,7 +21,7 @@ const (
 type commandRecord struct {
 	ID    string       `json:"id"`
 	State commandState `json:"state"`
-	Code  string       `json:"code,omitempty"` // of the refusal
+	Code  string       `json:"code,omitempty"` // of the error that it was answered with
 	Mono  int64        `json:"mono,omitempty"` // when the motor had moved
 }
 
@@ -95,6 +95,8 @@ func (f *Flash) status(commandID string) string {
 		return wire.StatusJournalLost
 	case !seen:
 		return wire.StatusNotSeen
+	case r.State == commandExecuted && r.Code != "":
+		return wire.StatusMoved // and its answer was an error: nobody must be told that the door is open
 	case r.State == commandExecuted:
 		return wire.StatusExecuted
 	default:

@@ -140,7 +140,7 @@ func TestFaultsOfAnOpen(t *testing.T) {
 		{"jam", sim.Faults{Refuse: wire.CodeJammed}, "Jammed false", wire.StatusRefused, 0},
 		{"low battery", sim.Faults{Refuse: wire.CodeLowBattery, Executed: "false"}, "LowBattery false", wire.StatusRefused, 0},
 		{"busy", sim.Faults{Refuse: wire.CodeBusy}, "Busy false", wire.StatusRefused, 0},
-		{"jam after moving", sim.Faults{Refuse: wire.CodeJammed, Executed: "true"}, "Jammed true", wire.StatusExecuted, 1},
+		{"jam after moving", sim.Faults{Refuse: wire.CodeJammed, Executed: "true"}, "Jammed true", wire.StatusMoved, 1},
 		{"unknown", sim.Faults{Refuse: wire.CodeInternal, Executed: "unknown"}, "Internal unknown", wire.StatusJournalLost, -1},
 		{"no journal", sim.Faults{NoJournal: true}, "opened", wire.StatusJournalLost, 1},
 	} {

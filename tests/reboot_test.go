@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/latchkey/latchkey/internal/dose"
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/sim"
+	"github.com/latchkey/latchkey/transport/wire"
 )
 
 // Bar: a device that reboots between receiving and answering, and may lose its journal: the outcome is resolved, or the
@@ -60,6 +62,28 @@ func TestDeviceRebootsInTheMiddleOfAnOpen(t *testing.T) {
 		s.becomes(t, key, "again", lock.Opened)
 		require.Len(t, devices[i].Movements(), cases[i/rounds].moves+1)
 	}
+	s.conclude(t)
+}
+
+// Bar: a motor that jammed is never told of as an open door, also when the answer was lost and the device is asked.
+func TestAJamWhoseAnswerIsLostIsNotAnOpenDoor(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	c := s.provision(t, 1)[0]
+	d := s.device(t, c)
+	connect(t, d)
+	require.NoError(t, d.SetFaults(sim.Faults{Refuse: wire.CodeJammed, Executed: "true", Reboot: sim.RebootBeforeAnswer}))
+	key, session := s.newKey(t, c.LockID, 1), d.Session()
+	go func() { _, _ = s.open(t.Context(), true, key, "r") }()
+	awaitSession(t, d, session)
+	s.awaitEnd(t, c.LockID, "r")
+	require.Equal(t, lock.Unknown, s.becomes(t, key, "r", lock.Unknown, lock.Opened))
+	require.Eventually(t, func() bool {
+		all := s.events(t, c.LockID)
+		return slices.ContainsFunc(all, func(e publicEvent) bool { return e.Type == "LockOpenFailed" && e.Event["reason"] == "moved" })
+	}, patience, pollEvery, "the device is asked, and its journal does not say more than it knows")
+	require.Len(t, d.Movements(), 1)
+	require.EqualValues(t, 1, s.listed(t, key).UsedCount, "the use stays spent")
 	s.conclude(t)
 }
 

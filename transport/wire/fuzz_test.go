@@ -93,7 +93,7 @@ func FuzzCommandStatus(f *testing.F) {
 }
 
 func FuzzStatuses(f *testing.F) {
-	fuzzPayload[wire.Statuses](f, `{"c8f1":"not-seen","c901":"executed"}`)
+	fuzzPayload[wire.Statuses](f, `{"c8f1":"not-seen","c901":"executed","c902":"moved"}`)
 }
 
 func FuzzEvents(f *testing.F) {

@@ -47,7 +47,7 @@ func (s *Statuses) Parse(payload []byte) error {
 			return true
 		}
 		switch status := r.name(); status {
-		case StatusExecuted, StatusRefused, StatusNotSeen, StatusJournalLost:
+		case StatusExecuted, StatusMoved, StatusRefused, StatusNotSeen, StatusJournalLost:
 			(*s)[string(key)] = status
 		default:
 			r.fail("unknown status of a command")

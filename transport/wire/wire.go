@@ -61,7 +61,8 @@ const (
 
 // The statuses of a command in the answer to CommandStatus.
 const (
-	StatusExecuted    = "executed"
+	StatusExecuted    = "executed" // its answer was, or would have been, that it is done
+	StatusMoved       = "moved"    // the motor moved, or may have, and its answer was an error: a jam
 	StatusRefused     = "refused"
 	StatusNotSeen     = "not-seen"
 	StatusJournalLost = "journal-lost"

@@ -74,6 +74,7 @@ func TestPayloadsReadAndWriteAgain(t *testing.T) {
 		{`{"commandId":"c901","executed":true}`, new(wire.Details), &wire.Details{CommandID: "c901", Executed: wire.WasExecuted}},
 		{`{"executed":"unknown"}`, new(wire.Details), &wire.Details{}},
 		{`{"commandIds":["c8f1","c901"]}`, new(wire.CommandStatus), &wire.CommandStatus{CommandIDs: []string{"c8f1", "c901"}}},
+		{`{"c8f1":"moved"}`, new(wire.Statuses), &wire.Statuses{"c8f1": wire.StatusMoved}},
 		{`{"c8f1":"not-seen","c901":"executed"}`, new(wire.Statuses), &wire.Statuses{"c8f1": wire.StatusNotSeen, "c901": wire.StatusExecuted}},
 		{
 			`{"items":[{"seq":412,"type":"door","value":"open","mono":842700},{"seq":413,"type":"battery","value":"77","mono":842701}]}`,
