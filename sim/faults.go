@@ -33,30 +33,35 @@ type Faults struct {
 	AnswerTwice bool
 	StrayAnswer bool // also answer a call that was never made
 
-	RefuseKeys string // refuse changes of the table of keys with this code, such as NoSpace
-	SilentKeys bool   // obey changes of the table of keys, and answer none
-	NoKeys     bool   // keeps no keys, and has not got the capability
+	RefuseKeys string      // refuse changes of the table of keys with this code, such as NoSpace
+	RebootKeys RebootPoint // reboot in the middle of a change of the table of keys
+	TornKeys   bool        // changes of the table of keys are not known to be durable
+	SilentKeys bool        // obey changes of the table of keys, and answer none
+	NoKeys     bool        // keeps no keys, and has not got the capability
 
 	NoDeadline bool // opens whatever the deadline says, and has not got the capability
 	NoJournal  bool // keeps no command IDs, and has not got the capability
 	SlowReader bool // sends, but never reads, so that the server meets a zero window
 }
 
-// RebootPoint is where in an open a device reboots.
+// RebootPoint is where in an open, or in a change of the table of keys, a device reboots.
 type RebootPoint string
 
 // The points, in their order.
 const (
 	RebootNever         RebootPoint = ""
-	RebootBeforeJournal RebootPoint = "before-journal" // the open was received, and nothing is known of it afterwards
-	RebootBeforeMotor   RebootPoint = "before-motor"   // the ID is in the journal, the motor has not moved
-	RebootBeforeAnswer  RebootPoint = "before-answer"  // the motor has moved and the journal says so
-	RebootAfterAnswer   RebootPoint = "after-answer"
+	RebootBeforeJournal RebootPoint = "before-journal" // the command was received, and nothing is known of it afterwards
+	RebootBeforeMotor   RebootPoint = "before-motor"   // the ID is in the journal, the motor has not moved, the table is as it was
+	RebootBeforeEnd     RebootPoint = "before-end"     // the motor has moved, the table has changed, the journal says that it started
+	RebootBeforeAnswer  RebootPoint = "before-answer"  // and the journal says so
+	RebootAfterAnswer   RebootPoint = "after-answer"   // of an open only
 )
 
+// RebootPoints are all points but RebootNever.
+var RebootPoints = []RebootPoint{RebootBeforeJournal, RebootBeforeMotor, RebootBeforeEnd, RebootBeforeAnswer, RebootAfterAnswer}
+
 var (
-	rebootPoints = []RebootPoint{RebootNever, RebootBeforeJournal, RebootBeforeMotor, RebootBeforeAnswer, RebootAfterAnswer}
-	refusals     = []string{
+	refusals = []string{
 		"", wire.CodeExpired, wire.CodeStaleSession, wire.CodeStaleEpoch, wire.CodeBootMismatch, wire.CodeBusy, wire.CodeJammed,
 		wire.CodeLowBattery, wire.CodeNoSpace, wire.CodeUnsupported, wire.CodeBadFormat, wire.CodeInternal,
 	}
@@ -78,8 +83,10 @@ func (f *Faults) validate() error {
 		return fmt.Errorf("sim: %q is no error code of the protocol", f.RefuseKeys)
 	case !slices.Contains([]string{"", "false", "true", "unknown"}, f.Executed):
 		return fmt.Errorf("sim: executed must be false, true or unknown, not %q", f.Executed)
-	case !slices.Contains(rebootPoints, f.Reboot):
-		return fmt.Errorf("sim: %q is no point to reboot at; use one of %v", f.Reboot, rebootPoints[1:])
+	case f.Reboot != RebootNever && !slices.Contains(RebootPoints, f.Reboot):
+		return fmt.Errorf("sim: %q is no point to reboot at; use one of %v", f.Reboot, RebootPoints)
+	case f.RebootKeys == RebootAfterAnswer || f.RebootKeys != RebootNever && !slices.Contains(RebootPoints, f.RebootKeys):
+		return fmt.Errorf("sim: %q is no point of a change of the table to reboot at", f.RebootKeys)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -11,6 +12,9 @@ import (
 const keysKept = 10_000
 
 const eventConfig = "config"
+
+// errTornKeys is the fault TornKeys.
+var errTornKeys = errors.New("sim: the write into the table of keys was not confirmed")
 
 // Key is a permanent key in the table of a device.
 type Key struct {
@@ -31,13 +35,13 @@ func (d *Device) keepsNoKeys() bool {
 	return d.faults.NoKeys
 }
 
-// changeKey serves AddKey, RemoveKey and WriteKey: check, change the table, journal, answer.
+// changeKey serves AddKey, RemoveKey and WriteKey: check, journal, change the table, journal, answer.
 func (c *conn) changeKey(id, action string, p wire.Key) {
 	d := c.d
 	o := opening{p: wire.Open{CommandID: p.CommandID, Session: p.Session, Epoch: p.Epoch, BootID: p.BootID, NotAfterMono: p.NotAfterMono}}
-	silent := d.obeyKey(&o, action, p)
+	d.obeyKey(&o, action, p)
 	switch {
-	case silent:
+	case o.silent:
 	case o.refused():
 		c.refuse(id, o.code, o.text, wire.Details{CommandID: p.CommandID, Executed: o.executed})
 	default:
@@ -45,49 +49,62 @@ func (c *conn) changeKey(id, action string, p wire.Key) {
 	}
 }
 
-// obeyKey does what a command about a key says, unless it is refused. It reports whether the device keeps silent about it.
-func (d *Device) obeyKey(o *opening, action string, p wire.Key) (silent bool) {
+// obeyKey does what a command about a key says, unless it is refused.
+func (d *Device) obeyKey(o *opening, action string, p wire.Key) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	o.silent = d.faults.SilentKeys
 	if d.repeated(o) {
 		d.opts.Stats.repeated.Add(1)
-		return d.faults.SilentKeys
+		return
 	}
-	if d.outdated(o); !o.refused() && d.faults.RefuseKeys != "" {
-		o.refuse(d.faults.RefuseKeys, "as the simulation was told", wire.NotExecuted)
+	o.fault.Reboot, o.fault.LoseJournal = d.faults.RebootKeys, d.faults.LoseJournal
+	if d.rebootsAt(o, RebootBeforeJournal) {
+		return
 	}
-	if !o.refused() {
-		if err := d.flash.raiseEpoch(p.Epoch); err != nil {
-			d.flashFailed(err)
-			o.refuse(wire.CodeInternal, "the journal could not be written", wire.NotExecuted)
-		}
-	}
-	if !o.refused() {
-		d.changeTable(o, action, p)
-	}
-	if o.refused() {
+	if d.checkKey(o, action, p); o.refused() {
 		d.settle(o, commandRefused)
-	} else {
-		// The table comes before the journal: a loss of power between the two is a command that was not seen, and doing it
-		// again leaves the same table.
-		d.settle(o, commandExecuted)
+		return
 	}
-	return d.faults.SilentKeys
+	d.changeTable(o, action, p)
 }
 
-func (d *Device) changeTable(o *opening, action string, p wire.Key) {
-	var err error
-	switch {
-	case action == wire.ActionRemoveKey:
-		err = d.flash.removeKey(p.KeyUUID)
-	case len(d.flash.keys) >= keysKept && !d.flash.hasKey(p.KeyUUID):
+// checkKey decides whether the table may change, and journals that it is about to.
+func (d *Device) checkKey(o *opening, action string, p wire.Key) {
+	switch d.outdated(o); {
+	case o.refused():
+	case d.faults.RefuseKeys != "":
+		o.refuse(d.faults.RefuseKeys, "as the simulation was told", wire.NotExecuted)
+	case action != wire.ActionRemoveKey && len(d.flash.keys) >= keysKept && !d.flash.hasKey(p.KeyUUID):
 		o.refuse(wire.CodeNoSpace, "the table is full", wire.NotExecuted)
 	default:
+		d.started(o)
+	}
+}
+
+// changeTable does what a command says that the journal has as started. The table lies between the two entries of the journal: a loss of
+// power at any moment leaves a journal that does not deny a key which the table has. A table that may not be durable stays started, too.
+func (d *Device) changeTable(o *opening, action string, p wire.Key) {
+	if d.rebootsAt(o, RebootBeforeMotor) {
+		return
+	}
+	var err error
+	if action == wire.ActionRemoveKey {
+		err = d.flash.removeKey(p.KeyUUID)
+	} else {
 		err = d.flash.putKey(Key{UUID: p.KeyUUID, Index: p.KeyIndex})
 	}
-	if err != nil {
+	if d.faults.TornKeys {
+		err = errTornKeys
+	}
+	switch {
+	case err != nil:
 		d.flashFailed(err)
 		o.refuse(wire.CodeInternal, "the table could not be written", wire.ExecutedUnknown)
+		d.opts.Stats.countRefusal(o.code)
+	case !d.rebootsAt(o, RebootBeforeEnd):
+		d.settle(o, commandExecuted)
+		d.rebootsAt(o, RebootBeforeAnswer)
 	}
 }
 

@@ -97,6 +97,49 @@ func TestBadFirmwareAndKeys(t *testing.T) {
 	require.Error(t, d.SetFaults(sim.Faults{RefuseKeys: "Nonsense"}))
 }
 
+// Wherever the power is lost, the journal does not deny what the table has.
+func TestRebootInTheMiddleOfAChangeOfTheTable(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		at     sim.RebootPoint
+		status string
+		table  []string
+		repeat string
+	}{
+		{sim.RebootBeforeJournal, wire.StatusNotSeen, nil, "done"},
+		{sim.RebootBeforeMotor, wire.StatusJournalLost, nil, "Internal unknown"},
+		{sim.RebootBeforeEnd, wire.StatusJournalLost, []string{"card-1"}, "Internal unknown"},
+		{sim.RebootBeforeAnswer, wire.StatusExecuted, []string{"card-1"}, "done"},
+	} {
+		t.Run(string(c.at), func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t)
+			d := s.device(sim.DeviceOptions{Faults: sim.Faults{RebootKeys: c.at}})
+			before := s.joined(d)
+			p := before.key("c1", "card-1")
+			before.post(wire.ActionAddKey, &p)
+			recv(t, before.ended)
+			require.Empty(t, before.frames)
+			s.set(func() { s.greeting.Resolve = []string{"c1"} })
+			after := s.joined(d)
+			require.Equal(t, c.status, after.status("c1"))
+			require.Equal(t, c.table, uuids(d))
+			require.NoError(t, d.SetFaults(sim.Faults{}))
+			require.Equal(t, c.repeat, after.change(wire.ActionAddKey, after.key("c1", "card-1")))
+		})
+	}
+}
+
+func TestATableThatMayNotBeDurableIsNotDenied(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	d := s.device(sim.DeviceOptions{Faults: sim.Faults{TornKeys: true}})
+	c := s.joined(d)
+	require.Equal(t, "Internal unknown", c.change(wire.ActionAddKey, c.key("c1", "card-1")))
+	require.Equal(t, wire.StatusJournalLost, c.status("c1"), "it may have the key, so it is not refused")
+	require.Error(t, d.SetFaults(sim.Faults{RebootKeys: sim.RebootAfterAnswer}))
+}
+
 func TestKeysAndConfigurationSurvive(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

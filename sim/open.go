@@ -82,13 +82,7 @@ func (d *Device) begin(o *opening) bool {
 		return false
 	}
 	// The journal comes before the motor: after a loss of power between the two, a repeat must not open again.
-	err := d.flash.raiseEpoch(o.p.Epoch)
-	if err == nil && !d.faults.NoJournal {
-		err = d.flash.put(commandRecord{ID: o.p.CommandID, State: commandStarted})
-	}
-	if err != nil {
-		d.flashFailed(err)
-		o.refuse(wire.CodeInternal, "the journal could not be written", wire.NotExecuted)
+	if d.started(o); o.refused() {
 		d.settle(o, commandRefused)
 		return false
 	}
@@ -105,6 +99,18 @@ func (d *Device) begin(o *opening) bool {
 		d.move(o.p, mono)
 	}
 	return true
+}
+
+// started journals that a command is about to be obeyed, or refuses it: who cannot remember must not act. The caller holds d.mu.
+func (d *Device) started(o *opening) {
+	err := d.flash.raiseEpoch(o.p.Epoch)
+	if err == nil && !d.faults.NoJournal {
+		err = d.flash.put(commandRecord{ID: o.p.CommandID, State: commandStarted})
+	}
+	if err != nil {
+		d.flashFailed(err)
+		o.refuse(wire.CodeInternal, "the journal could not be written", wire.NotExecuted)
+	}
 }
 
 // outdated makes the checks of the protocol that all commands share, in its order. The caller holds d.mu.
@@ -153,6 +159,9 @@ func (d *Device) finish(o *opening) {
 		return
 	}
 	d.motor.running = false
+	if d.rebootsAt(o, RebootBeforeEnd) {
+		return
+	}
 	o.mono = d.mono()
 	switch {
 	case o.fault.Refuse == "":
@@ -168,7 +177,7 @@ func (d *Device) finish(o *opening) {
 	d.rebootsAt(o, RebootBeforeAnswer)
 }
 
-// settle journals how an open ended. The caller holds d.mu.
+// settle journals how a command ended. The caller holds d.mu.
 func (d *Device) settle(o *opening, state commandState) {
 	if o.refused() {
 		d.opts.Stats.countRefusal(o.code)
@@ -189,7 +198,7 @@ func (d *Device) repeated(o *opening) bool {
 	const text = "answered from the journal"
 	switch {
 	case r.State == commandStarted:
-		o.refuse(wire.CodeInternal, "power was lost while the motor may have moved", wire.ExecutedUnknown)
+		o.refuse(wire.CodeInternal, "power was lost before its end", wire.ExecutedUnknown)
 	case r.State == commandRefused:
 		o.refuse(r.Code, text, wire.NotExecuted)
 	case r.Code != "":
@@ -198,7 +207,7 @@ func (d *Device) repeated(o *opening) bool {
 	return true
 }
 
-// rebootsAt reboots if the open's fault says so. The caller holds d.mu.
+// rebootsAt reboots if the command's fault says so. The caller holds d.mu.
 func (d *Device) rebootsAt(o *opening, at RebootPoint) bool {
 	if o.fault.Reboot != at {
 		return false

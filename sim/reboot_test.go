@@ -24,6 +24,7 @@ func TestRebootInTheMiddleOfAnOpen(t *testing.T) {
 	}{
 		{sim.RebootBeforeJournal, false, wire.StatusNotSeen, "opened", 0},
 		{sim.RebootBeforeMotor, false, wire.StatusJournalLost, "Internal unknown", 0},
+		{sim.RebootBeforeEnd, false, wire.StatusJournalLost, "Internal unknown", 1},
 		{sim.RebootBeforeAnswer, false, wire.StatusExecuted, "opened", 1},
 		{sim.RebootAfterAnswer, false, wire.StatusExecuted, "opened", 1},
 		{sim.RebootBeforeJournal, true, wire.StatusJournalLost, "", 0},

@@ -37,7 +37,7 @@ func trouble(random *rand.Rand) sim.Faults {
 	case 3:
 		f.OpenRate, f.Refuse, f.Executed = 0.3, wire.CodeJammed, []string{"false", "true", "unknown"}[random.IntN(3)]
 	case 4:
-		f.OpenRate, f.Reboot = 0.2, []sim.RebootPoint{sim.RebootBeforeJournal, sim.RebootBeforeMotor, sim.RebootBeforeAnswer, sim.RebootAfterAnswer}[random.IntN(4)]
+		f.OpenRate, f.Reboot = 0.2, sim.RebootPoints[random.IntN(len(sim.RebootPoints))]
 		f.LoseJournal = random.IntN(2) == 0
 	case 5:
 		f.OpenRate, f.AnswerTwice, f.StrayAnswer = 0.3, true, true

@@ -138,6 +138,58 @@ func TestPermanentKeysReachTheDevice(t *testing.T) {
 	require.Len(t, list(), 3)
 }
 
+// Bar: a device that loses its power anywhere in a change of its table has no key that is in no list, and none that cannot be removed.
+func TestDeviceRebootsInTheMiddleOfAChangeOfItsTable(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		at     sim.RebootPoint
+		status int
+		said   string
+		listed string // "": it is not
+		has    bool
+	}{
+		{sim.RebootBeforeJournal, 502, "not-seen", "", false},
+		{sim.RebootBeforeMotor, 504, "outcome-unknown", "maybe", false},
+		{sim.RebootBeforeEnd, 504, "outcome-unknown", "maybe", true},
+		{sim.RebootBeforeAnswer, 200, "yes", "yes", true},
+	} {
+		t.Run(string(c.at), func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t)
+			d := s.device(t, s.provision(t, 1)[0])
+			connect(t, d)
+			require.NoError(t, d.SetFaults(sim.Faults{RebootKeys: c.at}))
+			require.Equal(t, c.said, s.key(t, c.status, "AddKey", `{"keyUuid":"card-1"}`))
+			require.NoError(t, d.SetFaults(sim.Faults{}))
+			awaitSession(t, d, "")
+			require.Equal(t, c.has, len(d.Keys()) > 0)
+			require.Equal(t, c.listed, s.onDevice(t, "card-1"))
+			if c.listed == "" {
+				s.key(t, 404, "RemoveKey", `{"keyUuid":"card-1"}`)
+				return
+			}
+			s.key(t, 200, "RemoveKey", `{"keyUuid":"card-1"}`)
+			require.Empty(t, d.Keys())
+			require.Empty(t, s.onDevice(t, "card-1"))
+		})
+	}
+}
+
+// onDevice tells what lock 1 says of one of its permanent keys, and "" when it has no such key.
+func (s *server) onDevice(t *testing.T, key string) string {
+	t.Helper()
+	var details struct {
+		Keys []struct{ UUID, OnDevice string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(s.must(t, 200, http.MethodGet, "/locks/1/details", nil).body), &details))
+	for _, k := range details.Keys {
+		if k.UUID == key {
+			return k.OnDevice
+		}
+	}
+	return ""
+}
+
 // A device that was replaced is out: its session, its secret, and its word.
 func TestAReplacedDeviceIsOut(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,7 @@ func TestDeviceRebootsInTheMiddleOfAnOpen(t *testing.T) {
 		{sim.RebootBeforeJournal, true, 0, lock.Unknown, 1},
 		{sim.RebootBeforeMotor, false, 0, lock.Unknown, 1}, // the journal says only that it began
 		{sim.RebootBeforeMotor, true, 0, lock.Unknown, 1},
+		{sim.RebootBeforeEnd, false, 1, lock.Unknown, 1},
 		{sim.RebootBeforeAnswer, false, 1, lock.Opened, 1},
 		{sim.RebootBeforeAnswer, true, 1, lock.Unknown, 1},
 		{sim.RebootAfterAnswer, false, 1, lock.Opened, 1},

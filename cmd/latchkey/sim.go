@@ -51,13 +51,14 @@ type simCommand struct {
 	FaultRate     float64       `group:"bad networks and bad firmware" default:"1" placeholder:"SHARE" help:"Share of opens that the faults below meet, over 0 and up to 1 (${default})."`
 	Refuse        string        `group:"bad networks and bad firmware" placeholder:"CODE" help:"Refuse opens with this error, such as Jammed, LowBattery or Busy."`
 	Executed      string        `group:"bad networks and bad firmware" enum:",true,false,unknown" default:"" placeholder:"WORD" help:"What a refusal says of the motor: true, false or unknown."`
-	Reboot        string        `group:"bad networks and bad firmware" enum:",before-journal,before-motor,before-answer,after-answer" default:"" placeholder:"POINT" help:"Reboot in the middle of an open: before-journal, before-motor, before-answer or after-answer."`
+	Reboot        string        `group:"bad networks and bad firmware" enum:",before-journal,before-motor,before-end,before-answer,after-answer" default:"" placeholder:"POINT" help:"Reboot in the middle of an open: before-journal, before-motor, before-end, before-answer or after-answer."`
 	AnswerTwice   bool          `group:"bad networks and bad firmware" help:"Answer each open twice."`
 	StrayAnswer   bool          `group:"bad networks and bad firmware" help:"Also answer calls that were never made."`
 	NoDeadline    bool          `group:"bad networks and bad firmware" help:"Have no clock: open whatever the deadline says."`
 	NoJournal     bool          `group:"bad networks and bad firmware" help:"Keep no command IDs."`
 	NoKeys        bool          `group:"bad networks and bad firmware" help:"Keep no permanent keys."`
 	RefuseKeys    string        `group:"bad networks and bad firmware" placeholder:"CODE" help:"Refuse changes of permanent keys with this error, such as NoSpace."`
+	RebootKeys    string        `group:"bad networks and bad firmware" enum:",before-journal,before-motor,before-end,before-answer" default:"" placeholder:"POINT" help:"Reboot in the middle of a change of permanent keys, at the same points but the last."`
 	SlowReader    bool          `group:"bad networks and bad firmware" help:"Never read what the server sends."`
 
 	LogLevel  string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"Least level that is logged: ${enum} (${default})."`
@@ -85,7 +86,8 @@ func (c *simCommand) Run(ctx context.Context, out terminal) error {
 			RebootEvery: c.RebootEvery, GarbageEvery: c.GarbageEvery, LoseJournal: c.LoseJournal,
 			OpenRate: c.FaultRate, Refuse: c.Refuse, Executed: c.Executed, Reboot: sim.RebootPoint(c.Reboot),
 			AnswerTwice: c.AnswerTwice, StrayAnswer: c.StrayAnswer,
-			NoDeadline: c.NoDeadline, NoJournal: c.NoJournal, NoKeys: c.NoKeys, RefuseKeys: c.RefuseKeys, SlowReader: c.SlowReader,
+			NoDeadline: c.NoDeadline, NoJournal: c.NoJournal, SlowReader: c.SlowReader,
+			NoKeys: c.NoKeys, RefuseKeys: c.RefuseKeys, RebootKeys: sim.RebootPoint(c.RebootKeys),
 		},
 		Output: out, Logger: newLogger(os.Stderr, c.LogLevel, c.LogFormat),
 	}
