@@ -28,7 +28,8 @@ func (s *State) connectDevice(device Device, recalled bool, now time.Time) (Deci
 	s.giveUpKeys(&d, &device, now)
 	unresolved := s.unresolved(&device)
 	d.ask(device.Session, unresolved)
-	d.Reply = &Greeting{Epoch: s.Version + count(d.Events), AckSeq: s.AckSeq, Resolve: unresolved, Desired: s.desired(&device)}
+	// The epoch is that of the state which the Hello has met: what is sent to it here has later ones, and the device hears of them after this.
+	d.Reply = &Greeting{Epoch: s.Version, AckSeq: s.AckSeq, Resolve: unresolved, Desired: s.desired(&device)}
 	return d, nil
 }
 

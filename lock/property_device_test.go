@@ -3,6 +3,7 @@ package lock
 import (
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
 
@@ -148,7 +149,27 @@ func (w *world) receive(t *rapid.T, s *socket) {
 	c := s.up[0]
 	s.up = s.up[1:]
 	t.Logf("    %T of session %d", c, s.session.ID)
-	w.do(t, c, nil)
+	step := w.do(t, c, nil)
+	if g, ok := step.Decision.Reply.(*Greeting); ok {
+		w.greet(t, s, step, g)
+	}
+}
+
+// greet lets the answer to Hello arrive, ahead of all that is sent with it: Hello sets the epoch.
+func (w *world) greet(t *rapid.T, s *socket, step *staged, g *Greeting) {
+	for _, e := range step.effects {
+		switch e := e.(type) {
+		case *SendOpen:
+			require.GreaterOrEqual(t, e.Epoch, g.Epoch, "it is stale by the Hello that it is sent with")
+		case *SendKey:
+			require.GreaterOrEqual(t, e.Epoch, g.Epoch, "it is stale by the Hello that it is sent with")
+		}
+	}
+	step.durable = func() {
+		if s == w.device.socket {
+			w.device.epoch = g.Epoch
+		}
+	}
 }
 
 // The steps of the device.

@@ -109,6 +109,7 @@ type Device struct {
 
 	conn       *conn   // the present session; nil: offline
 	session    string  // its name; empty: none
+	epoch      uint64  // the highest of its commands that was obeyed, from that of the answer to Hello on
 	sockets    []*conn // all that are open, also old ones that were left half-open
 	dialing    bool
 	met        bool // it has had a session before
@@ -226,6 +227,13 @@ func (d *Device) Movements() []Movement {
 		}
 	}
 	return mine
+}
+
+// Config is the number of the configuration that is in force; 0: the device is as it was made.
+func (d *Device) Config() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.flash.config.Config
 }
 
 // WaitSession waits until the device has a session other than the one named, and returns its name.

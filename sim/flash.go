@@ -25,14 +25,13 @@ type commandRecord struct {
 	Mono  int64        `json:"mono,omitempty"` // when the motor had moved
 }
 
-// Flash is the memory of a device that survives its reboots: the journal of command IDs, the highest epoch, and the
-// events that the server has not acknowledged. A Flash belongs to one device, whose mutex guards it; with a
+// Flash is the memory of a device that survives its reboots: the journal of command IDs, and the events that the server has
+// not acknowledged. A Flash belongs to one device, whose mutex guards it; with a
 // FlashFile behind it, it also survives the process.
 type Flash struct {
 	uuid string
 	file *FlashFile // nil: in memory only
 
-	epoch    uint64
 	commands map[string]*commandRecord
 	order    []string // of commands, oldest first
 	seq      uint64   // of the newest event
@@ -46,15 +45,6 @@ type Flash struct {
 
 // NewFlash makes an empty flash that lives in memory only.
 func NewFlash() *Flash { return new(Flash) }
-
-// raiseEpoch stores an epoch if it is higher than any before.
-func (f *Flash) raiseEpoch(epoch uint64) error {
-	if epoch <= f.epoch {
-		return nil
-	}
-	f.epoch = epoch
-	return f.save(flashLine{Epoch: epoch})
-}
 
 func (f *Flash) find(commandID string) (commandRecord, bool) {
 	r := f.commands[commandID]
@@ -139,15 +129,12 @@ func (f *Flash) acknowledge(seq uint64) error {
 // knows of has seen the flash before it was erased: numbering goes on where the server is, or it would take the new
 // events for repeats. A server that has
 // no command to resolve will never ask about one from before this flash.
-func (f *Flash) greeted(epoch, ackSeq uint64, resolves bool) error {
+func (f *Flash) greeted(ackSeq uint64, resolves bool) error {
 	if !resolves && !f.whole {
 		f.whole = true
 		if err := f.save(flashLine{Whole: true}); err != nil {
 			return err
 		}
-	}
-	if err := f.raiseEpoch(epoch); err != nil {
-		return err
 	}
 	if ackSeq <= f.seq {
 		return f.acknowledge(ackSeq)

@@ -25,7 +25,6 @@ type FlashFile struct {
 // flashLine is one change of one flash.
 type flashLine struct {
 	Lock    string         `json:"lock"`
-	Epoch   uint64         `json:"epoch,omitempty"`
 	Command *commandRecord `json:"command,omitempty"`
 	Event   *wire.Event    `json:"event,omitempty"`
 	Acked   uint64         `json:"acked,omitempty"`
@@ -124,7 +123,7 @@ func (f *Flash) lines() []flashLine {
 	if len(f.events) > 0 {
 		acked = f.events[0].Seq - 1
 	}
-	lines := []flashLine{{Epoch: f.epoch, Acked: acked, Whole: f.whole}}
+	lines := []flashLine{{Acked: acked, Whole: f.whole}}
 	for _, id := range f.order {
 		lines = append(lines, flashLine{Command: f.commands[id]})
 	}
@@ -149,7 +148,6 @@ func (f *Flash) replay(l flashLine) {
 		*f = Flash{uuid: f.uuid, file: f.file}
 	}
 	f.whole = f.whole || l.Whole
-	f.epoch = max(f.epoch, l.Epoch)
 	if l.Command != nil {
 		f.apply(*l.Command)
 	}

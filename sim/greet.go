@@ -58,10 +58,11 @@ func (c *conn) greeted(payload []byte) error {
 	case d.ctx.Err() != nil:
 		return d.ctx.Err()
 	}
-	if err := d.flash.greeted(r.Epoch, r.AckSeq, len(r.Resolve) > 0); err != nil {
+	if err := d.flash.greeted(r.AckSeq, len(r.Resolve) > 0); err != nil {
 		return err
 	}
-	d.conn, d.session = c, r.Session
+	// Hello sets, a session only raises: the server may have been restored from a backup, or the device have served another lock.
+	d.conn, d.session, d.epoch = c, r.Session, r.Epoch
 	c.since, c.heartbeat = time.Now(), time.Duration(r.HeartbeatMs)*time.Millisecond
 	c.slow.set(d.faults.SlowReader)
 	d.opts.Stats.connected.Add(1)

@@ -125,12 +125,12 @@ func (d *Device) configure(p wire.Config) {
 	}
 }
 
-// configured takes over the configuration that came with the answer to Hello, and tells so. The caller holds d.mu.
+// configured takes over the configuration that came with the answer to Hello, whatever its number, and tells so. The caller holds d.mu.
 func (d *Device) configured(p *wire.Config) {
 	if p == nil {
 		return
 	}
-	d.configure(*p)
+	d.flashFailed(d.flash.setConfig(*p))
 	d.report(eventConfig, strconv.FormatUint(d.flash.config.Config, 10))
 }
 

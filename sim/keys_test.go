@@ -182,4 +182,14 @@ func TestADeviceTakesTheConfigurationOfItsGreeting(t *testing.T) {
 	f := recv(t, c.frames)
 	require.Equal(t, id, string(f.ID))
 	require.JSONEq(t, `{"config":9}`, string(f.Payload), "an older one does not win")
+
+	// But Hello does: the server may have been restored from a backup.
+	s.set(func() { s.greeting.Desired = &wire.Config{Config: 7, RelockMs: 40} })
+	d.DropSocket()
+	c = s.joined(d)
+	require.EqualValues(t, 9, c.hello.Reported.Config)
+	c.sees("config=7")
+	s.set(func() { s.greeting.Desired = nil })
+	d.DropSocket()
+	require.EqualValues(t, 7, s.joined(d).hello.Reported.Config)
 }

@@ -103,11 +103,11 @@ func (d *Device) begin(o *opening) bool {
 
 // started journals that a command is about to be obeyed, or refuses it: who cannot remember must not act. The caller holds d.mu.
 func (d *Device) started(o *opening) {
-	err := d.flash.raiseEpoch(o.p.Epoch)
-	if err == nil && !d.faults.NoJournal {
-		err = d.flash.put(commandRecord{ID: o.p.CommandID, State: commandStarted})
+	d.epoch = o.p.Epoch // outdated has let nothing lower pass
+	if d.faults.NoJournal {
+		return
 	}
-	if err != nil {
+	if err := d.flash.put(commandRecord{ID: o.p.CommandID, State: commandStarted}); err != nil {
 		d.flashFailed(err)
 		o.refuse(wire.CodeInternal, "the journal could not be written", wire.NotExecuted)
 	}
@@ -121,7 +121,7 @@ func (d *Device) outdated(o *opening) {
 		o.refuse(wire.CodeBootMismatch, "the lock has booted since", no)
 	case p.Session != d.session:
 		o.refuse(wire.CodeStaleSession, "the lock has another session now", no)
-	case p.Epoch < d.flash.epoch:
+	case p.Epoch < d.epoch:
 		o.refuse(wire.CodeStaleEpoch, "the lock has seen a newer epoch", no)
 	default:
 		d.late(o, d.mono())

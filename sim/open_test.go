@@ -87,6 +87,37 @@ func TestChecksBeforeTheMotor(t *testing.T) {
 	require.Len(t, d.Movements(), 2)
 }
 
+// A server that was restored from a backup, or another one, counts from where it is: commands of the sessions before are refused by
+// those, and not by their epoch.
+func TestHelloSetsTheEpochAndASessionOnlyRaisesIt(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	d := s.device(sim.DeviceOptions{})
+	c := s.joined(d)
+	order := func(id string, epoch uint64) wire.Open {
+		p := c.order(id)
+		p.Epoch = epoch
+		return p
+	}
+	require.Equal(t, "opened", c.open(order("c1", 5000)))
+	require.Equal(t, "StaleEpoch false", c.open(order("c2", 4999)))
+	s.set(func() { s.greeting.Epoch = 50 })
+	old := order("c3", 5001)
+	d.DropSocket()
+	c = s.joined(d)
+	require.Equal(t, "StaleSession false", c.open(old))
+	require.Equal(t, "StaleEpoch false", c.open(order("c4", 49)))
+	require.Equal(t, "opened", c.open(order("c5", 51)))
+	require.Equal(t, "StaleEpoch false", c.open(order("c6", 50)))
+	add := c.key("c7", "card-1")
+	add.Epoch = 50
+	require.Equal(t, "StaleEpoch false", c.change(wire.ActionAddKey, add))
+	add.CommandID, add.Epoch = "c8", 52
+	require.Equal(t, "done", c.change(wire.ActionAddKey, add))
+	require.Equal(t, "StaleEpoch false", c.open(order("c9", 51)), "a change of a key raises it too")
+	require.Len(t, d.Movements(), 2)
+}
+
 func TestUnknownActionsAndBadPayloadsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
