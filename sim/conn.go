@@ -27,6 +27,8 @@ type conn struct {
 	unanswered int  // heartbeats
 	reporting  bool // an Events call waits for its answer
 	reported   time.Time
+	lastSeq    uint64 // of that call
+	holding    bool   // the server has not taken all of it: the next heartbeat tries again
 }
 
 // run reads the socket until its end.
@@ -150,7 +152,7 @@ func (c *conn) refused(kind byte) {
 	case 'b':
 		c.unanswered = 0
 	case 'e':
-		c.reporting = false // the next heartbeat tries again
+		c.reporting, c.holding = false, true
 	}
 }
 

@@ -1,8 +1,10 @@
 package sim_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -199,6 +201,81 @@ func TestServerThatKnowsMoreEventsThanTheFlash(t *testing.T) {
 	d.Report("rssi", "-60")
 	c := s.next()
 	require.Equal(t, uint64(41), recv(t, c.events).Seq)
+}
+
+// A device that has served another lock counts from where that one was. A fresh lock would not follow it there for ever.
+func TestServerThatCannotFollowTheNumbersOfTheEvents(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "flash")
+	appendTo(t, path, `{"lock":"`+testUUID+`","acked":2000000}`+"\n")
+	s := newServer(t)
+	s.keep = true
+	for life := range 3 {
+		flashes, err := sim.OpenFlashFile(path)
+		require.NoError(t, err)
+		d := s.device(sim.DeviceOptions{Flash: flashes.Flash(testUUID)})
+		switch life {
+		case 0:
+			d.Report("rssi", "-60")
+			d.Report("tamper", "cover")
+			c := s.joined(d)
+			require.EqualValues(t, 2_000_002, c.hello.LastSeq)
+			require.EqualValues(t, 1, recv(t, c.events).Seq, "in their order, after what the server has")
+			require.EqualValues(t, 2, recv(t, c.events).Seq)
+		case 1: // the flash remembers it
+			require.EqualValues(t, 2, s.joined(d).hello.LastSeq)
+			s.set(func() { s.greeting.AckSeq = 1 })
+			d.DropSocket()
+			c := s.joined(d)
+			require.EqualValues(t, 2, recv(t, c.events).Seq, "what is acknowledged is forgotten by its new number")
+		case 2:
+			s.set(func() { s.keep, s.greeting.AckSeq = false, 2 })
+			c := s.joined(d)
+			d.Report("rssi", "-61")
+			require.EqualValues(t, 3, recv(t, c.events).Seq)
+		}
+		d.Stop()
+		require.NoError(t, flashes.Close())
+	}
+}
+
+func TestAMillionAheadIsNotTooFar(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "flash")
+	appendTo(t, path, fmt.Sprintf(`{"lock":%q,"acked":%d}`+"\n", testUUID, wire.MaxSeqAhead))
+	flashes, err := sim.OpenFlashFile(path)
+	require.NoError(t, err)
+	s := newServer(t)
+	d := s.device(sim.DeviceOptions{Flash: flashes.Flash(testUUID)})
+	require.EqualValues(t, wire.MaxSeqAhead, s.joined(d).hello.LastSeq)
+	d.DropSocket()
+	require.EqualValues(t, wire.MaxSeqAhead, s.joined(d).hello.LastSeq)
+	d.Stop()
+	require.NoError(t, flashes.Close())
+}
+
+// A server that does not take an event is not asked again at once: that would end with 4429.
+func TestWhatWasNotTakenWaitsForTheHeartbeat(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.stingy, s.greeting.HeartbeatMs = true, 600
+	d := s.device(sim.DeviceOptions{})
+	c := s.joined(d)
+	d.Report("tamper", "cover")
+	recv(t, c.events)
+	sent := 1
+	for beat := false; !beat; {
+		d.Report("rssi", "-60") // nor is it sent again with what comes after it
+		select {
+		case <-c.events:
+			sent++
+		case <-c.beats:
+			beat = true
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	require.Equal(t, 1, sent)
+	c.seesAmong("tamper=cover")
 }
 
 func TestOldSocketThatHealsOpensNothing(t *testing.T) {

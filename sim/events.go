@@ -38,7 +38,7 @@ func (d *Device) report(typ, value string) {
 // planFlush sends the waiting events, but not sooner after the last call than EventsEvery. The caller holds d.mu.
 func (d *Device) planFlush() {
 	c := d.conn
-	if c == nil || c.reporting || len(d.flash.events) == 0 {
+	if c == nil || c.reporting || c.holding || len(d.flash.events) == 0 {
 		return
 	}
 	later(&d.flush, d.opts.EventsEvery-time.Since(c.reported), d.sendEvents)
@@ -54,17 +54,22 @@ func (d *Device) sendEvents() {
 	}
 	c.reporting, c.reported = true, time.Now()
 	items := wire.Events{Items: d.flash.events[:min(len(d.flash.events), eventsPerCall)]}
+	c.lastSeq = items.Items[len(items.Items)-1].Seq
 	frame := wire.AppendCall(nil, d.callID('e'), wire.ActionEvents, &items)
 	d.mu.Unlock()
 	_ = c.write(frame)
 }
 
-// acknowledged forgets what the server has stored, and sends the rest.
+// acknowledged forgets what the server has stored, and sends the rest: at once what is new, and with the next heartbeat what it did not
+// take. The answer of an older socket says nothing any more: it may be about other numbers.
 func (c *conn) acknowledged(seq uint64) {
 	d := c.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c.reporting = false
+	if d.conn != c {
+		return
+	}
+	c.reporting, c.holding = false, seq < c.lastSeq
 	d.flashFailed(d.flash.acknowledge(seq))
 	d.planFlush()
 }

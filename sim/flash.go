@@ -125,10 +125,8 @@ func (f *Flash) acknowledge(seq uint64) error {
 	return f.save(flashLine{Acked: seq})
 }
 
-// greeted takes what the server says in its answer to Hello. A server that has stored more events than this flash
-// knows of has seen the flash before it was erased: numbering goes on where the server is, or it would take the new
-// events for repeats. A server that has
-// no command to resolve will never ask about one from before this flash.
+// greeted takes what the server says in its answer to Hello. A server that has no command to resolve will never ask about one
+// from before this flash.
 func (f *Flash) greeted(ackSeq uint64, resolves bool) error {
 	if !resolves && !f.whole {
 		f.whole = true
@@ -136,20 +134,22 @@ func (f *Flash) greeted(ackSeq uint64, resolves bool) error {
 			return err
 		}
 	}
-	if ackSeq <= f.seq {
+	if ackSeq <= f.seq && f.seq-ackSeq <= wire.MaxSeqAhead {
 		return f.acknowledge(ackSeq)
 	}
-	waiting := f.events
-	f.events, f.seq = nil, ackSeq
-	if err := f.save(flashLine{Acked: ackSeq}); err != nil {
-		return err
+	f.renumber(ackSeq)
+	return f.save(flashLine{Renumbered: &ackSeq})
+}
+
+// renumber gives the waiting events the numbers after ackSeq. It is for a flash whose numbers the server cannot follow. If they are behind,
+// it knew this flash before it was erased, or another device, and would take new events for repeats; if they are far ahead, the
+// device has served another lock, and its events would be taken for nonsense for ever.
+func (f *Flash) renumber(ackSeq uint64) {
+	f.seq = ackSeq
+	for i := range f.events {
+		f.seq++
+		f.events[i].Seq = f.seq
 	}
-	for _, e := range waiting {
-		if err := f.addEvent(e.Type, e.Value, e.Mono); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // erase loses everything, as a worn-out or reset flash does.

@@ -28,10 +28,13 @@ type flashLine struct {
 	Command *commandRecord `json:"command,omitempty"`
 	Event   *wire.Event    `json:"event,omitempty"`
 	Acked   uint64         `json:"acked,omitempty"`
-	Key     *keyLine       `json:"key,omitempty"`
-	Config  *wire.Config   `json:"config,omitempty"`
-	Erased  bool           `json:"erased,omitempty"` // everything before this line is gone
-	Whole   bool           `json:"whole,omitempty"`  // nothing from before is asked about any more
+
+	Renumbered *uint64 `json:"renumbered,omitempty"` // the events that wait come after this one
+
+	Key    *keyLine     `json:"key,omitempty"`
+	Config *wire.Config `json:"config,omitempty"`
+	Erased bool         `json:"erased,omitempty"` // everything before this line is gone
+	Whole  bool         `json:"whole,omitempty"`  // nothing from before is asked about any more
 }
 
 // OpenFlashFile reads the flashes in the file at path, or starts with none. It writes the file anew, so that it does
@@ -161,7 +164,10 @@ func (f *Flash) replay(l flashLine) {
 		f.seq = max(f.seq, l.Event.Seq)
 		f.keepEvent(*l.Event)
 	}
-	if l.Acked > f.seq { // the server had the numbers of a flash before this one: see greeted
+	if l.Renumbered != nil {
+		f.renumber(*l.Renumbered)
+	}
+	if l.Acked > f.seq { // the first line of a flash; and in older files, that the events which follow are renumbered
 		f.events, f.seq = nil, l.Acked
 	}
 	for len(f.events) > 0 && f.events[0].Seq <= l.Acked {

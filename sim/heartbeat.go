@@ -39,6 +39,7 @@ func (d *Device) heartbeat() {
 	if c.reporting && time.Since(c.reported) > wire.MissesToClose*c.heartbeat {
 		c.reporting = false // the answer is not going to come
 	}
+	c.holding = false
 	d.planFlush()
 	d.mu.Unlock()
 	if !frozen { // what was not sent in time is worth nothing later

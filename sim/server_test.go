@@ -34,6 +34,7 @@ type server struct {
 	refuse   func(w http.ResponseWriter, r *http.Request) bool // true: it has answered
 	deaf     bool                                              // answers no heartbeats
 	keep     bool                                              // acknowledges no events
+	stingy   bool                                              // answers all events, and takes none
 	count    int
 	secretOf func(uuid string) string // nil: testSecret
 
@@ -153,7 +154,7 @@ func (c *session) take(f wire.Frame) {
 		}
 		s.mu.Lock()
 		keep := s.keep
-		if !keep {
+		if !keep && !s.stingy {
 			s.greeting.AckSeq = e.Items[len(e.Items)-1].Seq
 		}
 		ack := wire.Ack{AckSeq: s.greeting.AckSeq}

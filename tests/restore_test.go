@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -55,6 +58,33 @@ func TestADoorOpensAtOnceAfterARestore(t *testing.T) {
 	setUp(900)
 	s.awaitConfig(t, d)
 	require.Len(t, d.Movements(), 14)
+}
+
+// Bar: a device that has served another lock for years serves a fresh one: its events are heard, it opens, and it is set up as this one says.
+func TestAUsedDeviceServesAFreshLock(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	c := s.provision(t, 1)[0]
+	path := filepath.Join(t.TempDir(), "flash")
+	used := fmt.Sprintf(`{"lock":%q,"acked":2000000,"config":{"Config":5000,"RelockMs":30000}}`+"\n", c.LockUUID)
+	require.NoError(t, os.WriteFile(path, []byte(used), 0o600))
+	flashes, err := sim.OpenFlashFile(path)
+	require.NoError(t, err)
+	d := s.device(t, c, func(o *sim.DeviceOptions) { o.Flash = flashes.Flash(c.LockUUID) })
+	require.EqualValues(t, 5000, d.Config())
+	s.must(t, http.StatusOK, http.MethodPost, "/locks/1/SetConfig", map[string]any{"relockMs": 700})
+	connect(t, d)
+	require.Less(t, s.awaitConfig(t, d), uint64(100))
+	key := s.newKey(t, c.LockID, 1)
+	s.mustOpen(t, key, "r")
+	require.Equal(t, lock.Opened, s.becomes(t, key, "r", lock.Opened, lock.Refused, lock.Unknown))
+	d.Report("tamper", "cover")
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(s.events(t, c.LockID), func(e publicEvent) bool { return strings.Contains(fmt.Sprint(e.Event), "tamper") })
+	}, patience, pollEvery, "its events are heard")
+	d.Stop()
+	require.NoError(t, flashes.Close())
+	s.conclude(t)
 }
 
 // stop ends the server in good order.

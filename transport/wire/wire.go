@@ -76,15 +76,16 @@ const OutcomeDone = "done"
 
 // Limits of frames and of what they carry. A frame that breaks one of them is malformed.
 const (
-	MaxFrame     = 16 << 10 // bytes of a frame
-	MaxFrameID   = 36       // bytes of a frame's ID: printable ASCII without quote and backslash
-	MaxName      = 64       // bytes of actions, codes, boot IDs, command IDs, firmware versions, kinds of events
-	MaxKeyUUID   = 800      // bytes of the UUID of a permanent key, which need not look like one
-	MaxText      = 512      // bytes of descriptions and of an event's value
-	MaxCaps      = 32       // capabilities in a Hello
-	MaxEvents    = 100      // items in Events
-	MaxStatuses  = 128      // command IDs in CommandStatus and in HelloResult's resolve
-	MaxDepth     = 16       // nesting of arrays and objects in members that the parser passes over
+	MaxFrame     = 16 << 10  // bytes of a frame
+	MaxFrameID   = 36        // bytes of a frame's ID: printable ASCII without quote and backslash
+	MaxName      = 64        // bytes of actions, codes, boot IDs, command IDs, firmware versions, kinds of events
+	MaxKeyUUID   = 800       // bytes of the UUID of a permanent key, which need not look like one
+	MaxText      = 512       // bytes of descriptions and of an event's value
+	MaxCaps      = 32        // capabilities in a Hello
+	MaxEvents    = 100       // items in Events
+	MaxSeqAhead  = 1_000_000 // by so much an event's seq may be ahead of what is acknowledged
+	MaxStatuses  = 128       // command IDs in CommandStatus and in HelloResult's resolve
+	MaxDepth     = 16        // nesting of arrays and objects in members that the parser passes over
 	MaxInt       = 1<<53 - 1
 	MaxUnsent    = 64 << 10 // bytes that wait for a slow device before it is disconnected
 	FramesPerSec = 20       // frames that a device may send for long
