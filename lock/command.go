@@ -194,7 +194,8 @@ type (
 
 // What a device says, by way of its session.
 type (
-	// ConnectDevice makes a session the lock's newest. Reply: *Greeting.
+	// ConnectDevice makes a session the lock's newest. Reply: *Greeting, or *Done when the device has said a later Hello already,
+	// on the session that stays.
 	ConnectDevice struct {
 		Device Device // Connected is not looked at
 	}

@@ -6,6 +6,9 @@ import (
 )
 
 func (s *State) connectDevice(device Device, recalled bool, now time.Time) (Decision, error) {
+	if s.saidBefore(&device) {
+		return s.unchanged()
+	}
 	var d Decision
 	device.Connected = true
 	d.Events = append(d.Events, &DeviceConnected{Stamp: s.stamp("", now), Device: device, Recalled: recalled})
@@ -31,6 +34,13 @@ func (s *State) connectDevice(device Device, recalled bool, now time.Time) (Deci
 	// The epoch is that of the state which the Hello has met: what is sent to it here has later ones, and the device hears of them after this.
 	d.Reply = &Greeting{Epoch: s.Version, AckSeq: s.AckSeq, Resolve: unresolved, Desired: s.desired(&device)}
 	return d, nil
+}
+
+// saidBefore tells a Hello that was under way for longer than that of the live session, which the device has said after it: within a boot
+// its clock says which. Of a device without a clock that is worth anything the last one to arrive counts.
+func (s *State) saidBefore(device *Device) bool {
+	live := &s.Device
+	return live.Connected && live.Session != device.Session && live.BootID == device.BootID && device.Deadline && device.HelloMono < live.HelloMono
 }
 
 // unresolved are the commands that went out on older sessions, and of which the device's journal may know the end.

@@ -41,7 +41,10 @@ func (w *world) connect(t *rapid.T) {
 }
 
 func (d *device) hello() Device {
-	return Device{Session: d.socket.session, BootID: string(rune('a' + d.boot)), Deadline: true, Journal: d.journal, Keys: d.keeps}
+	return Device{
+		Session: d.socket.session, BootID: string(rune('a' + d.boot)), Deadline: true, Journal: d.journal, Keys: d.keeps,
+		HelloMono: int64(d.socket.session.ID), // of two sockets the later one has the later Hello
+	}
 }
 
 // some draws a socket for which want holds.

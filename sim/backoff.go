@@ -14,7 +14,7 @@ type Backoff struct {
 	StableAfter time.Duration
 	// Rejected is the wait after the server refused the credentials: asking again soon cannot help. 0: 5 min.
 	Rejected time.Duration
-	// Replaced is the wait after another socket took this device's place. Coming back at once would throw out
+	// Replaced is the wait after another device took this one's place, again. Coming back at once would throw out
 	// the newer one, which would do the same. 0: 5 min.
 	Replaced time.Duration
 }

@@ -16,6 +16,7 @@ type conn struct {
 	d      *Device
 	ws     *websocket.Conn
 	bootID string // the boot that it belongs to
+	opened time.Time
 
 	writing sync.Mutex // one writer at a time
 	frozen  valve      // shut: half-open, neither reads nor writes

@@ -23,6 +23,9 @@ const (
 	socketBuffer     = 512     // bytes that a device keeps for reading; frames are small
 	slowWindow       = 4 << 10 // bytes that a slow reader lets its kernel take
 	retryAfterMax    = 10 * time.Minute
+
+	ownSocketLingers  = time.Minute // in which a socket that was given up may still take over
+	replacedForgotten = time.Hour   // after which a socket that took over is the first again
 )
 
 // handshakeError is an answer to the handshake that is no WebSocket.
@@ -87,6 +90,7 @@ func (d *Device) connect() {
 	if c != nil {
 		c.kill(false)
 		d.forget(c)
+		d.mayLinger(c, err)
 		if d.conn == c {
 			d.detach()
 		}
@@ -107,7 +111,7 @@ func (d *Device) dial(server string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{d: d, ws: ws}
+	c := &conn{d: d, ws: ws, opened: time.Now()}
 	ws.SetReadLimit(wire.MaxFrame)
 	ping, closed := ws.PingHandler(), ws.CloseHandler()
 	ws.SetPingHandler(func(data string) error { c.pass(); return ping(data) })
@@ -129,6 +133,7 @@ func (d *Device) lost(c *conn, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.forget(c)
+	d.mayLinger(c, err)
 	if d.conn != c {
 		return // an old socket, or a reboot that has planned its own return
 	}
@@ -154,7 +159,9 @@ func (d *Device) comeBack(err error) {
 		wait = he.retryAfter
 	case websocket.IsCloseError(err, wire.CloseReplaced):
 		d.opts.Stats.replaced.Add(1)
-		wait = around(d.opts.Backoff.Replaced)
+		if d.byAnother() {
+			wait = around(d.opts.Backoff.Replaced)
+		}
 	case errors.As(err, &ce) && ce.Code == wire.CloseDraining:
 		d.opts.Stats.drained.Add(1)
 		var after wire.RetryAfter
@@ -164,6 +171,22 @@ func (d *Device) comeBack(err error) {
 	}
 	d.opts.Logger.Debug("will connect again", "lock", d.cred.LockID, "cause", err, "wait", wait)
 	d.retryAfter(wait)
+}
+
+// mayLinger notes that a socket has ended without the server's word: its Hello may be under way, and throw a later socket out.
+func (d *Device) mayLinger(c *conn, err error) {
+	ce := &websocket.CloseError{}
+	if closed := errors.As(err, &ce) && ce.Code != websocket.CloseAbnormalClosure; !closed && c.opened.After(d.loose) {
+		d.loose = c.opened
+	}
+}
+
+// byAnother judges a close because of a newer socket: whether that must be another device's. A socket of this one's own that it has given up
+// can do so once, and a race in the network can; who is replaced again has a double. The caller holds d.mu.
+func (d *Device) byAnother() bool {
+	own, first := time.Since(d.loose) < ownSocketLingers, time.Since(d.replaced) >= replacedForgotten
+	d.replaced = time.Now()
+	return !own && !first
 }
 
 // credentialStatuses are the answers to a handshake that say: not with these credentials.

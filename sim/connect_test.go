@@ -43,27 +43,44 @@ func TestDrainingServerChoosesWhenTheDeviceComesBack(t *testing.T) {
 	require.GreaterOrEqual(t, time.Since(at), 50*time.Millisecond)
 }
 
+// Any other code would bring the device back within a millisecond.
+var backAtOnce = sim.Backoff{Min: time.Millisecond, Max: time.Millisecond, Rejected: 200 * time.Millisecond, Replaced: 200 * time.Millisecond}
+
 func TestCloseCodesThatKeepTheDeviceAway(t *testing.T) {
 	t.Parallel()
-	for code, counted := range map[int]func(sim.Counts) int64{
-		wire.CloseReplaced:    func(c sim.Counts) int64 { return c.Replaced },
-		wire.CloseCredentials: func(c sim.Counts) int64 { return c.Rejected },
-	} {
-		t.Run(strconv.Itoa(code), func(t *testing.T) {
-			t.Parallel()
-			s := newServer(t)
-			stats := new(sim.Stats)
-			// Any other code would bring the device back within a millisecond.
-			d := s.device(sim.DeviceOptions{Stats: stats, Backoff: sim.Backoff{Min: time.Millisecond, Max: time.Millisecond, Rejected: 200 * time.Millisecond, Replaced: 200 * time.Millisecond}})
-			c := s.next()
-			at := time.Now()
-			c.close(code, "")
-			recv(t, c.ended)
-			s.joined(d)
-			require.GreaterOrEqual(t, time.Since(at), 100*time.Millisecond)
-			require.Equal(t, int64(1), counted(stats.Counts()))
-		})
-	}
+	t.Run(strconv.Itoa(wire.CloseCredentials), func(t *testing.T) {
+		t.Parallel()
+		s := newServer(t)
+		stats := new(sim.Stats)
+		d := s.device(sim.DeviceOptions{Stats: stats, Backoff: backAtOnce})
+		c := s.next()
+		at := time.Now()
+		c.close(wire.CloseCredentials, "")
+		recv(t, c.ended)
+		s.joined(d)
+		require.GreaterOrEqual(t, time.Since(at), 100*time.Millisecond)
+		require.Equal(t, int64(1), stats.Counts().Rejected)
+	})
+	t.Run(strconv.Itoa(wire.CloseReplaced), func(t *testing.T) {
+		t.Parallel()
+		s := newServer(t)
+		stats := new(sim.Stats)
+		soon := backAtOnce
+		soon.Replaced = time.Hour
+		d := s.device(sim.DeviceOptions{Stats: stats, Backoff: soon})
+		c := s.joined(d)
+		c.close(wire.CloseReplaced, "")
+		recv(t, c.ended)
+		c = s.joined(d) // the first one may be a race in the network
+		c.close(wire.CloseReplaced, "")
+		recv(t, c.ended)
+		require.Eventually(t, func() bool { return stats.Counts().Replaced == 2 }, patience, time.Millisecond)
+		select {
+		case <-s.sessions:
+			require.Fail(t, "somebody else has its credentials, and two devices throw each other out")
+		case <-time.After(100 * time.Millisecond):
+		}
+	})
 	for _, code := range []int{wire.CloseBadFrame, wire.CloseHeartbeat, wire.CloseRate} {
 		t.Run(strconv.Itoa(code), func(t *testing.T) {
 			t.Parallel()
@@ -73,6 +90,24 @@ func TestCloseCodesThatKeepTheDeviceAway(t *testing.T) {
 			s.next()
 		})
 	}
+}
+
+// The device's own socket, which it has given up without a word from the server, may have taken over: that is no other device.
+func TestADeviceThatReplacesItselfComesBack(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	soon := backAtOnce
+	soon.Replaced = time.Hour
+	d := s.device(sim.DeviceOptions{Backoff: soon})
+	c := s.joined(d)
+	d.DropSocket()
+	recv(t, c.ended)
+	for range 3 {
+		c = s.joined(d)
+		c.close(wire.CloseReplaced, "")
+		recv(t, c.ended)
+	}
+	s.joined(d)
 }
 
 func TestRejectedCredentialsBackOffLong(t *testing.T) {

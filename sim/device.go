@@ -112,9 +112,11 @@ type Device struct {
 	epoch      uint64  // the highest of its commands that was obeyed, from that of the answer to Hello on
 	sockets    []*conn // all that are open, also old ones that were left half-open
 	dialing    bool
-	met        bool // it has had a session before
-	attempt    int  // of connecting, for the backoff
-	server     int  // the index of the server to try
+	met        bool      // it has had a session before
+	attempt    int       // of connecting, for the backoff
+	loose      time.Time // when the last socket was opened that has not ended by the server's word
+	replaced   time.Time // when another socket took over last
+	server     int       // the index of the server to try
 	retry      *time.Timer
 	beat       *time.Timer
 	flush      *time.Timer

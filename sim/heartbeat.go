@@ -51,6 +51,7 @@ func (d *Device) heartbeat() {
 // case which the session's name in each Open is there for. The caller holds d.mu.
 func (d *Device) abandon(c *conn) {
 	d.detach()
+	d.mayLinger(c, nil)
 	if !c.frozen.isShut() {
 		c.kill(true)
 	}

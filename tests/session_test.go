@@ -31,8 +31,7 @@ func (s *server) handshakeFrom(t *testing.T, address, device, user, secret strin
 		Subprotocols: []string{wire.Subprotocol}, HandshakeTimeout: patience,
 		NetDialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext,
 	}
-	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+secret))
-	ws, response, err := dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/devices/"+device+"/connect", http.Header{"Authorization": {basic}})
+	ws, response, err := dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/devices/"+device+"/connect", http.Header{"Authorization": {basic(user, secret)}})
 	if err == nil {
 		require.NoError(t, ws.Close())
 	}
@@ -51,7 +50,10 @@ func TestNewestSocketWins(t *testing.T) {
 	const sockets = 4
 	for i := range sockets {
 		stats, record := new(sim.Stats), sim.NewRecorder(nil)
-		d := s.device(t, creds[0], func(o *sim.DeviceOptions) { o.Stats, o.Recorder = stats, record })
+		d := s.device(t, creds[0], func(o *sim.DeviceOptions) {
+			o.Stats, o.Recorder = stats, record
+			o.Backoff = sim.Backoff{Min: time.Hour, Max: time.Hour} // who was replaced stays away, even the first time
+		})
 		connect(t, d)
 		if old != nil {
 			require.Eventually(t, func() bool { return oldStats.Counts().Replaced == 1 }, patience, pollEvery, "the older socket is closed with 4409")
@@ -71,6 +73,39 @@ func TestNewestSocketWins(t *testing.T) {
 		old, oldStats = d, stats
 	}
 	t.Logf("%d sockets of one device, each replaced by the next: each opened once, and the older ones not again", sockets)
+}
+
+// Bar: a Hello that was under way for so long that its device has given the socket up does not take a door out of service.
+func TestALateHelloThrowsNobodyOut(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	c := s.provision(t, 1)[0]
+	late, response, err := (&websocket.Dialer{Subprotocols: []string{wire.Subprotocol}, HandshakeTimeout: patience}).DialContext(
+		t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/devices/"+c.LockUUID+"/connect", http.Header{"Authorization": {basic(c.LockUUID, c.Secret)}})
+	require.NoError(t, err)
+	defer late.Close()
+	require.NoError(t, response.Body.Close())
+	stats := new(sim.Stats)
+	d := s.device(t, c, func(o *sim.DeviceOptions) { o.Stats, o.Drift.Offset = stats, time.Hour })
+	connect(t, d)
+	session := d.Session()
+
+	hello := wire.Hello{BootID: d.BootID(), Mono: time.Minute.Milliseconds(), Caps: []string{wire.CapDeadline, wire.CapJournal}}
+	require.NoError(t, late.WriteMessage(websocket.TextMessage, wire.AppendCall(nil, "h1", wire.ActionHello, &hello)))
+	require.NoError(t, late.SetReadDeadline(time.Now().Add(patience)))
+	_, _, err = late.ReadMessage()
+	require.True(t, websocket.IsCloseError(err, wire.CloseReplaced), "the older socket is closed, and never greeted: %v", err)
+	require.True(t, s.online(t, c.LockID))
+	key := s.newKey(t, c.LockID, 1)
+	s.mustOpen(t, key, "r")
+	require.Equal(t, lock.Opened, s.becomes(t, key, "r", lock.Opened, lock.Refused, lock.Unknown))
+	require.Equal(t, session, d.Session())
+	require.Zero(t, stats.Counts().Replaced)
+	s.conclude(t)
+}
+
+func basic(user, secret string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+secret))
 }
 
 // Bar: a wrong secret does not connect, nor does another device's; a rotation leaves both secrets valid for its grace, and

@@ -68,6 +68,9 @@ func (s *session) connect(hello *wire.Hello, at time.Time) (*lock.Greeting, erro
 	if greeting, ok := reply.(*lock.Greeting); ok && err == nil {
 		return greeting, nil
 	}
+	if _, late := reply.(*lock.Done); late && err == nil {
+		return nil, errReplaced
+	}
 	if unauthentic(err) {
 		return nil, errWithdrawn
 	}

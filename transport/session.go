@@ -79,6 +79,9 @@ func (c *closed) Error() string { return strconv.Itoa(c.code) + " " + c.reason }
 
 func badFrame(reason string) error { return &closed{wire.CloseBadFrame, reason} }
 
+// errReplaced ends a session that is not its device's newest.
+var errReplaced = &closed{wire.CloseReplaced, "a newer connection of this device took over"}
+
 var (
 	errPeerClosed = errors.New("the device closed the session")
 	errClosing    = errors.New("the session is being closed")
@@ -188,7 +191,7 @@ func (s *session) close(code int, reason string, here bool) {
 // closeFor ends the session as its grain wants it. A device whose secret was withdrawn learns that when it comes back.
 func (s *session) closeFor(cause lock.CloseCause) {
 	if cause == lock.CauseReplaced {
-		s.close(wire.CloseReplaced, "a newer connection of this device took over", false)
+		s.close(errReplaced.code, errReplaced.reason, false)
 		return
 	}
 	s.doom(causeReset)

@@ -93,6 +93,17 @@ func TestLockThatCannotGreet(t *testing.T) {
 	c.closed(wire.CloseCredentials)
 }
 
+// The Hello was under way for so long that the device has said another one meanwhile.
+func TestALateHelloEndsItsOwnSession(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, transport.Options{})
+	b.grains.connect = func(*lock.ConnectDevice) (lock.Reply, error) { return &lock.Done{Version: 7}, nil }
+	c := b.dial()
+	c.call("h1", wire.ActionHello, &wire.Hello{BootID: "b7", Mono: 1})
+	require.NotEmpty(t, c.closed(wire.CloseReplaced))
+	awaitTold[*lock.DisconnectDevice](t, b.grains)
+}
+
 func TestOpenThereAndBack(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, transport.Options{})
