@@ -52,12 +52,19 @@ func serial(t testing.TB) *big.Int {
 	return n
 }
 
-// node is the certificate that a node ought to have.
+// node is the certificate that a node ought to have: it says nothing of where that is.
 func node() *x509.Certificate {
 	return &x509.Certificate{
 		DNSNames: []string{cluster.DefaultNodeName}, NotAfter: time.Now().Add(30 * time.Minute),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
+}
+
+// here is that of somebody on this machine, who is known by the address.
+func here(names ...string) *x509.Certificate {
+	c := node()
+	c.DNSNames, c.IPAddresses = names, []net.IP{net.IPv4(127, 0, 0, 1)}
+	return c
 }
 
 // issue writes a certificate, its key and the authority's own into new files.
@@ -76,7 +83,6 @@ func (a *authority) issueTo(files keyring.Files, cert *x509.Certificate) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(a.t, err)
 	cert.SerialNumber, cert.NotBefore = serial(a.t), time.Now().Add(-2*time.Hour)
-	cert.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	der, err := x509.CreateCertificate(rand.Reader, cert, a.cert, key.Public(), a.key)
 	require.NoError(a.t, err)
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)

@@ -25,11 +25,11 @@ const etcdPassword = "correct horse battery staple"
 // guardedEtcd runs an etcd as its operators do: with TLS, and asking for a certificate.
 func guardedEtcd(t *testing.T, server keyring.Files, tokenTTL time.Duration) (endpoint string) {
 	t.Helper()
-	here, err := url.Parse("https://127.0.0.1:0")
+	local, err := url.Parse("https://127.0.0.1:0")
 	require.NoError(t, err)
 	c := embed.NewConfig()
 	c.Dir = t.TempDir()
-	c.ListenPeerUrls, c.ListenClientUrls, c.AdvertiseClientUrls = nil, []url.URL{*here}, []url.URL{*here}
+	c.ListenPeerUrls, c.ListenClientUrls, c.AdvertiseClientUrls = nil, []url.URL{*local}, []url.URL{*local}
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
 	c.ClientTLSInfo = transport.TLSInfo{CertFile: server.Cert, KeyFile: server.Key, TrustedCAFile: server.CA, ClientCertAuth: true}
 	c.AuthTokenTTL, c.BcryptCost = uint(tokenTTL/time.Second), 4 // the least that there is, since each log-in pays it
@@ -91,7 +91,7 @@ func TestEtcdWithUsers(t *testing.T) {
 	const tokenTTL = time.Second
 	ours := newAuthority(t, "ours")
 	shown := client(ours)
-	endpoint := guardedEtcd(t, ours.issue(node()), tokenTTL)
+	endpoint := guardedEtcd(t, ours.issue(here()), tokenTTL)
 	withUsers(t, administrator(t, endpoint, shown, ""))
 	root := administrator(t, endpoint, shown, "root")
 	member := setup{Etcd: endpoint, EtcdTLS: shown, EtcdUser: "latchkey", EtcdPassword: etcdPassword}
@@ -127,7 +127,7 @@ func TestEtcdRefuses(t *testing.T) {
 	t.Parallel()
 	ours, foreign := newAuthority(t, "ours"), newAuthority(t, "foreign")
 	shown := client(ours)
-	endpoint := guardedEtcd(t, ours.issue(node()), time.Minute)
+	endpoint := guardedEtcd(t, ours.issue(here()), time.Minute)
 	withUsers(t, administrator(t, endpoint, shown, ""))
 	good := setup{Etcd: endpoint, EtcdTLS: shown, EtcdUser: "latchkey", EtcdPassword: etcdPassword}
 

@@ -98,12 +98,12 @@ func fits(c keyring.Credentials, name string) error {
 
 // nodeCredentials make the two ends of a connection between nodes prove to each other that they are nodes: by a certificate
 // of the CA that bears the name. Both ends verify. They speak TLS 1.3 only, and resume no session, so that each connection
-// is proved by what is in the files then.
+// is proved by what is in the files then. The name that a client asks for is the authority of its connection.
 func nodeCredentials(keys *keyring.Keyring, name string) rotating {
 	return rotating{
 		client: func() *tls.Config {
 			c := keys.Current()
-			return &tls.Config{MinVersion: tls.VersionTLS13, ServerName: name, RootCAs: c.CA, Certificates: []tls.Certificate{*c.Cert}}
+			return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: c.CA, Certificates: []tls.Certificate{*c.Cert}}
 		},
 		server: func() *tls.Config {
 			c := keys.Current()
@@ -116,13 +116,14 @@ func nodeCredentials(keys *keyring.Keyring, name string) rotating {
 	}
 }
 
-// nodeSecurity returns the options for both ends of the connections between nodes; without keys they are plain.
+// nodeSecurity returns the options for both ends of the connections between nodes; without keys they are plain. gRPC asks a server
+// for the authority of the connection, whatever name the credentials have, and that is the address unless it is said to be the name.
 func nodeSecurity(keys *keyring.Keyring, name string) ([]grpc.ServerOption, []grpc.DialOption) {
 	if keys == nil {
 		return nil, []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
 	}
 	c := nodeCredentials(keys, name)
-	return []grpc.ServerOption{grpc.Creds(c)}, []grpc.DialOption{grpc.WithTransportCredentials(c)}
+	return []grpc.ServerOption{grpc.Creds(c)}, []grpc.DialOption{grpc.WithTransportCredentials(c), grpc.WithAuthority(name)}
 }
 
 // etcdCredentials are for an etcd that bears the name of its address, by a certificate of the CA, and that may ask for one
