@@ -49,7 +49,7 @@ func runNode() {
 	metrics := prometheus.NewRegistry()
 	o := cluster.Options{
 		Registerer: metrics,
-		EtcdDir:    s.Dir, LeaseTTL: s.LeaseTTL, WatchDelay: s.Delay, Kinds: map[string]*actor.Props{"grain": props},
+		Addr:       s.Addr, EtcdDir: s.Dir, LeaseTTL: s.LeaseTTL, WatchDelay: s.Delay, Kinds: map[string]*actor.Props{"grain": props},
 		TLS: s.TLS, EtcdTLS: s.EtcdTLS, EtcdUser: s.EtcdUser, EtcdPassword: s.EtcdPassword,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
@@ -155,6 +155,7 @@ func (c *child) state() report {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	r.Heap, r.Waiting = memory.HeapAlloc, c.gauge("latchkey_cluster_outbox_waiting")
+	r.Cut = c.gauge("latchkey_cluster_peers_unreachable")
 	r.Expiry = c.gauge("latchkey_cluster_certificate_expiry_timestamp_seconds")
 	for _, m := range c.node.Members() {
 		r.Members = append(r.Members, m.ID)

@@ -81,7 +81,8 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 }
 
 func (n *Node) startSystem(context.Context) error {
-	logger := slog.New(calm{n.logger.Handler()}).With(slog.String("lib", "protoactor"))
+	n.connections.logger, n.connections.trouble = n.logger, &troubles{all: map[string]*trouble{}}
+	logger := slog.New(calm{n.logger.Handler(), n.connections.trouble}).With(slog.String("lib", "protoactor"))
 	n.system = actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return logger }),
 		actor.WithDeadLetterRequestLogging(false),
@@ -165,6 +166,11 @@ func (n *Node) join(ctx context.Context) error {
 	}
 	if err := n.awaitEtcd(ctx, n.membership.start); err != nil {
 		return err
+	}
+	if n.remote != nil {
+		n.connections.wait = n.options.LeaseTTL + greetSlack
+		n.Listen(greeting, func(any) {})
+		n.connections.done.Go(n.greet)
 	}
 	return n.metrics.observe(n)
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -75,6 +76,8 @@ func (m *metrics) observe(n *Node) error {
 	if n.outboxes != nil {
 		gauge("outbox_waiting", "Messages that wait for the connections to other nodes.", nil,
 			func() float64 { return float64(n.outboxes.waiting()) })
+		gauge("peers_unreachable", "Members to which this node has no connection after ten seconds of trying.", nil,
+			func() float64 { return float64(n.connections.unreachable(time.Now())) })
 	}
 	for shown, keys := range map[string]*keyring.Keyring{"nodes": n.nodeKeys, "etcd": n.etcdKeys} {
 		if keys != nil && keys.Current().Cert != nil {

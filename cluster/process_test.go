@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 
 // setup is what a child is started with.
 type setup struct {
-	Dir, Addr string // of etcd
+	Dir, Addr string // of etcd; a node may have an address, too
 	Etcd      string // endpoint for a node
 	LeaseTTL  time.Duration
 	Delay     time.Duration // of the watch
@@ -69,6 +69,7 @@ type report struct {
 	Evicting   time.Duration // until these were gone, in all
 	Heap       uint64        // bytes in use
 	Waiting    float64
+	Cut        float64 // members that it does not reach
 	Expiry     float64 // of the certificate that other nodes see
 	Requests   int
 	Failed     int // of which the outcome is known: not executed
