@@ -59,7 +59,7 @@ func (s *server) ShowConfirmation(w http.ResponseWriter, r *http.Request, uuid T
 	}
 	info, err := ask[*lock.TempKeyInfo](r.Context(), s, at.lock, &lock.GetTempKey{TempKeyID: at.key, RequestID: lock.RequestID(params.Request)})
 	if err != nil {
-		s.fail(w, r, err)
+		s.fail(w, r, at.missing(err))
 		return
 	}
 	page := &pages.Confirmation{
