@@ -62,6 +62,9 @@ func travels(d time.Duration) func(*sim.DeviceOptions) {
 	return func(o *sim.DeviceOptions) { o.Motor.Travel = d }
 }
 
+// staysAway makes a device that was replaced not come back, even the first time.
+func staysAway(o *sim.DeviceOptions) { o.Backoff = sim.Backoff{Min: time.Hour, Max: time.Hour} }
+
 // behind makes a device reach the server through a proxy.
 func behind(p *sim.Proxy) func(*sim.DeviceOptions) {
 	return func(o *sim.DeviceOptions) { o.Servers = []string{"http://" + p.Addr()} }

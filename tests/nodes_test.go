@@ -78,7 +78,7 @@ func TestNewestSocketWinsAcrossNodes(t *testing.T) {
 	var oldStats *sim.Stats
 	for i := range 2 * clusterNodes {
 		stats := new(sim.Stats)
-		d := c.device(t, l, connectsTo(c.nodes[i%clusterNodes]), func(o *sim.DeviceOptions) { o.Stats, o.Recorder = stats, sim.NewRecorder(nil) })
+		d := c.device(t, l, connectsTo(c.nodes[i%clusterNodes]), staysAway, func(o *sim.DeviceOptions) { o.Stats, o.Recorder = stats, sim.NewRecorder(nil) })
 		connect(t, d)
 		if old != nil {
 			require.Eventually(t, func() bool { return oldStats.Counts().Replaced == 1 }, patience, pollEvery, "the older socket is closed with 4409")

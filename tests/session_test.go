@@ -50,10 +50,7 @@ func TestNewestSocketWins(t *testing.T) {
 	const sockets = 4
 	for i := range sockets {
 		stats, record := new(sim.Stats), sim.NewRecorder(nil)
-		d := s.device(t, creds[0], func(o *sim.DeviceOptions) {
-			o.Stats, o.Recorder = stats, record
-			o.Backoff = sim.Backoff{Min: time.Hour, Max: time.Hour} // who was replaced stays away, even the first time
-		})
+		d := s.device(t, creds[0], staysAway, func(o *sim.DeviceOptions) { o.Stats, o.Recorder = stats, record })
 		connect(t, d)
 		if old != nil {
 			require.Eventually(t, func() bool { return oldStats.Counts().Replaced == 1 }, patience, pollEvery, "the older socket is closed with 4409")
