@@ -33,6 +33,10 @@ var (
 // not joined them.
 var ErrOtherStore = errors.New("cluster: a member has another store than this node")
 
+// ErrAddress is returned by Start when another member has registered with the address that the others are to reach this node at. That member
+// stays, and this node has not joined.
+var ErrAddress = errors.New("cluster: the address for other nodes")
+
 // What Ready returns.
 var (
 	// ErrNotMember says that the node is not, or no longer, a member of the cluster: it owns no grain and never will again.

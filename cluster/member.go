@@ -17,6 +17,7 @@ type Member struct {
 	Addr  string   `json:"addr"`
 	Kinds []string `json:"kinds"`
 	Store string   `json:"store,omitempty"` // see Options
+	Home  string   `json:"home,omitempty"`  // see Options
 	Self  bool     `json:"-"`
 }
 

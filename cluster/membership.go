@@ -72,7 +72,7 @@ func newMembership(o Options, metrics *metrics) *membership {
 		m.ttl = max(m.ttl, aloneTTL)
 		m.patience = m.ttl // it renews seldom, which is no silence of etcd
 	}
-	m.self.Store = o.Store
+	m.self.Store, m.self.Home = o.Store, o.Home
 	m.self.Kinds = slices.Sorted(maps.Keys(o.Kinds))
 	return m
 }
@@ -138,8 +138,9 @@ func (m *membership) register(ctx context.Context) (int64, error) {
 }
 
 // meetMembers looks at the members before this node becomes one. It deletes those that this node has been before it was killed,
-// so that nobody waits for their leases: no other process can be at the address that this one has. It refuses to join any whose
-// store is another one: each would take the other's grains for ones that were never there. It returns the revision of the list.
+// so that nobody waits for their leases: they had its address and its home. Whoever has the address alone may be alive, at an address
+// that both were given by mistake, so it stays and this node does not join. Neither does it join members whose store is another one:
+// each would take the other's grains for ones that were never there. It returns the revision of the list.
 func (m *membership) meetMembers(ctx context.Context) (int64, error) {
 	found, err := m.client.Get(ctx, m.prefix, clientv3.WithPrefix())
 	if err != nil {
@@ -147,11 +148,16 @@ func (m *membership) meetMembers(ctx context.Context) (int64, error) {
 	}
 	for _, kv := range found.Kvs {
 		member, err := decodeMember(kv.Value)
-		if err == nil && member.Addr != m.self.Addr && !m.alone {
+		switch {
+		case err != nil || m.alone:
+		case member.Addr != m.self.Addr:
 			if m.self.Store != "" && member.Store != "" && member.Store != m.self.Store {
 				return 0, fmt.Errorf("%w: %s, at %s, has %s, and this one %s", ErrOtherStore, member.ID, member.Addr, member.Store, m.self.Store)
 			}
 			continue
+		case member.Home != m.self.Home:
+			return 0, fmt.Errorf("%w: another server, %s, has registered at %s, and each needs its own (if it was this one, with another data folder, "+
+				"it is gone within %v)", ErrAddress, member.ID, member.Addr, m.ttl)
 		}
 		if _, err := m.client.Delete(ctx, string(kv.Key)); err != nil {
 			return 0, fmt.Errorf("delete a former life: %w", err)

@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -167,6 +169,51 @@ func TestFormerLifeIsRemovedByItsSuccessor(t *testing.T) {
 	again.join()
 	require.Equal(t, "m1 m3", again.sees())
 	m1.awaits("m1 m3")
+}
+
+// Whoever is at a node's address and is not what the node has been may be alive: it stays, and the node does not join.
+func TestAddressOfAnotherIsNotTaken(t *testing.T) {
+	t.Parallel()
+	e := startEtcdServer(t)
+	m1 := newPeer(t, e, "m1", Options{Home: "a", LeaseTTL: time.Minute}).join()
+	there := func(id, home string) *peer {
+		p := newPeer(t, e, id, Options{Home: home, LeaseTTL: time.Minute})
+		p.self.Addr = m1.self.Addr
+		return p
+	}
+	for _, home := range []string{"b", ""} {
+		err := there("m2", home).start(t.Context())
+		require.ErrorIs(t, err, ErrAddress)
+		require.ErrorContains(t, err, "another server, m1, has registered at "+m1.self.Addr)
+	}
+	require.Equal(t, "m1", m1.sees())
+	require.Equal(t, 1, m1.changes())
+	requireOpen(t, m1.lost, "it was there first")
+	m1.die()
+	require.Equal(t, "m3", there("m3", "a").join().sees(), "its former life is gone at once")
+}
+
+// Of several that are given one address and start at the same time one joins.
+func TestOnlyOneHasAnAddress(t *testing.T) {
+	t.Parallel()
+	e := startEtcdServer(t)
+	var joined atomic.Int32
+	var racers sync.WaitGroup
+	for i := range 8 {
+		p := newPeer(t, e, fmt.Sprintf("m%d", i), Options{Home: fmt.Sprint(i)})
+		p.self.Addr = "127.0.0.1:7070"
+		racers.Go(func() {
+			err := p.start(t.Context())
+			if err == nil {
+				joined.Add(1)
+				t.Cleanup(p.die)
+			} else {
+				assert.ErrorIs(t, err, ErrAddress)
+			}
+		})
+	}
+	racers.Wait()
+	require.EqualValues(t, 1, joined.Load())
 }
 
 func TestLostLeaseIsReported(t *testing.T) {

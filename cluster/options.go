@@ -55,6 +55,9 @@ type Options struct {
 	// Store names where the grains keep their state, which all nodes of a cluster must share: a node does not join members that
 	// name another one. Empty: nobody looks.
 	Store string
+	// Home names what only one process can have at a time, such as a locked folder. A node that finds a member at its own address takes it
+	// away when that has its home, since it was this node before it was killed; otherwise the node does not start. Empty is a home, too.
+	Home string
 	// LeaseTTL is how long the others wait for a node that has died.
 	LeaseTTL time.Duration
 

@@ -19,17 +19,30 @@ func (a *App) startNode(ctx context.Context, locks *actors.Locks) error {
 	if err != nil {
 		return err
 	}
+	home := "" // a server that is alone has nobody to tell apart
+	if len(c.EtcdEndpoints) > 0 {
+		if home, err = a.home(); err != nil {
+			return err
+		}
+	}
+	if c.OutOfReach() {
+		a.logger.Warn("other servers are told an address that only this machine reaches: on other machines they cannot answer for its locks, " +
+			"nor this server for theirs; give --cluster-addr or --cluster-advertise-addr")
+	}
 	a.node, err = cluster.Start(ctx, cluster.Options{
 		Addr: c.ClusterAddr, AdvertiseAddr: c.ClusterAdvertiseAddr,
 		TLS: keyring.Files{CA: c.ClusterTLSCA, Cert: c.ClusterTLSCert, Key: c.ClusterTLSKey}, NodeName: c.ClusterTLSName,
 		EtcdEndpoints: c.EtcdEndpoints, EtcdTLS: keyring.Files{CA: c.EtcdTLSCA, Cert: c.EtcdTLSCert, Key: c.EtcdTLSKey},
 		EtcdUser: c.EtcdUser, EtcdPassword: password, EtcdDir: filepath.Join(c.DataDir, etcdFolder),
 		StartTimeout: max(c.StartTimeout, 1), // 0 would be its default
-		Store:        a.journal.ID(),
-		Kinds:        locks.Kinds(), Owed: locks.Owed, Late: locks.Late, Logger: a.logger, Registerer: a.registry,
+		Store:        a.journal.ID(), Home: home,
+		Kinds: locks.Kinds(), Owed: locks.Owed, Late: locks.Late, Logger: a.logger, Registerer: a.registry,
 	})
 	if errors.Is(err, cluster.ErrOtherStore) {
 		return fmt.Errorf("--journal-url, --etcd-endpoints: servers that share an etcd share a journal too, in PostgreSQL: %w", err)
+	}
+	if errors.Is(err, cluster.ErrAddress) {
+		return fmt.Errorf("--cluster-addr, --cluster-advertise-addr: %w", err)
 	}
 	if err != nil {
 		return err

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +28,14 @@ type Trust struct {
 // ClusterTLS tells whether members show each other certificates.
 func (t *Trust) ClusterTLS() bool {
 	return t.ClusterTLSCA != "" && t.ClusterTLSCert != "" && t.ClusterTLSKey != ""
+}
+
+// OutOfReach tells whether other members are told an address that only this machine reaches, although etcd is on another one.
+func (s *Server) OutOfReach() bool {
+	return loopback(cmp.Or(s.ClusterAdvertiseAddr, s.ClusterAddr)) && slices.ContainsFunc(s.EtcdEndpoints, func(e string) bool {
+		u, err := url.Parse(e)
+		return err == nil && !loopback(hostPort(u))
+	})
 }
 
 // EtcdPassword returns the password of the user of etcd, which may also come from the environment.

@@ -49,6 +49,26 @@ func TestTrustThatIsIncomplete(t *testing.T) {
 	}
 }
 
+// Whoever shares an etcd on another machine is on another machine, too, as a rule.
+func TestOutOfReach(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args []string
+		is   bool
+	}{
+		"alone":                 {nil, false},
+		"all here":              {[]string{plainEtcd, "--cluster-addr=127.0.0.1:7070"}, false},
+		"etcd elsewhere":        {[]string{secureEtcd, "--cluster-addr=127.0.0.1:7070"}, true},
+		"the default":           {[]string{secureEtcd}, true},
+		"an address of its own": {append([]string{secureEtcd, "--cluster-addr=10.1.2.3:7070"}, clusterTLS...), false},
+		"advertised":            {append([]string{secureEtcd, "--cluster-addr=127.0.0.1:7070", "--cluster-advertise-addr=10.1.2.3:7070"}, clusterTLS...), false},
+	} {
+		config, err := parse(t, append([]string{"serve"}, c.args...)...)
+		require.NoError(t, err, name)
+		require.Equal(t, c.is, config.OutOfReach(), name)
+	}
+}
+
 func TestEtcdPassword(t *testing.T) {
 	t.Parallel()
 	c, err := parse(t, "serve", plainEtcd, "--etcd-user=latchkey", "--etcd-password-file="+writeFile(t, "hunter2\n"))
