@@ -179,7 +179,7 @@ func (n *Node) join(ctx context.Context) error {
 func listen(r *remote.Remote) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			err = fmt.Errorf("cluster: start the connections to other nodes: %v", reason)
+			err = fmt.Errorf("%w: %v", ErrAddress, reason)
 		}
 	}()
 	r.Start()

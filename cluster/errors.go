@@ -33,8 +33,8 @@ var (
 // not joined them.
 var ErrOtherStore = errors.New("cluster: a member has another store than this node")
 
-// ErrAddress is returned by Start when another member has registered with the address that the others are to reach this node at. That member
-// stays, and this node has not joined.
+// ErrAddress is returned by Start when the node cannot have the address that the others are to reach it at, or has none for them, or
+// another member has registered with it. That member stays, and this node has not joined.
 var ErrAddress = errors.New("cluster: the address for other nodes")
 
 // What Ready returns.

@@ -132,7 +132,7 @@ func (o Options) validate() error {
 		invalid("address %q is not host:port: %w", o.Addr, err)
 	}
 	if ip := net.ParseIP(host); o.AdvertiseAddr == "" && (host == "" || ip != nil && ip.IsUnspecified()) {
-		invalid("a node that listens on %q needs an address to advertise", o.Addr)
+		errs = append(errs, fmt.Errorf("%w: a node that listens on %q needs one to advertise", ErrAddress, o.Addr))
 	}
 	if o.AdvertiseAddr != "" {
 		if _, _, err := net.SplitHostPort(o.AdvertiseAddr); err != nil {

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"net"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,4 +35,21 @@ func TestAddressAndFolderAreOneServers(t *testing.T) {
 	first.kill()
 	first.start(t)
 	require.Len(t, c.membersInEtcd(t), 2, "its former life would be there until its lease has ended")
+}
+
+// What is wrong with the address for the other servers is said with the flag that has it.
+func TestAddressesForMembersAreRefusedByTheirFlag(t *testing.T) {
+	t.Parallel()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, busy.Close()) })
+	for says, args := range map[string][]string{
+		"address already in use":              {"--etcd-endpoints", "http://127.0.0.1:1", "--cluster-addr", busy.Addr().String()},
+		`listens on "0.0.0.0:0" needs one to`: {"--cluster-addr", "0.0.0.0:0"},
+	} {
+		p := launch(t, append([]string{"serve", "--data-dir", t.TempDir(), "--http-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0"}, args...)...)
+		require.Equal(t, 1, p.exit(t))
+		require.Contains(t, p.stderr(), "--cluster-addr, --cluster-advertise-addr: ")
+		require.Contains(t, p.stderr(), says)
+	}
 }
