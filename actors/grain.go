@@ -186,7 +186,7 @@ func (g *grain) panicked(ctx actor.Context, reason any) {
 		from = g.current
 	}
 	g.tell(from, &clusterpb.Failed{Reason: fmt.Sprint(reason)})
-	if r, ok := ctx.Message().(*Request); ok && from == nil && r.mail != nil {
+	if r, ok := ctx.Message().(*Request); ok && ctx.Sender() == nil && r.mail != nil {
 		r.mail.lost(r.to, r) // it may be the reason, so that it is not told again as it is
 	}
 	g.unsaved = 0 // the state is suspect, and no snapshot is made of it
@@ -216,7 +216,7 @@ func (g *grain) stop() {
 		g.timer.Stop()
 	}
 	stored := 0
-	if g.answer.Err == nil { // what was finished halfway, when it panicked, has happened all the same
+	if g.over > 0 && g.answer.Err == nil { // what was finished halfway, when it panicked, has happened all the same
 		stored = g.over
 	}
 	if len(g.waiters)+g.covered+stored > 0 {
@@ -226,6 +226,9 @@ func (g *grain) stop() {
 		g.waiters[i].giveUp(g)
 	}
 	for i := max(0, g.finished-1); i < stored; i++ {
+		if i >= g.finished {
+			g.deliverAll(&g.queue[i])
+		}
 		g.queue[i].sayLast(g, nil)
 	}
 	g.owe(slices.Clone(g.queue[:g.covered]))

@@ -161,6 +161,8 @@ func unavailable() error {
 // requestID names a command. An open has a name already, a query needs none.
 func requestID(c lock.Command) string {
 	switch c := c.(type) {
+	case *lock.Once:
+		return requestID(c.Command)
 	case *lock.OpenLock:
 		return string(c.CommandID)
 	case *lock.OpenWithTempKey:

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/latchkey/latchkey/cluster"
@@ -34,13 +35,25 @@ func (g *grain) pay() {
 	for i := range *batch {
 		o := &(*batch)[i]
 		if g.answer.Err == nil {
-			for _, e := range o.effects { // or an open that counts as sent would never leave
-				g.deliver(e)
-			}
+			g.deliverAll(o)
 		}
 		o.sayLast(g, g.answer.Err)
 	}
 	g.owing.Add(-1)
+}
+
+// deliverAll carries out a command's effects when its grain has gone, or an open that counts as sent would never leave. What panics here
+// has no grain any more that could start anew.
+func (g *grain) deliverAll(o *op) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			g.metrics.panics.Inc()
+			g.Logger.Error("an effect panicked", slog.String("stream", g.stream()), slog.Any("reason", reason))
+		}
+	}()
+	for _, e := range o.effects {
+		g.deliver(e)
+	}
 }
 
 // sayLast answers a command whose grain has gone, by what became of its append.

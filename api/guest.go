@@ -63,7 +63,7 @@ func (s *server) ShowConfirmation(w http.ResponseWriter, r *http.Request, uuid T
 		return
 	}
 	page := &pages.Confirmation{
-		Info: info, Door: at.name, Named: params.Request != "", Offline: params.Offline == "true", Action: "/temp-keys/" + string(key) + "/open",
+		Info: info, Door: at.name, TakenOff: at.door != 0 && !at.over, Named: params.Request != "", Offline: params.Offline == "true", Action: "/temp-keys/" + string(key) + "/open",
 		RequestID: newName(), Now: s.Now(),
 	}
 	if page.Named { // or it would be another one that is on its way

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/latchkey/latchkey/cluster"
 )
@@ -34,14 +36,22 @@ func (s *said) count(part string) int {
 	return strings.Count(s.text.String(), part)
 }
 
+// bound takes a port that refuses connections and that nobody else gets.
+func bound(t *testing.T) (socket int, addr string) {
+	t.Helper()
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.Bind(socket, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	name, err := unix.Getsockname(socket)
+	require.NoError(t, err)
+	return socket, net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*unix.SockaddrInet4).Port))
+}
+
 // TestMemberThatIsNotReached has a member in the list at whose address nobody is: that shows although nobody asks for its grains, in the
 // metric and in the log, which is not flooded. When somebody is there, it is over.
 func TestMemberThatIsNotReached(t *testing.T) {
 	t.Parallel()
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := nobody.Addr().String()
-	require.NoError(t, nobody.Close())
+	nobody, addr := bound(t) // and nobody listens
 	etcd := spawn(t, "etcd", setup{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
 	log := &said{}
 	a := launch(t, "node", setup{Etcd: etcd.hello.Addr}, log)
@@ -58,6 +68,7 @@ func TestMemberThatIsNotReached(t *testing.T) {
 	require.NotZero(t, log.count("connection refused"))
 	require.LessOrEqual(t, log.count("address="+addr), 3, "at once, after 5 s, and 10 s after that")
 
+	require.NoError(t, unix.Close(nobody))
 	b := spawn(t, "node", setup{Etcd: etcd.hello.Addr, Addr: addr})
 	require.Eventually(t, func() bool { return a.state().Cut == 0 }, time.Minute, 100*time.Millisecond)
 	a.awaitMembers(2)

@@ -246,11 +246,9 @@ type (
 type Tick struct{}
 
 // IsChange tells whether a command is a caller's change to a lock: no open, which has a name of its own, no question, and nothing that a
-// device or the clock tells. Whoever sends it twice has to say that it is the same one.
+// device or the clock tells. Whoever sends it twice has to say that it is the same one, as Once does.
 func IsChange(c Command) bool {
-	switch c := c.(type) {
-	case *Once:
-		return IsChange(c.Command)
+	switch c.(type) {
 	case *CreateLock, *SetOwner, *SetOrganization, *RotateDeviceSecret, *ChangeLockUUID, *SetConfig,
 		*AddKey, *RemoveKey, *WriteKey, *BulkAddKeys, *AddResident, *RemoveResident,
 		*CreateTempKey, *UpdateTempKey, *DeleteTempKey, *CreateTempKeys, *UpdateTempKeys, *UseTempKey:

@@ -9,7 +9,7 @@ const (
 )
 
 // Config is how the device should be set up. It is desired here and reported by the device, which is told on the way,
-// and again whenever it comes back with another one. A Number is never used twice.
+// and again whenever it comes back with another one. A Number is used once, unless a backup is restored.
 type Config struct {
 	Number   uint64 `json:"number"`   // 0: nobody has said anything, and the device does as it was made
 	RelockMs int64  `json:"relockMs"` // how long the bolt stays open after an open
@@ -25,7 +25,13 @@ func (s *State) setConfig(c *SetConfig, now time.Time) (Decision, error) {
 	if s.Config.Number != 0 && s.Config.RelockMs == c.RelockMs {
 		return s.unchanged()
 	}
-	config := Config{Number: s.Version + 1, RelockMs: c.RelockMs}
+	// A device that has served another lock, or this one before a backup of it was restored, may have one of a higher number. Within a
+	// session it takes only those that are higher than its own.
+	number := max(s.Version, s.Reported.Config, s.Device.Reported.Config) + 1
+	if number > uint64(MaxID) {
+		number = s.Version + 1 // the device makes it up
+	}
+	config := Config{Number: number, RelockMs: c.RelockMs}
 	d, err := s.done(&ConfigSet{Stamp: s.stampBy(c.By, now), Config: config})
 	if s.Device.Connected {
 		d.Effects = append(d.Effects, &SendConfig{Session: s.Device.Session, Config: config})

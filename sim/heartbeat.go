@@ -39,12 +39,14 @@ func (d *Device) heartbeat() {
 	if c.reporting && time.Since(c.reported) > wire.MissesToClose*c.heartbeat {
 		c.reporting = false // the answer is not going to come
 	}
-	c.holding = false
-	d.planFlush()
 	d.mu.Unlock()
 	if !frozen { // what was not sent in time is worth nothing later
 		_ = c.write(frame)
 	}
+	d.mu.Lock()
+	c.holding = false // what was not taken goes again after it
+	d.planFlush()
+	d.mu.Unlock()
 }
 
 // abandon gives a dead socket up. A half-open one stays, so that what arrives when it heals is read: that is the

@@ -98,11 +98,13 @@ func (d *CollectiveDoor) Link() bool { return !d.Gone && d.Access != collective.
 // Code tells whether the door opens with the code.
 func (d *CollectiveDoor) Code() bool { return !d.Gone && d.Access != collective.ByKey }
 
+const takenOff = "This door was taken off the key. Ask whoever sent it to you if you still need it."
+
 // Note is what a guest should know of the door; empty when there is nothing.
 func (d *CollectiveDoor) Note() string {
 	switch {
 	case d.Gone:
-		return "This door was taken off the key. Ask whoever sent it to you if you still need it."
+		return takenOff
 	case d.Info == nil:
 		return "The lock cannot be asked right now."
 	case !d.Info.Online && d.Link():

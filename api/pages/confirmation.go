@@ -14,6 +14,7 @@ type Confirmation struct {
 	Named     bool             // a request was named
 	Offline   bool             // where none was: the lock was offline, as the address says
 	Door      string           // what guests call the door; empty: it has no name
+	TakenOff  bool             // the key goes on, for other doors, if this one is deleted
 	Back      string           // the key's page; empty: there is none any more
 	Action    string           // where the same door is opened
 	RequestID string           // fresh for each page, so that a double tap counts once
@@ -53,6 +54,18 @@ func (p *Confirmation) Refresh() int {
 		return refreshUnknown
 	}
 	return 0
+}
+
+// Gone is what a guest should know of a key that does not open this door any more; empty when it may.
+func (p *Confirmation) Gone() string {
+	switch {
+	case !p.Info.Deleted:
+		return ""
+	case p.TakenOff:
+		return takenOff
+	default:
+		return "The key was deleted since. Ask whoever sent it to you for a new one."
+	}
 }
 
 // Name is what guests call the door.

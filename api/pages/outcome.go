@@ -83,6 +83,7 @@ var refusals = map[string]string{
 // doubts are what a lock says that cannot tell whether it has opened. Of one whose reason is not here nothing was heard.
 var doubts = map[string]string{
 	"jammed":          "The lock answered that it is jammed.",
+	"moved":           "The lock answered that its motor moved, and that something went wrong.",
 	"low-battery":     "The lock answered that its battery is low.",
 	"device-busy":     "The lock answered that it was busy.",
 	"device-error":    cannotTell,

@@ -22,7 +22,7 @@ func (a *App) home() (string, error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := writeDurably(path, []byte(rand.Text()+"\n")); err != nil {
-			return "", fmt.Errorf("--data-dir: %w", err)
+			return a.noHome(err), nil
 		}
 		file, err = os.Open(path)
 	}
@@ -30,9 +30,20 @@ func (a *App) home() (string, error) {
 		return "", fmt.Errorf("--data-dir: %w", err)
 	}
 	a.onStop(func(context.Context) error { return file.Close() })
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	switch err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
 		return "", fmt.Errorf("--data-dir: another server has this folder: lock %s: %w", path, err)
+	case err != nil: // a file system without locks
+		return a.noHome(err), nil
 	}
 	name, err := io.ReadAll(file)
 	return strings.TrimSpace(string(name)), err
+}
+
+// noHome is a name that nobody has had. A member keeps nothing else in its data folder that it needs, so it works without one that can be
+// written and locked.
+func (a *App) noHome(err error) string {
+	a.logger.Warn("the data folder cannot be written and locked, so this server does not know its former life: killed, it may only come back at "+
+		"its address after its lease", "error", err)
+	return rand.Text()
 }
