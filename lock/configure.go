@@ -27,7 +27,7 @@ func (s *State) setConfig(c *SetConfig, now time.Time) (Decision, error) {
 	}
 	// A device that has served another lock, or this one before a backup of it was restored, may have one of a higher number. Within a
 	// session it takes only those that are higher than its own.
-	number := max(s.Version, s.Reported.Config, s.Device.Reported.Config) + 1
+	number := max(s.Version, s.Config.Number, s.Reported.Config, s.Device.Reported.Config) + 1
 	if number > uint64(MaxID) {
 		number = s.Version + 1 // the device makes it up
 	}
