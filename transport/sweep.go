@@ -17,6 +17,13 @@ const (
 	drainPoll     = 20 * time.Millisecond
 )
 
+// The devices of a server that drains come back at this pace, so that they are not too many at once for the others, and no door
+// is away for longer than it takes all of them.
+const (
+	returnPace = time.Millisecond // for each device
+	maxReturn  = 10 * time.Second // for all
+)
+
 // sweep is the one goroutine that watches over time for all sessions: missed heartbeats, and reminders of grains.
 func (h *Hub) sweep() {
 	ticker := time.NewTicker(max(h.HeartbeatEvery/sweepsPerBeat, shortestSweep))
@@ -45,10 +52,11 @@ func (s *session) look(now time.Duration) {
 	}
 }
 
-// Drain refuses new devices, asks the connected ones to come back, each after its own pause of at most spread, and
-// waits until they are gone.
-func (h *Hub) Drain(ctx context.Context, spread time.Duration) error {
+// Drain refuses new devices, asks the connected ones to come back, each after its own pause, and waits until they are gone.
+// Few come back at once, and 10,000 within 10 s.
+func (h *Hub) Drain(ctx context.Context) error {
 	h.draining.Store(true)
+	within := min(time.Duration(1+h.connected.Load())*returnPace, maxReturn)
 	ticker := time.NewTicker(drainPoll)
 	defer ticker.Stop()
 	for {
@@ -59,7 +67,7 @@ func (h *Hub) Drain(ctx context.Context, spread time.Duration) error {
 				return
 			}
 			g.Go(func() error {
-				s.close(wire.CloseDraining, retryAfter(rand.N(max(spread, 1))), true)
+				s.close(wire.CloseDraining, retryAfter(rand.N(within)), true)
 				return nil
 			})
 		})

@@ -26,15 +26,15 @@ func TestDrainSendsDevicesAwayWithAPause(t *testing.T) {
 		clients[i], _ = b.connect()
 	}
 	drained := make(chan error, 1)
-	go func() { drained <- b.hub.Drain(t.Context(), time.Minute) }()
+	go func() { drained <- b.hub.Drain(t.Context()) }()
 	pauses := make(map[time.Duration]bool)
 	for _, c := range clients {
 		var pause wire.RetryAfter
 		require.NoError(t, pause.Parse([]byte(c.closed(wire.CloseDraining))))
-		require.Less(t, pause.Pause, time.Minute)
+		require.LessOrEqual(t, pause.Pause, devices*time.Millisecond, "so few are back at once")
 		pauses[pause.Pause] = true
 	}
-	require.Greater(t, len(pauses), devices/2)
+	require.Greater(t, len(pauses), 1, "but not in one moment")
 	require.NoError(t, <-drained)
 	require.Len(t, tellings[*lock.DisconnectDevice](b.grains), devices)
 
@@ -49,7 +49,7 @@ func TestDrainGivesUpInTime(t *testing.T) {
 	b.connect() // does not answer the close frame
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	require.ErrorIs(t, b.hub.Drain(ctx, time.Second), context.DeadlineExceeded)
+	require.ErrorIs(t, b.hub.Drain(ctx), context.DeadlineExceeded)
 }
 
 func TestCloseEndsEverySession(t *testing.T) {

@@ -32,10 +32,6 @@ import (
 // etcdFolder is in the data folder, next to the journal and the hash of the super key.
 const etcdFolder = "etcd"
 
-// drainSpread is how long the devices of a server that stops may stay away, each for its own while, so that they
-// do not all come to the next one at once.
-const drainSpread = 10 * time.Second
-
 // Options are what a server is started with.
 type Options struct {
 	Config   config.Server
@@ -199,7 +195,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		defer hub.Close()
 		half, cancel := halfOf(ctx)
 		defer cancel()
-		if err := hub.Drain(half, drainSpread); err != nil {
+		if err := hub.Drain(half); err != nil {
 			a.logger.Warn("devices are cut off that did not leave in time", "error", err)
 		}
 		return nil
