@@ -24,8 +24,9 @@ const (
 	writeTimeout   = 30 * time.Second // of a whole answer; WebSockets leave the HTTP server and keep their own time
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 16 << 10
-	// Of HTTP/2, where a connection has many requests: so many at a time, and so much that was received and not read.
-	maxStreams    = 100
+	// Of HTTP/2, where a connection has many requests: so many at a time, each of which counts as a connection would, and so much
+	// that was received and not read.
+	maxStreams    = 32
 	receiveBuffer = 128 << 10
 )
 
@@ -65,7 +66,7 @@ func startHTTP(c config.Server, logger *slog.Logger, bound *callers, fail func(e
 	}
 	s := &httpServer{cert: cert, logger: logger, callers: bound, served: make(chan struct{})}
 	s.server = &http.Server{
-		Handler:           s.lastAnswers(http.HandlerFunc(s.answer)),
+		Handler:           bound.watch(s.lastAnswers(http.HandlerFunc(s.answer))),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -73,6 +74,7 @@ func startHTTP(c config.Server, logger *slog.Logger, bound *callers, fail func(e
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          errorLog(logger),
 		ConnState:         bound.changed,
+		ConnContext:       withCaller,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: receiveBuffer, MaxReceiveBufferPerStream: receiveBuffer / 2},
 	}
 	if cert != nil {
