@@ -20,22 +20,22 @@ const (
 	bulkPath     = "/bulk/"
 	bodyTimeout  = 5 * time.Second
 
-	// So many bodies that may be larger than a guest's are read at a time.
-	maxLargeBodies = 512
-	maxBulkBodies  = 32
+	// So many bodies that may be larger than a guest's are read at a time, and so many of them of one organisation or user.
+	maxLargeBodies, maxOwnLargeBodies = 512, 128
+	maxBulkBodies, maxOwnBulkBodies   = 32, 8
 )
 
-// bodies are the places of the bodies that are being read. They have as many items as are taken.
-type bodies struct{ large, bulk chan struct{} }
+// bodies are the places of the bodies that are being read.
+type bodies struct{ large, bulk *places }
 
 func newBodies() bodies {
-	return bodies{large: make(chan struct{}, maxLargeBodies), bulk: make(chan struct{}, maxBulkBodies)}
+	return bodies{large: newPlaces(maxLargeBodies, maxOwnLargeBodies), bulk: newPlaces(maxBulkBodies, maxOwnBulkBodies)}
 }
 
 // bodyBound is how large the body of a request may be, and where those take a place that are larger than a guest's.
 type bodyBound struct {
 	most   int64
-	places chan struct{}
+	places *places
 }
 
 // boundOf gives the bound of an operation's bodies.
@@ -63,7 +63,8 @@ func errEncoding(encoding string) error {
 
 // readAll reads the body within its bounds of size and time, so that nobody can hold a request open by dripping.
 func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	bound := traceOf(r).body
+	t := traceOf(r)
+	bound := t.body
 	switch encoding := strings.Join(r.Header["Content-Encoding"], ", "); {
 	case r.Body == nil || r.ContentLength == 0:
 		return nil, nil
@@ -72,12 +73,11 @@ func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	case r.ContentLength > bound.most:
 		return nil, bound.errTooLarge()
 	case bound.most > maxGuestBody && (r.ContentLength < 0 || r.ContentLength > maxGuestBody):
-		select {
-		case bound.places <- struct{}{}:
-			defer func() { <-bound.places }()
-		default:
+		leave := bound.places.take(t.caller)
+		if leave == nil {
 			return nil, ErrBusy
 		}
+		defer leave()
 	}
 	c := http.NewResponseController(w)
 	// A writer without deadlines is one of a test, or has a body in memory.
@@ -92,7 +92,7 @@ func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var network net.Error
 	switch {
 	case err == nil:
-		if n := traceOf(r).named; n != nil {
+		if n := t.named; n != nil {
 			n.body = data.Bytes()
 		}
 		return data.Bytes(), nil
