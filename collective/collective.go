@@ -4,7 +4,8 @@
 // Creating a key grants every door or none, and a revocation is acknowledged only when every lock has committed it. Both
 // are sagas: what is about to happen is stored first, then the locks are told, then the end is stored. Each step may be
 // repeated, and the version that an append expects decides between those who do the same at once, so that no process
-// owns a key: whoever finds one that was left half done (Sweep) finishes it. Nothing of a key is kept in memory.
+// owns a key: whoever finds one that was left half done (Sweep) finishes it. Nothing of a key is kept in memory. No message can bring
+// back a door whose key has ended, however late it comes: the door's UUID is taken then, by its lock or by the key.
 package collective
 
 import (

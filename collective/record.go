@@ -51,9 +51,11 @@ type (
 		From string    `json:"from,omitempty"`
 		Name string    `json:"name,omitempty"`
 	}
-	// ended: every lock has committed the revocation.
+	// ended: every lock has committed the revocation. The UUIDs of doors that no lock has taken until then are the key's own from here on,
+	// so that no lock takes one later, however long the word of it was under way.
 	ended struct {
-		At time.Time `json:"at"`
+		At      time.Time        `json:"at"`
+		Untaken []lock.TempKeyID `json:"untaken,omitempty"`
 	}
 )
 
@@ -187,7 +189,11 @@ func (s *state) rows(e any) []journal.IndexChange {
 	case *revoking:
 		return []journal.IndexChange{{Op: journal.Put, Kind: unfinishedKind, Key: unfinishedKey, Ref: string(s.UUID)}}
 	case *ended:
-		return []journal.IndexChange{{Op: journal.Remove, Kind: unfinishedKind, Key: unfinishedKey, Ref: string(s.UUID)}}
+		var rows []journal.IndexChange
+		for _, part := range e.Untaken {
+			rows = append(rows, journal.IndexChange{Op: journal.Claim, Kind: claimKind, Key: string(part)})
+		}
+		return append(rows, journal.IndexChange{Op: journal.Remove, Kind: unfinishedKind, Key: unfinishedKey, Ref: string(s.UUID)})
 	}
 	return nil
 }

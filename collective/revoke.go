@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
@@ -47,8 +48,11 @@ func (k *Keys) revoke(ctx context.Context, by lock.Caller, key lock.TempKeyID) e
 	if err != nil {
 		return err
 	}
-	if !s.wasLive || !mayManage(by, s.owner()) {
+	if s.phase == missing || !mayManage(by, s.owner()) {
 		return notFound()
+	}
+	if !s.wasLive {
+		return k.clear(ctx, s)
 	}
 	if s.phase == live {
 		r := &revoking{At: millis(k.Now()), By: by.Key, From: by.Addr, Name: by.Name()}
@@ -84,17 +88,73 @@ func (k *Keys) abandon(ctx context.Context, s *state, why string) error {
 
 // finish revokes the doors of a key whose end is stored, and stores that it was done.
 func (k *Keys) finish(ctx context.Context, s *state) error {
+	var late *journal.ClaimError
+	for range maxAttempts {
+		// In this order: of a door that was taken before, the lock's word that there is none is final.
+		untaken, err := k.untaken(ctx, s)
+		if err != nil {
+			return err
+		}
+		if _, err := k.takeBack(ctx, s); err != nil {
+			return err
+		}
+		if err := k.append(ctx, s, &ended{At: millis(k.Now()), Untaken: untaken}); !errors.As(err, &late) {
+			return err
+		}
+	}
+	return fmt.Errorf("collective: doors are still being granted: %w", late)
+}
+
+// untaken are the doors that no lock has ever had. A grant of one of them may be under way, for as long as a node is frozen.
+func (k *Keys) untaken(ctx context.Context, s *state) ([]lock.TempKeyID, error) {
+	if s.wasLive {
+		return nil, nil
+	}
+	free := make([]bool, len(s.Doors))
+	err := each(ctx, s.Doors, func(ctx context.Context, d *Door) error {
+		holder, err := k.Journal.Claimed(ctx, claimKind, string(d.TempKeyID))
+		free[d.Number-1] = holder == ""
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("collective: look up the doors: %w", err)
+	}
+	var ids []lock.TempKeyID
+	for i := range s.Doors {
+		if free[i] {
+			ids = append(ids, s.Doors[i].TempKeyID)
+		}
+	}
+	return ids, nil
+}
+
+// takeBack has the locks delete the doors of a key, and tells whether any of them had one.
+func (k *Keys) takeBack(ctx context.Context, s *state) (had bool, err error) {
 	by := s.owner()
 	by.Super = true // the lock may belong to somebody else by now
-	if err := each(ctx, s.Doors, func(ctx context.Context, d *Door) error {
+	var found atomic.Bool
+	err = each(ctx, s.Doors, func(ctx context.Context, d *Door) error {
 		_, err := k.insist(ctx, d.LockID, &lock.DeleteTempKey{By: by, TempKeyID: d.TempKeyID, Door: true})
 		var rejection *lock.Error
 		if errors.As(err, &rejection) && rejection.Kind == lock.NotFound {
 			return nil // it was revoked, or never granted
 		}
+		found.Store(true)
 		return err
-	}); err != nil {
-		return fmt.Errorf("collective: revoke the doors: %w", err)
+	})
+	if err != nil {
+		return false, fmt.Errorf("collective: revoke the doors: %w", err)
 	}
-	return k.append(ctx, s, &ended{At: millis(k.Now())})
+	return found.Load(), nil
+}
+
+// clear deletes the doors that a key has which never came to be. Its end leaves none, but in journals from before it took the UUIDs of the
+// doors a lock may have been granted one after it, and shows it to those whose key that is.
+func (k *Keys) clear(ctx context.Context, s *state) error {
+	if s.phase == over {
+		if found, err := k.takeBack(ctx, s); found || err != nil {
+			return err
+		}
+	}
+	return notFound()
 }
