@@ -34,10 +34,29 @@ func (d *Door) ownedBy(c Caller) *Door {
 	return &owned
 }
 
+// isOf tells whether the collective key is the caller's, who can revoke it then.
+func (d *Door) isOf(c Caller) bool {
+	return c.OrgID != "" && d.Owner == Caller{OrgID: c.OrgID}.Scope() ||
+		c.UserID != "" && d.Owner == Caller{UserID: c.UserID}.Scope() ||
+		c.Super && d.Owner == Caller{Super: true}.Scope()
+}
+
+// deletable tells whether the caller may delete the key by itself. Everybody who sees a part can get rid of it: this way, or with the collective
+// key.
+func (k *TempKey) deletable(c Caller) bool {
+	switch {
+	case k.Door == nil:
+		return true
+	case k.Door.Owner == "":
+		return k.CreatedBy != c.Name()
+	}
+	return !k.Door.isOf(c)
+}
+
 // shownTo is the part as a caller may know it. Whoever has the collective key's UUID has its link, which opens doors of other locks: the
 // owner of this one, or the organisation that has it since, must not have it.
 func (d *Door) shownTo(c Caller) *Door {
-	if d == nil || c.Super || d.Owner != "" && (d.Owner == c.Scope() || d.Owner == Caller{OrgID: c.OrgID}.Scope()) {
+	if d == nil || c.Super || d.isOf(c) {
 		return d
 	}
 	hidden := *d

@@ -285,8 +285,8 @@ func (s *State) deleteTempKey(c *DeleteTempKey, now time.Time) (Decision, error)
 	}
 	gone := TempKey{UUID: c.TempKeyID} // it covers nothing
 	old := s.TempKeys.find(c.TempKeyID)
-	if old != nil && old.Door != nil && !c.Door && old.CreatedBy == c.By.Name() {
-		return Decision{}, partOfCollective() // others cannot revoke that key, and must be able to close their door to it
+	if old != nil && !c.Door && !old.deletable(c.By) {
+		return Decision{}, partOfCollective()
 	}
 	if old == nil {
 		// "There is no such key" would tell whoever repeats a deletion too early that the door is safe.
