@@ -3,8 +3,6 @@ package transport
 import (
 	"errors"
 	"os"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/latchkey/latchkey/internal/planted"
@@ -13,21 +11,11 @@ import (
 )
 
 const (
-	maxCalls    = 128 // calls of one session that wait for the device's answer
 	commandSize = 320 // bytes that a command is counted with before it is written
 	// clockTolerance is how far the grain's idea of the device's clock may be behind before it is told a new reading. It gets
 	// there by drift in some minutes, or at once when the last reading was under way for long.
 	clockTolerance = 100 * time.Millisecond
 )
-
-// call is a call to the device that it has not answered.
-type call struct {
-	seq     uint64           // its ID is "m" and this
-	command lock.CommandID   // of an Open, and of what changes a key
-	key     bool             // it changes a key
-	config  uint64           // of a SetConfig
-	asked   []lock.CommandID // of a CommandStatus
-}
 
 // unsent is why a command did not leave. It is proof: none of its bytes was handed to the socket.
 type unsent struct {
@@ -72,7 +60,7 @@ func (s *session) command(e lock.Effect) {
 	switch {
 	case s.phase >= closing:
 		why = refusedEnded
-	case len(s.calls)+len(s.commands) >= maxCalls:
+	case s.commandsOut()+len(s.commands) >= maxCommands:
 		why = refusedFull
 	default:
 		s.commands = append(s.commands, e)
@@ -90,64 +78,11 @@ func (s *session) command(e lock.Effect) {
 	}
 }
 
-// ask makes a call that is no command, unless too many wait for their answers: whoever wants it asks again.
-func (s *session) ask(c call, action string, payload wire.Payload) {
-	s.mu.Lock()
-	full := len(s.calls) >= maxCalls
-	s.mu.Unlock()
-	if full {
-		s.hub.metrics.unsent.WithLabelValues(unsentFull).Inc()
-		return
-	}
-	s.send(opText, false, func(dst []byte) []byte { return wire.AppendCall(dst, s.newCall(c), action, payload) })
-}
-
-// askStatus asks the device what became of commands.
-func (s *session) askStatus(e *lock.AskStatus) {
-	asked := e.CommandIDs[:min(len(e.CommandIDs), wire.MaxStatuses)]
-	s.ask(call{asked: asked}, wire.ActionCommandStatus, &wire.CommandStatus{CommandIDs: texts(asked)})
-}
-
-// setConfig tells the device how it should be set up. If it does not leave, the device hears of it when it is back.
-func (s *session) setConfig(e *lock.SendConfig) {
-	s.ask(call{config: e.Config.Number}, wire.ActionSetConfig, &wire.Config{Config: e.Config.Number, RelockMs: e.Config.RelockMs})
-}
-
 // ackEvents answers a call of the device.
 func (s *session) ackEvents(e *lock.AckEvents) {
 	s.send(opText, false, func(dst []byte) []byte {
 		return wire.AppendResult(dst, e.CallID, &wire.Ack{AckSeq: e.AckSeq})
 	})
-}
-
-// newCall notes a call and gives its ID. The mutex is held.
-func (s *session) newCall(c call) string {
-	s.lastCall++
-	c.seq = s.lastCall
-	s.calls = append(s.calls, c)
-	return "m" + strconv.FormatUint(c.seq, 10)
-}
-
-// answered takes the call that a frame answers off the list. It reports false for a call that was never made.
-func (s *session) answered(id []byte) (call, bool) {
-	if len(id) < 2 || id[0] != 'm' || id[1] == '0' {
-		return call{}, false
-	}
-	seq, err := strconv.ParseUint(string(id[1:]), 10, 64)
-	if err != nil {
-		return call{}, false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.calls, func(c call) bool { return c.seq == seq })
-	if i < 0 {
-		return call{}, false
-	}
-	c := s.calls[i]
-	if s.calls = slices.Delete(s.calls, i, i+1); len(s.calls) == 0 {
-		s.calls = nil // an idle session holds nothing
-	}
-	return c, true
 }
 
 // send queues a frame whose payload write appends, with the mutex held. A device that does not read is cut off when
