@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/journal"
@@ -30,6 +31,35 @@ func TestUnsafeSettingsAreReported(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, unsafe.Remove()) })
 	j, _ = openURL(t, unsafe.URL("postgres"))
 	require.ErrorContains(t, j.Healthy(t.Context()), "fsync is off")
+}
+
+// A statement that waited for the positions has to see what was committed meanwhile, which in a database of another default isolation
+// it would not: it would take a position that another node has.
+func TestDefaultIsolationOfTheDatabaseDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	for _, isolation := range []string{"repeatable read", "serializable"} {
+		t.Run(isolation, func(t *testing.T) {
+			t.Parallel()
+			database, server := pgtest.Database(t), pgtest.Shared(t)
+			require.NoError(t, server.Exec(t.Context(), "postgres",
+				"ALTER DATABASE "+database+" SET default_transaction_isolation = '"+isolation+"'"))
+			j := open(t, database)
+			conn, err := pgx.Connect(t.Context(), server.URL(database))
+			require.NoError(t, err)
+			_, err = conn.Exec(t.Context(), "BEGIN; SELECT last_position(); INSERT INTO streams VALUES (1, 'theirs', '1');"+
+				"INSERT INTO records VALUES (1, 1, now(), 'theirs', 'Happened', '1', '')")
+			require.NoError(t, err)
+			answer := make(chan journal.Result, 1)
+			j.Submit(appended("ours", 0, "1"), func(r journal.Result) { answer <- r })
+			require.Eventually(t, func() bool {
+				return server.Exec(t.Context(), database, "SELECT 1/count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()") == nil
+			}, 10*time.Second, 10*time.Millisecond)
+			_, err = conn.Exec(t.Context(), "COMMIT")
+			require.NoError(t, err)
+			require.Equal(t, journal.Result{Version: 1, Position: 2}, <-answer)
+			require.NoError(t, conn.Close(t.Context()))
+		})
+	}
 }
 
 // TestDemotedPrimary has a primary turn into a server that only reads, and back.
