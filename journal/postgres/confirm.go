@@ -37,7 +37,8 @@ func (j *Journal) ID() string { return j.id }
 func (j *Journal) Shared() bool { return true }
 
 // Confirm implements journal.Journal. A question that comes while others are under way is asked
-// after them, because what they find may be older than it is.
+// after them, because what they find may be older than it is. There is nothing to cover: whoever knows the version was
+// told of it by an append or a read.
 func (j *Journal) Confirm(stream string, version uint64, done func(error)) {
 	if err := j.use(j.ctx); err != nil {
 		go done(err)

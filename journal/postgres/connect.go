@@ -58,6 +58,7 @@ func parse(o Options) (*pgxpool.Config, error) {
 	c.DialFunc = (&net.Dialer{Timeout: connectTimeout, KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: deadPeer / 2, Interval: deadPeer / 5, Count: 3,
 	}}).DialContext
+	c.OnNotice, c.RuntimeParams["client_min_messages"] = keepWarning, "warning"
 	// A statement that has waited for the positions has to see what was committed meanwhile, whatever the database or the URL says.
 	c.RuntimeParams["default_transaction_isolation"] = "read committed"
 	for name, value := range map[string]string{

@@ -33,6 +33,11 @@ type knowledge struct {
 	taken map[place]string // claims, and the streams that hold them
 }
 
+func (k *knowledge) forget() {
+	clear(k.heads)
+	clear(k.taken)
+}
+
 // place is a claim, or with a ref an entry.
 type place struct{ kind, key, ref string }
 

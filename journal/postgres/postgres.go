@@ -8,7 +8,7 @@
 // A statement whose answer was lost is run again. It may have happened, may be happening, or may happen yet, in the hands
 // of a server process that has not noticed that we are gone; but of two statements that want to move a head from the
 // same version only one can, so that running it again decides. If it is refused now, the records themselves tell whether
-// it was the first one that moved the head.
+// it was the first one that moved the head. Nobody is told of what they say before the standby has it, see cover.go.
 //
 // Goroutines: the writer owns a connection and stores the batches; the queue calls the callers back; the saver stores
 // snapshots; readers borrow a connection from a pool, and so does the goroutine that looks whether heads have moved.
@@ -76,6 +76,7 @@ type Journal struct {
 	saver   *saver
 
 	confirmer confirmer
+	covered   covered
 
 	ctx     context.Context // of the queries; ends when the journal is closed
 	cancel  context.CancelFunc
@@ -119,6 +120,9 @@ func Open(ctx context.Context, o Options) (_ *Journal, err error) {
 	}
 	go j.writer.run()
 	go j.save()
+	if err := j.cover(ctx, anything); err != nil { // nothing could be read either
+		return nil, errors.Join(err, j.Close())
+	}
 	return j, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey/latchkey/journal"
 )
@@ -37,10 +38,15 @@ func query[T any](ctx context.Context, j *Journal, row pgx.RowToFunc[T], questio
 
 	var delay backoff
 	for attempt := 1; ; attempt++ {
-		rows, err := j.pool.Query(ctx, question, args...)
-		if err == nil {
-			all, err = pgx.CollectRows(rows, row)
-		}
+		err := j.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+			return confirmed(conn.Conn(), func() error {
+				rows, err := conn.Query(ctx, question, args...)
+				if err == nil {
+					all, err = pgx.CollectRows(rows, row)
+				}
+				return err
+			})
+		})
 		switch {
 		case err == nil:
 			return all, nil
@@ -83,36 +89,74 @@ func (j *Journal) Head(ctx context.Context, stream string) (version uint64, last
 	type head struct {
 		Version  int64
 		AppendID string
+		Position int64
 	}
-	h, _, err := one(query(ctx, j, pgx.RowToStructByPos[head], "SELECT version, append_id FROM streams WHERE name = $1", stream))
-	return uint64(h.Version), h.AppendID, err
+	h, ok, err := one(query(ctx, j, pgx.RowToStructByPos[head], `SELECT s.version, s.append_id, coalesce(r.position, 0)
+		FROM streams s LEFT JOIN records r ON r.stream = s.name AND r.version = s.version WHERE s.name = $1`, stream))
+	if err == nil && ok {
+		err = j.cover(ctx, uint64(h.Position))
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	return uint64(h.Version), h.AppendID, nil
 }
 
 // Read implements journal.Journal.
 func (j *Journal) Read(ctx context.Context, stream string, after uint64, limit int) ([]journal.Record, error) {
-	return query(ctx, j, toRecord, "SELECT "+recordFields+` FROM records r
+	return j.records(ctx, "SELECT "+recordFields+` FROM records r
 		WHERE r.stream = $1 AND r.version > $2 ORDER BY r.version LIMIT $3`, stream, bounded(after), max(limit, 0))
 }
 
 // ReadAll implements journal.Journal.
 func (j *Journal) ReadAll(ctx context.Context, after uint64, limit int) ([]journal.Record, error) {
-	return query(ctx, j, toRecord, "SELECT "+recordFields+` FROM records r
+	return j.records(ctx, "SELECT "+recordFields+` FROM records r
 		WHERE r.position > $1 ORDER BY r.position LIMIT $2`, bounded(after), max(limit, 0))
+}
+
+// records returns records in the order of their positions, and covers them.
+func (j *Journal) records(ctx context.Context, question string, args ...any) ([]journal.Record, error) {
+	records, err := query(ctx, j, toRecord, question, args...)
+	if err == nil && len(records) > 0 {
+		err = j.cover(ctx, records[len(records)-1].Position)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return records, nil
 }
 
 // Claimed implements journal.Journal.
 func (j *Journal) Claimed(ctx context.Context, kind, key string) (stream string, err error) {
-	stream, _, err = one(query(ctx, j, pgx.RowTo[string], "SELECT stream FROM claims WHERE kind = $1 AND key = $2", kind, key))
-	return stream, err
+	type claim struct {
+		Stream string
+		Newest int64 // a claim is not newer than that
+	}
+	c, ok, err := one(query(ctx, j, pgx.RowToStructByPos[claim],
+		"SELECT stream, (SELECT coalesce(max(position), 0) FROM records) FROM claims WHERE kind = $1 AND key = $2", kind, key))
+	if err == nil && ok {
+		err = j.cover(ctx, uint64(c.Newest))
+	}
+	if err != nil {
+		return "", err
+	}
+	return c.Stream, nil
 }
 
 // Entries implements journal.Journal.
 func (j *Journal) Entries(ctx context.Context, kind, key, after string, limit int) ([]journal.Entry, error) {
-	return query(ctx, j, pgx.RowToStructByPos[journal.Entry], `SELECT ref, stream FROM entries
+	entries, err := query(ctx, j, pgx.RowToStructByPos[journal.Entry], `SELECT ref, stream FROM entries
 		WHERE kind = $1 AND key = $2 AND ref > $3 ORDER BY ref LIMIT $4`, kind, key, after, max(limit, 0))
+	if err == nil {
+		err = j.cover(ctx, anything) // an entry that is not there any more may be what is new
+	}
+	if err != nil {
+		return nil, err
+	}
+	return entries, nil
 }
 
-// LoadSnapshot implements journal.Journal.
+// LoadSnapshot implements journal.Journal. It is of what somebody was told, so there is nothing to cover.
 func (j *Journal) LoadSnapshot(ctx context.Context, stream string) (journal.Snapshot, bool, error) {
 	return one(query(ctx, j, toSnapshot, "SELECT stream, version, codec, data FROM snapshots WHERE stream = $1", stream))
 }
@@ -152,5 +196,5 @@ func (j *Journal) Healthy(ctx context.Context) error {
 	case s.Fsync == "off":
 		return errors.New("postgres journal: fsync is off, so a power cut can lose what was acknowledged; turn it on")
 	}
-	return nil
+	return j.cover(ctx, anything) // a commit comes back, from the standby too
 }

@@ -13,14 +13,17 @@ import (
 
 // lookInto finds out why chains were refused: it reads the claims that they want, their heads, and, if they are in
 // doubt, the records that are where theirs would be. What is settled by that is answered; the rest can be planned anew.
-// A claim comes with a version, and in this order whoever sees the claim sees the version, and its records, too.
+// A claim comes with a version, and in this order whoever sees the claim sees the version, and its records, too. What was
+// seen counts when it is covered; until then nothing of it is known.
 func (w *writer) lookInto(ctx context.Context, refused []*chain, known *knowledge) error {
 	found := make(map[string][]journal.Record)
 	var questions pgx.Batch
 	askClaims(&questions, refused, known)
 	askHeads(&questions, refused, known)
 	askRecords(&questions, refused, found)
-	if err := w.conn.SendBatch(ctx, &questions).Close(); err != nil {
+	questions.Queue(coverStatement)
+	if err := confirmed(w.conn, func() error { return w.conn.SendBatch(ctx, &questions).Close() }); err != nil {
+		known.forget()
 		return err
 	}
 	for _, c := range refused {

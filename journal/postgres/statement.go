@@ -160,32 +160,36 @@ func (c *indexColumns) add(stream string, at place) {
 // kept is a time as the journal keeps it.
 func kept(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// run stores what of the plan is not in conflict, and answers those. It returns the chains that were refused.
-func (p *plan) run(ctx context.Context, conn *pgx.Conn, known *knowledge) (refused []*chain, err error) {
+// run stores what of the plan is not in conflict, and answers those. It returns the chains that were refused, and the position
+// of the last record that it stored.
+func (p *plan) run(ctx context.Context, conn *pgx.Conn, known *knowledge) (refused []*chain, last uint64, err error) {
 	statement, args := p.arguments()
 	if planted.Has(planted.PositionsWithoutOrder) {
 		statement = strings.NewReplacer("last_position()", "0::bigint", "before + place", "nextval('planted')").Replace(statement)
 	}
-	rows, err := conn.Query(ctx, statement, args...)
-	if err != nil {
-		return nil, err
-	}
 	accepted := make(map[string]bool, len(p.chains))
 	var stream string
 	var before int64
-	if _, err := pgx.ForEachRow(rows, []any{&stream, &before}, func() error {
-		accepted[stream] = true
-		return nil
+	if err := confirmed(conn, func() error {
+		rows, err := conn.Query(ctx, statement, args...)
+		if err != nil {
+			return err
+		}
+		_, err = pgx.ForEachRow(rows, []any{&stream, &before}, func() error {
+			accepted[stream] = true
+			return nil
+		})
+		return err
 	}); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	position := uint64(before)
+	last = uint64(before)
 	for _, c := range p.chains {
 		if accepted[c.stream] {
-			position = c.happened(position, known)
+			last = c.happened(last, known)
 		} else {
 			refused = append(refused, c)
 		}
 	}
-	return refused, nil
+	return refused, last, nil
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Unreachable tells whether Open failed because there is no server yet that can do the work: none that answers, one that still
-// starts, one that has no connection left, or one that is not the primary. Trying again may help then, and does not when the
+// starts, one that has no connection left, one that waits for its standby, or one that is not the primary. Trying again may help then, and does not when the
 // server has refused the user or the database.
 func Unreachable(err error) bool {
 	var answer *pgconn.PgError
@@ -19,5 +19,5 @@ func Unreachable(err error) bool {
 		return false
 	}
 	var connecting *pgconn.ConnectError
-	return errors.As(err, &connecting) || errors.Is(err, errNotPrimary)
+	return errors.As(err, &connecting) || errors.Is(err, errNotPrimary) || errors.Is(err, errNoAnswer)
 }

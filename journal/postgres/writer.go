@@ -137,25 +137,25 @@ func (w *writer) store(p *plan, known *knowledge) error {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
 	start := time.Now()
-	refused, err := p.run(ctx, w.conn, known)
+	refused, last, err := p.run(ctx, w.conn, known)
 	if err != nil {
-		return err
+		return hinted(ctx, err)
 	}
+	w.covered.raise(last)
 	w.used = time.Now()
-	if w.failing != nil {
-		w.failing = nil
-		w.trouble.Store(nil)
-		w.log.Info("PostgreSQL takes appends again")
-	}
 	if stored := size(p.chains) - size(refused); stored > 0 {
 		w.metrics.Commit(stored, time.Since(start))
 		w.countDoubts(p.chains)
 	}
-	if len(refused) == 0 {
-		return nil
+	if len(refused) > 0 {
+		if err := w.lookInto(ctx, refused, known); err != nil {
+			return &notSent{hinted(ctx, err)} // these questions change nothing
+		}
 	}
-	if err := w.lookInto(ctx, refused, known); err != nil {
-		return &notSent{err} // these questions change nothing
+	if w.failing != nil {
+		w.failing = nil
+		w.trouble.Store(nil)
+		w.log.Info("PostgreSQL takes appends again")
 	}
 	return nil
 }
