@@ -15,8 +15,10 @@ const (
 	// often is moved once; smaller starts faster after a crash.
 	checkpointPages = 4096
 	// The last step waits for the readers that began before it, so shortly that appends do not mind. When that has not
-	// helped for so long that the WAL has maxWALPages (64 MiB), it waits for as long as it takes a reader to end.
+	// helped for so long that the WAL has maxWALPages (64 MiB), it waits for as long as it takes a reader of ours to end, which an
+	// open can bear. Other programs read for as long as they like, such as a backup: the WAL grows until they end.
 	readersPatience = 10 * time.Millisecond
+	longPatience    = 100 * time.Millisecond
 	maxWALPages     = 4 * checkpointPages
 	// retryPages more in the WAL, and a last step that was in vain is tried again.
 	retryPages = checkpointPages / 4
@@ -34,6 +36,7 @@ type checkpointer struct {
 	conn    *sqlite.Conn
 	due     chan struct{}
 	running bool        // of the writer: it asked for a checkpoint and has not finished it
+	grows   bool        // of the writer: the WAL is larger than it should be, and the log has it
 	nearly  atomic.Bool // the writer's turn
 	stopped chan struct{}
 }
@@ -89,9 +92,11 @@ func (j *Journal) watchWAL() {
 		return
 	}
 	if c.nearly.CompareAndSwap(true, false) {
-		if w.walPages <= maxWALPages {
-			w.conn.SetBusyTimeout(readersPatience)
+		patience := readersPatience
+		if w.walPages > maxWALPages {
+			patience = longPatience
 		}
+		w.conn.SetBusyTimeout(patience)
 		inWAL, moved, err := checkpoint(w.statements.restart)
 		w.conn.SetBusyTimeout(busyTimeout)
 		if err != nil {
@@ -102,7 +107,7 @@ func (j *Journal) watchWAL() {
 			w.walPages = checkpointPages - retryPages
 		}
 		c.running = false
-		j.metrics.walPages.Set(float64(inWAL))
+		j.tellOfWAL(inWAL, moved)
 	}
 	if w.walPages < checkpointPages || c.running {
 		return
@@ -116,6 +121,20 @@ func (j *Journal) watchWAL() {
 		c.running = true
 		c.due <- struct{}{}
 	}
+}
+
+// tellOfWAL tells the operator of a WAL that grows, and when it does not any more.
+func (j *Journal) tellOfWAL(inWAL, moved int) {
+	j.metrics.walPages.Set(float64(inWAL))
+	grows := moved < inWAL && inWAL > maxWALPages
+	switch c := j.checkpoint; {
+	case grows && !c.grows:
+		j.log.Warn("the WAL grows and fills the disk for as long as another program reads the journal, such as a sqlite3 shell or a backup; "+
+			"end the program if it has been forgotten", "bytes", inWAL*pageSize)
+	case !grows && c.grows:
+		j.log.Info("the WAL can begin anew")
+	}
+	j.checkpoint.grows = grows
 }
 
 // pagesOfCommit are those that nearly every transaction writes: the ends of the tables.

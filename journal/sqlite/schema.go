@@ -104,8 +104,9 @@ func connect(path string, cacheKiB int) (*sqlite.Conn, error) {
 	conn.SetBusyTimeout(busyTimeout)
 	for _, pragma := range []string{
 		fmt.Sprint("PRAGMA cache_size = -", cacheKiB),
-		"PRAGMA synchronous = FULL",     // every commit is fsynced
-		"PRAGMA wal_autocheckpoint = 0", // the checkpointer decides
+		fmt.Sprint("PRAGMA journal_size_limit = ", maxWALPages*pageSize), // a WAL that had to grow gives the space back
+		"PRAGMA synchronous = FULL",                                      // every commit is fsynced
+		"PRAGMA wal_autocheckpoint = 0",                                  // the checkpointer decides
 		"PRAGMA trusted_schema = OFF",
 	} {
 		if err := sqlitex.ExecuteTransient(conn, pragma, nil); err != nil {
