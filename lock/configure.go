@@ -27,11 +27,11 @@ func (s *State) setConfig(c *SetConfig, now time.Time) (Decision, error) {
 	}
 	// A device that has served another lock, or this one before a backup of it was restored, may have one of a higher number. Within a
 	// session it takes only those that are higher than its own.
-	number := max(s.Version, s.Config.Number, s.Reported.Config, s.Device.Reported.Config) + 1
-	if number > uint64(MaxID) {
-		number = s.Version + 1 // the device makes it up
+	last := max(s.Version, s.Config.Number, s.Reported.Config, s.Device.Reported.Config)
+	if last >= uint64(MaxID) {
+		last = s.Version // the device makes it up
 	}
-	config := Config{Number: number, RelockMs: c.RelockMs}
+	config := Config{Number: last + 1, RelockMs: c.RelockMs}
 	d, err := s.done(&ConfigSet{Stamp: s.stampBy(c.By, now), Config: config})
 	if s.Device.Connected {
 		d.Effects = append(d.Effects, &SendConfig{Session: s.Device.Session, Config: config})

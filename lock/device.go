@@ -252,7 +252,8 @@ func (r *Reported) note(e DeviceEvent) {
 			r.Battery = n
 		}
 	case "config":
-		if n, err := strconv.ParseUint(e.Value, 10, 64); err == nil {
+		// Erased flash reads as the largest number of all. What no configuration can have was not reported.
+		if n, err := strconv.ParseUint(e.Value, 10, 64); err == nil && n <= uint64(MaxID) {
 			r.Config = n
 		}
 	}
