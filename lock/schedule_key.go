@@ -83,7 +83,7 @@ func (k *TempKey) view(now time.Time) TempKeyView {
 		return v // the key says it itself
 	}
 	var until *time.Time
-	if w.exact {
+	if w.exact && validYear(w.Until) { // grace may reach beyond the years that an instant can have
 		end := w.Until
 		until = &end
 	}
