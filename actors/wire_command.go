@@ -29,7 +29,7 @@ func putCommand(x *pb.Request, c lock.Command) error {
 			By: callerToPB(c.By), KeyUuid: c.KeyUUID, IndexNumber: c.IndexNumber, CommandId: string(c.CommandID),
 		}}
 	case *lock.AddResident:
-		x.Command = &pb.Request_AddResident{AddResident: &pb.AddResident{By: callerToPB(c.By), Resident: residentToPB(c.Resident)}}
+		x.Command = &pb.Request_AddResident{AddResident: &pb.AddResident{By: callerToPB(c.By), Resident: residentToPB(c.Resident), ByPhone: c.ByPhone}}
 	case *lock.RemoveResident:
 		x.Command = &pb.Request_RemoveResident{RemoveResident: &pb.RemoveResident{
 			By: callerToPB(c.By), UserId: string(c.UserID), Email: c.Email, Phone: c.Phone,
@@ -167,7 +167,8 @@ func commandOf(x *pb.Request, at time.Time) (lock.Command, error) {
 			By: callerOf(m.GetBy()), KeyUUID: m.GetKeyUuid(), IndexNumber: m.IndexNumber, CommandID: lock.CommandID(m.GetCommandId()),
 		}, nil
 	case *pb.Request_AddResident:
-		return &lock.AddResident{By: callerOf(c.AddResident.GetBy()), Resident: residentOf(c.AddResident.GetResident())}, nil
+		m := c.AddResident
+		return &lock.AddResident{By: callerOf(m.GetBy()), Resident: residentOf(m.GetResident()), ByPhone: m.GetByPhone()}, nil
 	case *pb.Request_RemoveResident:
 		m := c.RemoveResident
 		return &lock.RemoveResident{

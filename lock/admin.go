@@ -72,8 +72,8 @@ func checkLock(c *CreateLock) (UUID, error) {
 		if err := checkKey(k, "uuid", "indexNumber"); err != nil {
 			return "", err.in("keys", i)
 		}
-		if clash(c.Keys[:i], k) {
-			return "", invalid("keys", "key-twice", "keys names a uuid or an indexNumber twice")
+		if err := twice(c.Keys, i, "uuid", "indexNumber"); err != nil {
+			return "", err
 		}
 	}
 	return uuid, nil
@@ -100,8 +100,8 @@ func (s *State) setOwner(c *SetOwner, now time.Time) (Decision, error) {
 	if err := s.see(c.By); err != nil {
 		return Decision{}, err
 	}
-	if !isName(string(c.UserID)) {
-		return Decision{}, invalid("userId", "user-id-invalid", "userId must name a user, in up to 800 bytes, without control characters")
+	if !isOptional(string(c.UserID)) {
+		return Decision{}, invalid("userId", "user-id-invalid", "userId must name a user, in up to 800 bytes, without control characters, or be null for no owner")
 	}
 	if s.OwnerID == c.UserID {
 		return s.unchanged()
@@ -132,48 +132,6 @@ func (s *State) setOrganization(c *SetOrganization, now time.Time) (Decision, er
 	d.Events = append(d.Events, e)
 	d.Reply = &Done{Version: s.Version + count(d.Events), Event: e}
 	return d, nil
-}
-
-func (s *State) addResident(c *AddResident, now time.Time) (Decision, error) {
-	if err := s.see(c.By); err != nil {
-		return Decision{}, err
-	}
-	r := c.Resident
-	if !isName(string(r.UserID)) {
-		return Decision{}, invalid("userId", "user-id-invalid", "userId must name a user, in up to 800 bytes, without control characters")
-	}
-	if !isName(r.Name) {
-		return Decision{}, invalid("name", "name-invalid", "name must have 1 to 800 bytes, without control characters")
-	}
-	if !isOptional(r.Email) {
-		return Decision{}, invalid("email", "email-invalid", "email may have up to 800 bytes, without control characters")
-	}
-	if !isOptional(r.Phone) {
-		return Decision{}, invalid("phoneNumber", "phone-invalid", "phoneNumber may have up to 800 bytes, without control characters")
-	}
-	if slices.Contains(s.Residents, r) {
-		return s.unchanged()
-	}
-	known := slices.ContainsFunc(s.Residents, func(o Resident) bool { return o.UserID == r.UserID })
-	if !known && len(s.Residents) >= maxResidents {
-		return Decision{}, reject(Conflict, "too-many-residents", "The lock has 1000 residents, the most that it takes. Remove some first.")
-	}
-	return s.done(&ResidentAdded{Stamp: s.stampBy(c.By, now), Resident: r})
-}
-
-func (s *State) removeResident(c *RemoveResident, now time.Time) (Decision, error) {
-	if err := s.see(c.By); err != nil {
-		return Decision{}, err
-	}
-	if c.UserID == "" && c.Email == "" && c.Phone == "" {
-		return Decision{}, invalid("userId", "resident-required", "name the resident by userId, by email or by phoneNumber")
-	}
-	for _, r := range s.Residents {
-		if (c.UserID == "" || r.UserID == c.UserID) && (c.Email == "" || r.Email == c.Email) && (c.Phone == "" || r.Phone == c.Phone) {
-			return s.done(&ResidentRemoved{Stamp: s.stampBy(c.By, now), Resident: r})
-		}
-	}
-	return Decision{}, reject(NotFound, "resident-not-found", "The lock has no such resident.")
 }
 
 func (s *State) rotateDeviceSecret(c *RotateDeviceSecret, now time.Time) (Decision, error) {

@@ -74,8 +74,8 @@ func (s *State) bulkAddKeys(c *BulkAddKeys, now time.Time) (Decision, error) {
 		if err := checkKey(keys[i], "keyUuid", "keyIndexNumber"); err != nil {
 			return Decision{}, err.in("keys", i)
 		}
-		if clash(keys[:i], keys[i]) {
-			return Decision{}, invalid("keys", "key-twice", "keys names a keyUuid or a keyIndexNumber twice")
+		if err := twice(keys, i, "keyUuid", "keyIndexNumber"); err != nil {
+			return Decision{}, err
 		}
 	}
 	running := 0

@@ -49,10 +49,10 @@ type (
 		OwnerID      UserID
 		Keys         []Key
 	}
-	// SetOwner gives the lock another owner.
+	// SetOwner gives the lock another owner, or none.
 	SetOwner struct {
 		By     Caller
-		UserID UserID
+		UserID UserID // empty: the lock has no owner any more
 	}
 	// SetOrganization hands the lock to another organisation.
 	SetOrganization struct {
@@ -90,8 +90,9 @@ type (
 	AddResident struct {
 		By       Caller
 		Resident Resident
+		ByPhone  bool // the user ID is that of the phone number: nobody named it, nor an e-mail address
 	}
-	// RemoveResident takes the person off the doorbell list who fits what is named.
+	// RemoveResident takes the one person off the doorbell list who fits what is named.
 	RemoveResident struct {
 		By     Caller
 		UserID UserID // this

@@ -33,7 +33,7 @@ type (
 		OwnerID      UserID `json:"ownerId,omitempty"`
 		Keys         []Key  `json:"keys,omitempty"`
 	}
-	// OwnerSet gives the lock another owner.
+	// OwnerSet gives the lock another owner, or none: its UserID is empty then.
 	OwnerSet struct {
 		Stamp
 		UserID UserID `json:"userId"`

@@ -27,8 +27,11 @@ func Evolve(s *State, e Event) {
 	case *OrganizationSet:
 		s.OrgID = e.NewOrgID
 	case *ResidentAdded:
-		s.Residents = slices.DeleteFunc(s.Residents, func(r Resident) bool { return r.UserID == e.Resident.UserID })
-		s.Residents = append(s.Residents, e.Resident)
+		if i := s.resident(e.Resident.UserID); i >= 0 {
+			s.Residents[i] = e.Resident // who is changed keeps the place
+		} else {
+			s.Residents = append(s.Residents, e.Resident)
+		}
 	case *ResidentRemoved:
 		s.Residents = slices.DeleteFunc(s.Residents, func(r Resident) bool { return r.UserID == e.Resident.UserID })
 	case *LockUuidChanged:

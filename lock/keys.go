@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -71,6 +72,19 @@ func checkKey(k Key, uuid, index string) *Error {
 // overlap tells whether two keys have the same UUID or the same index number.
 func overlap(a, b Key) bool {
 	return a.UUID == b.UUID || a.IndexNumber != nil && b.IndexNumber != nil && *a.IndexNumber == *b.IndexNumber
+}
+
+// twice tells of which key before it a key of a request has the UUID or the index number; the fields have these names there.
+func twice(keys []Key, i int, uuid, index string) *Error {
+	if !clash(keys[:i], keys[i]) {
+		return nil
+	}
+	before := slices.IndexFunc(keys[:i], func(o Key) bool { return overlap(o, keys[i]) })
+	field := index
+	if keys[before].UUID == keys[i].UUID {
+		field = uuid
+	}
+	return invalid(field, "key-twice", fmt.Sprintf("keys[%d] has the %s of keys[%d]", i, field, before)).in("keys", i)
 }
 
 // clash tells whether one of the keys has the UUID or the index number of k.

@@ -84,7 +84,7 @@ func TestARequestWithANameIsCarriedOutOnce(t *testing.T) {
 func TestARefusedRequestLeavesItsNameFree(t *testing.T) {
 	t.Parallel()
 	w, acme := newOnceWorld(t), Caller{OrgID: "acme"}
-	_, err := w.do("k", "a", acme, &SetOwner{By: acme}, noon)
+	_, err := w.do("k", "a", acme, &SetOwner{By: acme, UserID: "a\nb"}, noon)
 	require.Equal(t, Invalid, err.(*Error).Kind)
 	_, err = w.do("k", "b", acme, &SetOwner{By: acme, UserID: "ann"}, noon)
 	require.NoError(t, err)

@@ -223,7 +223,7 @@ var scriptCommands = map[string]func(*script, *arguments){
 		r.do(&UseTempKey{By: a.by("org:acme"), TempKeyID: keyNamed(a.next()), UserID: UserID(a.get("user", ""))})
 	},
 	"add-resident": func(r *script, a *arguments) {
-		r.do(&AddResident{By: a.by("org:acme"), Resident: Resident{UserID: UserID(a.next()), Name: a.get("name", ""), Email: a.get("email", ""), Phone: a.get("phone", "")}})
+		r.do(&AddResident{By: a.by("org:acme"), Resident: Resident{UserID: UserID(a.next()), Name: a.get("name", ""), Email: a.get("email", ""), Phone: a.get("phone", "")}, ByPhone: a.get("by-phone", "") != ""})
 	},
 	"remove-resident": func(r *script, a *arguments) {
 		r.do(&RemoveResident{By: a.by("org:acme"), UserID: UserID(a.get("user", "")), Email: a.get("email", ""), Phone: a.get("phone", "")})

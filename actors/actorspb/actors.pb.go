@@ -2974,6 +2974,7 @@ type AddResident struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	By            *Caller                `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
 	Resident      *Resident              `protobuf:"bytes,2,opt,name=resident,proto3" json:"resident,omitempty"`
+	ByPhone       bool                   `protobuf:"varint,3,opt,name=by_phone,json=byPhone,proto3" json:"by_phone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3020,6 +3021,13 @@ func (x *AddResident) GetResident() *Resident {
 		return x.Resident
 	}
 	return nil
+}
+
+func (x *AddResident) GetByPhone() bool {
+	if x != nil {
+		return x.ByPhone
+	}
+	return false
 }
 
 type RemoveResident struct {
@@ -5632,6 +5640,7 @@ type Info struct {
 	Firmware         string                 `protobuf:"bytes,14,opt,name=firmware,proto3" json:"firmware,omitempty"`
 	DeadlineEnforced bool                   `protobuf:"varint,15,opt,name=deadline_enforced,json=deadlineEnforced,proto3" json:"deadline_enforced,omitempty"`
 	Config           *Config                `protobuf:"bytes,40,opt,name=config,proto3" json:"config,omitempty"`
+	EventsAfter      uint64                 `protobuf:"varint,41,opt,name=events_after,json=eventsAfter,proto3" json:"events_after,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -5776,6 +5785,13 @@ func (x *Info) GetConfig() *Config {
 		return x.Config
 	}
 	return nil
+}
+
+func (x *Info) GetEventsAfter() uint64 {
+	if x != nil {
+		return x.EventsAfter
+	}
+	return 0
 }
 
 type TempKeyList struct {
@@ -6268,10 +6284,11 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\auser_id\x18\x03 \x01(\tR\x06userId\"=\n" +
 	"\x06Config\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x1b\n" +
-	"\trelock_ms\x18\x02 \x01(\x03R\brelockMs\"s\n" +
+	"\trelock_ms\x18\x02 \x01(\x03R\brelockMs\"\x8e\x01\n" +
 	"\vAddResident\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x128\n" +
-	"\bresident\x18\x02 \x01(\v2\x1c.latchkey.actors.v1.ResidentR\bresident\"\x81\x01\n" +
+	"\bresident\x18\x02 \x01(\v2\x1c.latchkey.actors.v1.ResidentR\bresident\x12\x19\n" +
+	"\bby_phone\x18\x03 \x01(\bR\abyPhone\"\x81\x01\n" +
 	"\x0eRemoveResident\x12*\n" +
 	"\x02by\x18\x01 \x01(\v2\x1a.latchkey.actors.v1.CallerR\x02by\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x14\n" +
@@ -6502,7 +6519,7 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x02at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x126\n" +
 	"\bdeadline\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x1a\n" +
 	"\breplayed\x18\x0e \x01(\bR\breplayed\x12\x14\n" +
-	"\x05final\x18\x0f \x01(\bR\x05final\"\xea\x04\n" +
+	"\x05final\x18\x0f \x01(\bR\x05final\"\x8d\x05\n" +
 	"\x04Info\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12\x18\n" +
@@ -6523,7 +6540,8 @@ const file_actors_actorspb_actors_proto_rawDesc = "" +
 	"\x06online\x18\r \x01(\bR\x06online\x12\x1a\n" +
 	"\bfirmware\x18\x0e \x01(\tR\bfirmware\x12+\n" +
 	"\x11deadline_enforced\x18\x0f \x01(\bR\x10deadlineEnforced\x122\n" +
-	"\x06config\x18( \x01(\v2\x1a.latchkey.actors.v1.ConfigR\x06config\"\x83\x01\n" +
+	"\x06config\x18( \x01(\v2\x1a.latchkey.actors.v1.ConfigR\x06config\x12!\n" +
+	"\fevents_after\x18) \x01(\x04R\veventsAfter\"\x83\x01\n" +
 	"\vTempKeyList\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12<\n" +
