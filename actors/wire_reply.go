@@ -25,7 +25,7 @@ func putReply(x *pb.Response, r lock.Reply) error {
 			Id: int64(r.ID), Uuid: string(r.UUID), Version: r.Version, SerialNumber: r.SerialNumber, VendorName: r.VendorName,
 			OwnerId: string(r.OwnerID), OrgId: string(r.OrgID), Keys: each(r.Keys, keyToPB), Residents: each(r.Residents, residentToPB),
 			CreatedAt: timeToPB(r.CreatedAt), ChangedAt: timeToPB(r.ChangedAt), Reported: reportedToPB(r.Reported),
-			Online: r.Online, Firmware: r.Firmware, DeadlineEnforced: r.DeadlineEnforced, Config: configToPB(r.Config),
+			Online: r.Online, Firmware: r.Firmware, DeadlineEnforced: r.DeadlineEnforced, Config: configToPB(r.Config), EventsAfter: r.EventsAfter,
 		}}
 	case *lock.KeyResult:
 		e, err := eventToPB(r.Event)
@@ -87,7 +87,7 @@ func replyOf(x *pb.Response) (lock.Reply, error) {
 			Keys: each(m.GetKeys(), keyOf), Residents: each(m.GetResidents(), residentOf),
 			CreatedAt: timeOf(m.GetCreatedAt()), ChangedAt: timeOf(m.GetChangedAt()), Reported: reportedOf(m.GetReported()),
 			Online: m.GetOnline(), Firmware: m.GetFirmware(), DeadlineEnforced: m.GetDeadlineEnforced(),
-			Config: configOf(m.GetConfig()),
+			Config: configOf(m.GetConfig()), EventsAfter: m.GetEventsAfter(),
 		}, nil
 	case *pb.Response_KeyResult:
 		m := a.KeyResult

@@ -22,6 +22,15 @@ func (s *State) see(c Caller) error {
 	return noLock()
 }
 
+// eventsAfter is the version after which a caller who sees the lock may read its events. An organisation reads those since the lock became
+// its own: what is before is the former tenant's, with names and addresses of people who have gone. The owner stays, and reads all.
+func (s *State) eventsAfter(c Caller) uint64 {
+	if c.Super || c.UserID != "" && c.UserID == s.OwnerID {
+		return 0
+	}
+	return s.OrgSince - 1
+}
+
 // mayUse tells whether the caller is among those that a temporary key is for.
 func (k *TempKey) mayUse(user UserID) bool {
 	if k.AccessMode == Public {

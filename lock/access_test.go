@@ -49,3 +49,32 @@ func TestDevicesOfLocksThatAreNot(t *testing.T) {
 	_, err = Decide(newShell(t).s, nil, noon)
 	require.ErrorContains(t, err, "does not know the command")
 }
+
+// Of a lock that was handed on its next organisation reads what happened since. The owner, who stays, and the operator read all.
+func TestWhoseEventsAreWhose(t *testing.T) {
+	t.Parallel()
+	s := new(State)
+	super, acme, umbrella, ann := Caller{Super: true}, Caller{OrgID: "acme"}, Caller{OrgID: "umbrella"}, Caller{UserID: "ann"}
+	apply(t, s, &CreateLock{By: acme, ID: 1, UUID: deviceUUID("u1"), Index: 1, OwnerID: "ann"})
+	after := func(by Caller) uint64 {
+		t.Helper()
+		data, err := MarshalState(s)
+		require.NoError(t, err)
+		loaded, err := UnmarshalState(data)
+		require.NoError(t, err)
+		d, err := Decide(loaded, &GetLock{By: by}, noon)
+		require.NoError(t, err)
+		return d.Reply.(*Info).EventsAfter
+	}
+	require.Zero(t, after(acme))
+	apply(t, s, &SetConfig{By: acme, RelockMs: 5000})
+	apply(t, s, &SetOrganization{By: acme, OrgID: "umbrella"})
+	apply(t, s, &SetConfig{By: umbrella, RelockMs: 6000})
+	require.EqualValues(t, 2, after(umbrella), "its first event is that it got the lock")
+	require.Zero(t, after(super))
+	require.Zero(t, after(ann))
+	require.Zero(t, after(Caller{OrgID: "umbrella", UserID: "ann"}))
+	require.EqualValues(t, 2, after(Caller{OrgID: "umbrella", UserID: "bob"}))
+	apply(t, s, &SetOrganization{By: super, OrgID: "acme"})
+	require.EqualValues(t, 4, after(acme), "an organisation that gets a lock back has it since then")
+}

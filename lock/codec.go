@@ -8,7 +8,7 @@ import (
 )
 
 // StateCodec names the form of MarshalState. A snapshot with another codec is ignored, and the stream is replayed.
-const StateCodec = "lock-state-1"
+const StateCodec = "lock-state-2"
 
 // recordSize is what most records of an open fit into.
 const recordSize = 384

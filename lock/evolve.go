@@ -21,11 +21,11 @@ func Evolve(s *State, e Event) {
 	case *LockCreated:
 		s.ID, s.UUID, s.Index, s.OrgID, s.OwnerID = e.LockID, e.LockUUID, e.Index, e.OrgID, e.OwnerID
 		s.SerialNumber, s.VendorName, s.CreatedAt = e.SerialNumber, e.VendorName, e.At
-		s.Keys = slices.Clone(e.Keys)
+		s.Keys, s.OrgSince = slices.Clone(e.Keys), s.Version
 	case *OwnerSet:
 		s.OwnerID = e.UserID
 	case *OrganizationSet:
-		s.OrgID = e.NewOrgID
+		s.OrgID, s.OrgSince = e.NewOrgID, s.Version
 	case *ResidentAdded:
 		if i := s.resident(e.Resident.UserID); i >= 0 {
 			s.Residents[i] = e.Resident // who is changed keeps the place

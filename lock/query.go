@@ -11,7 +11,7 @@ func (s *State) getLock(c *GetLock) (Decision, error) {
 	}
 	return Decision{Reply: &Info{
 		ID: s.ID, UUID: s.UUID, Version: s.Version, SerialNumber: s.SerialNumber, VendorName: s.VendorName,
-		OwnerID: s.OwnerID, OrgID: s.OrgID, Keys: append([]Key(nil), s.Keys...), Residents: append([]Resident(nil), s.Residents...),
+		OwnerID: s.OwnerID, OrgID: s.OrgID, EventsAfter: s.eventsAfter(c.By), Keys: append([]Key(nil), s.Keys...), Residents: append([]Resident(nil), s.Residents...),
 		CreatedAt: s.CreatedAt, ChangedAt: s.ChangedAt, Reported: s.reported(), Online: s.Device.Connected,
 		Config: s.Config, Firmware: s.Device.Firmware, DeadlineEnforced: s.Device.Connected && s.Device.Deadline,
 	}}, nil

@@ -69,6 +69,7 @@ type (
 		VendorName   string
 		OwnerID      UserID
 		OrgID        OrgID
+		EventsAfter  uint64 // the caller may read the events after this version
 		Keys         []Key
 		Residents    []Resident
 		CreatedAt    time.Time

@@ -13,6 +13,7 @@ type State struct {
 	VendorName   string    `json:"vendorName,omitempty"`
 	OwnerID      UserID    `json:"ownerId,omitempty"`
 	OrgID        OrgID     `json:"orgId,omitempty"`
+	OrgSince     uint64    `json:"orgSince"` // the version since which the lock is that organisation's
 	CreatedAt    time.Time `json:"createdAt"`
 	ChangedAt    time.Time `json:"changedAt"`
 
