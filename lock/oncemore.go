@@ -12,7 +12,21 @@ func (s *State) once(c *Once, now time.Time) (Decision, error) {
 	if r := s.Once.byID[[2]string{c.By.Scope(), c.Key}]; r != nil && now.Sub(r.At) < onceKeptFor {
 		return s.onceMore(c, r, now)
 	}
+	if r := s.Requests.find(RequestID(c.Key)); r != nil && r.madeBy(c.By) && now.Sub(r.At) < onceKeptFor {
+		return Decision{}, s.keyReused(c.By)
+	}
 	return s.onceAnew(c, now)
+}
+
+// madeBy tells whether a caller has made a request to open. Its requestId is a name of that caller, as those of other requests are.
+func (r *request) madeBy(c Caller) bool { return r.UserID == c.UserID && r.By == c.Name() }
+
+// keyReused is the refusal of a name that was used for another request: of a lock that the caller does not see any more nothing is told.
+func (s *State) keyReused(by Caller) error {
+	if err := s.see(by); err != nil {
+		return err
+	}
+	return ErrKeyReused
 }
 
 // onceAnew carries a request out, and remembers what to answer when it comes again.
@@ -72,13 +86,18 @@ func (s *State) versionOf(e Event, events []Event) uint64 {
 	return 0
 }
 
-// onceMore answers a request that was carried out before.
+// onceMore answers a request that was carried out before. What hands the lock on is answered to whoever has made it, who need not see the
+// lock since: the answer says nothing that they were not told then.
 func (s *State) onceMore(c *Once, r *remembered, now time.Time) (Decision, error) {
-	if err := s.see(c.By); err != nil {
-		return Decision{}, err
-	}
 	if !bytes.Equal(r.Hash, c.Hash) {
-		return Decision{}, ErrKeyReused
+		return Decision{}, s.keyReused(c.By)
+	}
+	switch c.Command.(type) {
+	case *SetOwner, *SetOrganization:
+	default:
+		if err := s.see(c.By); err != nil {
+			return Decision{}, err
+		}
 	}
 	if r.Version == 0 {
 		if cmd := s.keyCommand(r.Command); cmd != nil && cmd.Outcome == Sent {

@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -127,4 +128,72 @@ func TestManyKeysUnderAName(t *testing.T) {
 	update("n3", "c", 6)
 	require.Empty(t, update("n2", "b", 5).Events)
 	require.EqualValues(t, 6, *w.s.TempKeys.find(name(1)).MaxUses, "what was changed since is not changed back")
+}
+
+// What hands a lock on is answered to whoever has done it, who does not see the lock any more; other requests of theirs are not.
+func TestAHandOverIsAnsweredAgain(t *testing.T) {
+	t.Parallel()
+	acme, ann := Caller{OrgID: "acme"}, Caller{UserID: "ann"}
+	for _, c := range []struct {
+		by  Caller
+		how Command
+	}{
+		{acme, &SetOrganization{By: acme, OrgID: "umbrella"}}, {ann, &SetOwner{By: ann, UserID: "bob"}}, {ann, &SetOwner{By: ann}},
+	} {
+		w := newOnceWorld(t)
+		apply(t, w.s, &SetOwner{By: acme, UserID: "ann"})
+		_, err := w.do("before", "b", c.by, &SetConfig{By: c.by, RelockMs: 5000}, noon)
+		require.NoError(t, err)
+		first, err := w.do("k", "a", c.by, c.how, noon)
+		require.NoError(t, err)
+		again, err := w.do("k", "a", c.by, c.how, noon.Add(time.Second))
+		require.NoError(t, err)
+		require.Equal(t, Decision{Reply: &Done{Version: first.Reply.(*Done).Version, Replayed: true, EventVersion: first.Reply.(*Done).Version}}, again)
+
+		_, err = w.do("k", "c", c.by, c.how, noon)
+		require.Equal(t, NotFound, err.(*Error).Kind, "of another request under that name they learn nothing")
+		_, err = w.do("before", "b", c.by, &SetConfig{By: c.by, RelockMs: 5000}, noon)
+		require.Equal(t, NotFound, err.(*Error).Kind)
+	}
+}
+
+// An open and another request are two requests: a name that was used by mistake for both opens no door, and changes nothing.
+func TestAnOpenAndAnotherRequestShareTheirNames(t *testing.T) {
+	t.Parallel()
+	w, acme := newOnceWorld(t), Caller{OrgID: "acme"}
+	apply(t, w.s, &SetOwner{By: acme, UserID: "ann"})
+	apply(t, w.s, &CreateTempKey{By: acme, UUID: name(1), AccessMode: Public, ValidFrom: noon, ValidUntil: noon.Add(48 * time.Hour)})
+	online := func() {
+		apply(t, w.s, &ConnectDevice{Device: Device{Session: Session{Node: "n", ID: 1}, Deadline: true, Journal: true}})
+	}
+	set := func(key string, by Caller, now time.Time) error {
+		_, err := w.do(key, "a", by, &SetConfig{By: by, RelockMs: 5000}, now)
+		return err
+	}
+	open := func(request RequestID, by Caller, now time.Time) error {
+		online()
+		command := CommandID(fmt.Sprint("c", w.s.Version))
+		d, err := Decide(w.s, &OpenLock{By: by, RequestID: request, CommandID: command, Lifetime: 5 * time.Second}, now)
+		for _, e := range d.Events {
+			Evolve(w.s, e)
+		}
+		return err
+	}
+	require.NoError(t, set("x", acme, noon))
+	require.Equal(t, ReasonRequestReused, open("x", acme, noon).(*Error).Reason)
+	_, err := Decide(w.s, &OpenWithTempKey{By: acme, TempKeyID: name(1), RequestID: "x", CommandID: "c", Lifetime: 5 * time.Second}, noon)
+	require.Equal(t, ReasonRequestReused, err.(*Error).Reason)
+	require.NoError(t, open("y", acme, noon))
+	require.Equal(t, ErrKeyReused, set("y", acme, noon))
+	require.NoError(t, open("y", acme, noon), "the open itself is answered again")
+
+	// Names belong to their callers, and for a day.
+	ann := Caller{UserID: "ann"}
+	require.NoError(t, open("x2", ann, noon))
+	require.NoError(t, set("x2", acme, noon))
+	require.NoError(t, set("y", ann, noon))
+	_, err = Decide(w.s, &OpenWithTempKey{TempKeyID: name(1), RequestID: "x", CommandID: "c", Lifetime: 5 * time.Second}, noon)
+	require.NoError(t, err, "a guest has no names")
+	require.NoError(t, set("y", acme, noon.Add(24*time.Hour)))
+	require.NoError(t, open("x", acme, noon.Add(25*time.Hour)))
 }

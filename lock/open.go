@@ -26,7 +26,7 @@ func (s *State) openLock(c *OpenLock, now time.Time) (Decision, error) {
 		return Decision{}, invalid("reason", "reason-too-long", "reason may have up to 500 characters")
 	}
 	a := ask{by: c.By, request: c.RequestID, command: c.CommandID, why: c.Reason, lifetime: c.Lifetime}
-	r, err := s.seen(a, "")
+	r, err := s.seen(a, "", now)
 	if err != nil {
 		return Decision{}, err
 	}
@@ -42,7 +42,7 @@ func (s *State) openWithTempKey(c *OpenWithTempKey, now time.Time) (Decision, er
 	}
 	a := ask{by: c.By, request: c.RequestID, command: c.CommandID, lifetime: c.Lifetime, hold: c.Hold}
 	k := s.TempKeys.find(c.TempKeyID)
-	r, err := s.seen(a, c.TempKeyID)
+	r, err := s.seen(a, c.TempKeyID, now)
 	switch {
 	case err != nil:
 		return Decision{}, err
@@ -69,13 +69,17 @@ func (s *State) openWithTempKey(c *OpenWithTempKey, now time.Time) (Decision, er
 // ReasonRequestReused says that the ID of a request to open was used for another one.
 const ReasonRequestReused = "request-id-reused"
 
-// seen looks for an earlier request with the same ID. It must have been for the same key, or by the same caller.
-func (s *State) seen(a ask, key TempKeyID) (*request, error) {
+// seen looks for an earlier request with the same ID. It must have been for the same key, or by the same caller, and no other request of
+// the caller may have the ID for a name.
+func (s *State) seen(a ask, key TempKeyID, now time.Time) (*request, error) {
 	if !isToken(string(a.request)) || !isToken(string(a.command)) {
 		return nil, invalid("requestId", "request-id-invalid", "requestId must have 1 to 128 visible ASCII characters")
 	}
 	r := s.Requests.find(a.request)
 	if r == nil {
+		if named := s.Once.byID[[2]string{a.by.Scope(), string(a.request)}]; named != nil && now.Sub(named.At) < onceKeptFor {
+			return nil, reject(Conflict, ReasonRequestReused, "This requestId is the name of another request to this lock. Use a new one for each open.")
+		}
 		return nil, nil
 	}
 	if r.TempKeyID != key || key == "" && r.By != a.by.Name() {

@@ -78,7 +78,7 @@ func (s *State) openWithPIN(c *OpenWithPIN, now time.Time) (Decision, error) {
 	if status != StatusValid {
 		return s.wrongPIN(now)
 	}
-	switch r, err := s.seen(a, k.UUID); {
+	switch r, err := s.seen(a, k.UUID, now); {
 	case err != nil:
 		return Decision{}, err
 	case r != nil:
