@@ -108,14 +108,16 @@ func (s *State) checkDoor(k *TempKey, grantBy, now time.Time) error {
 // byPIN finds the key with a code among those that are not over. It looks at all of them, whichever it finds.
 func (s *State) byPIN(hash []byte, now time.Time) (found *TempKey) {
 	for _, k := range s.TempKeys.list {
-		if k.Door == nil || k.Door.PIN == nil || !now.Before(k.ValidUntil) {
-			continue
-		}
-		if subtle.ConstantTimeCompare(k.Door.PIN, hash) == 1 {
+		if now.Before(k.ValidUntil) && k.hasPIN(hash) {
 			found = k
 		}
 	}
 	return found
+}
+
+// hasPIN tells whether a hash is that of the key's code.
+func (k *TempKey) hasPIN(hash []byte) bool {
+	return k.Door != nil && k.Door.PIN != nil && subtle.ConstantTimeCompare(k.Door.PIN, hash) == 1
 }
 
 func partOfCollective() *Error {

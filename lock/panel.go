@@ -62,7 +62,8 @@ func (*PINRefused) isReply()    {}
 func (*PINWasWrong) EventType() string { return "PINWasWrong" }
 
 // openWithPIN tells nothing about why a code is refused: whether it belongs to no key, or to one that is not valid now.
-// A wrong code is an event, because the tries must be counted whatever crashes.
+// A wrong code is an event, because the tries must be counted whatever crashes. A request that comes again is no other try, as long as
+// it shows the code of its own key. At a locked panel that is not looked at either, or the code could be guessed there.
 func (s *State) openWithPIN(c *OpenWithPIN, now time.Time) (Decision, error) {
 	if len(c.Hash) != pinHashBytes {
 		return Decision{}, invalid("pin", "pin-invalid", "the hash of a code has 32 bytes")
@@ -71,6 +72,14 @@ func (s *State) openWithPIN(c *OpenWithPIN, now time.Time) (Decision, error) {
 		return Decision{Reply: &PINRefused{Version: s.Version, LockedFor: s.Panel.Until.Sub(now)}}, nil
 	}
 	a := ask{request: c.RequestID, command: c.CommandID, lifetime: c.Lifetime, hold: c.Hold, pin: true}
+	if r := s.Requests.find(c.RequestID); r != nil && r.TempKeyID != "" {
+		switch k := s.TempKeys.find(r.TempKeyID); {
+		case k == nil:
+			return Decision{Reply: &PINRefused{Version: s.Version}}, nil // the code went with its key, and no other one is looked at
+		case k.hasPIN(c.Hash):
+			return s.again(a, r) // the key may be over by now, its open is what it was
+		}
+	}
 	k, status := s.byPIN(c.Hash, now), StatusExpired
 	if k != nil {
 		a.window, status = k.standing(now, MaxHold)
