@@ -63,8 +63,7 @@ func (s *State) listTempKeys(c *ListTempKeys, now time.Time) (Decision, error) {
 	return Decision{Reply: list}, nil
 }
 
-// inOrder gives the keys that may be meant, in the order of lists. A whole list has the order of the lock's own memory, which is
-// that of creation too.
+// inOrder gives the keys that may be meant, in the order of lists.
 func (s *State) inOrder(c *ListTempKeys) []*TempKey {
 	keys := s.TempKeys.list
 	if c.Only.UUIDs != nil {
@@ -74,9 +73,6 @@ func (s *State) inOrder(c *ListTempKeys) []*TempKey {
 				keys = append(keys, k)
 			}
 		}
-	}
-	if c.Limit == 0 && c.After == (TempKeyPlace{}) {
-		return keys
 	}
 	keys = slices.DeleteFunc(slices.Clone(keys), func(k *TempKey) bool { return k.place().compare(c.After) <= 0 })
 	slices.SortFunc(keys, func(a, b *TempKey) int { return a.place().compare(b.place()) })
