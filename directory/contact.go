@@ -13,7 +13,9 @@ const maxEmail = 254
 
 var (
 	phoneNumber  = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`) // E.164
-	phoneSpacing = strings.NewReplacer(" ", "", "-", "", ".", "", "(", "", ")", "", "/", "")
+	phoneSpacing = strings.NewReplacer(" ", "", "-", "", ".", "", "/", "")
+	phoneTrunk   = regexp.MustCompile(`^(\+[1-9][0-9]{0,2})\(0\)`) // the 0 is for who calls from within the country
+	phoneBraces  = strings.NewReplacer("(", "", ")", "")
 )
 
 // normal brings a contact to the form in which it is compared and kept.
@@ -45,12 +47,13 @@ func NormalEmail(s string) (string, error) {
 	return s, nil
 }
 
-// NormalPhone gives a phone number with its country: a plus sign and up to 15 digits.
+// NormalPhone gives a phone number with its country: a plus sign and up to 15 digits. What is written +49 (0)30 901820 is +49 30 901820.
 func NormalPhone(s string) (string, error) {
 	s = phoneSpacing.Replace(strings.TrimSpace(s))
 	if rest, ok := strings.CutPrefix(s, "00"); ok {
 		s = "+" + rest
 	}
+	s = phoneBraces.Replace(phoneTrunk.ReplaceAllString(s, "$1"))
 	if !phoneNumber.MatchString(s) {
 		return "", &lock.Error{Kind: lock.Invalid, Reason: "phone-invalid", Field: "phoneNumber", Message: "phoneNumber must have its country, such as +49 30 901820"}
 	}

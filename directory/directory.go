@@ -142,20 +142,21 @@ func (d *Directory) again(ctx context.Context, before *named.Found) (user User, 
 	return user, err == nil && records[0].AppendID == before.AppendID, err
 }
 
-// lookUp gives the stream of the one user who has what the contact names; empty: nobody has any of it.
+// lookUp gives the stream of the one user who has what the contact names; empty: nobody has any of it. An e-mail address says who it is.
+// People who live together share a phone number, so that it says so alone only, and nobody else's number is taken for a new address.
 func (d *Directory) lookUp(ctx context.Context, org lock.OrgID, c Contact) (stream string, err error) {
 	for _, claim := range c.claims(org) {
 		holder, err := d.journal.Claimed(ctx, claim.Kind, claim.Key)
-		if err != nil {
+		switch {
+		case err != nil:
 			return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		if stream != "" && holder != "" && holder != stream {
+		case holder == "" || holder == stream:
+		case claim.Kind == claimPhone && c.Email != "":
 			return "", &lock.Error{
 				Kind: lock.Conflict, Reason: "contacts-differ", Field: "phoneNumber",
-				Message: "The e-mail address and the phone number belong to two users. Name the user by userId, or by one of the two.",
+				Message: "The phone number belongs to a user whom the e-mail address does not. Leave the number out, or name the user by userId.",
 			}
-		}
-		if holder != "" {
+		default:
 			stream = holder
 		}
 	}
