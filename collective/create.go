@@ -126,7 +126,7 @@ func (k *Keys) look(ctx context.Context, c *Create) ([]Door, error) {
 	return doors, each(ctx, doors, func(ctx context.Context, d *Door) error {
 		reply, err := k.Locks.Do(ctx, d.LockID, &lock.GetLock{By: c.By})
 		if err != nil {
-			return err
+			return ofDoor(d, err)
 		}
 		info, ok := reply.(*lock.Info)
 		if !ok {
@@ -220,7 +220,7 @@ func (k *Keys) grant(ctx context.Context, s *state, by lock.Caller, pin string) 
 		if errors.As(err, &rejection) && rejection.Reason == lock.ReasonPINTaken {
 			return errPINTaken
 		}
-		return err
+		return ofDoor(d, err)
 	})
 }
 
