@@ -1,14 +1,11 @@
 package api
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/latchkey/latchkey/lock"
@@ -118,18 +115,26 @@ func (s *server) ListTempKeys(w http.ResponseWriter, r *http.Request, id LockId,
 		s.fail(w, r, err)
 		return
 	}
-	list, err := ask[*lock.TempKeyList](r.Context(), s, lockID, &lock.ListTempKeys{By: callerOf(r), Only: l.only, After: l.after, Limit: l.limit})
+	list, next, err := s.pageOfLock(r, &l, lockID)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	next := ""
+	s.writeTempKeys(w, r, []*lock.TempKeyList{list}, next)
+}
+
+// pageOfLock asks a lock for its keys.
+func (s *server) pageOfLock(r *http.Request, l *listing, id lock.ID) (list *lock.TempKeyList, next string, err error) {
+	list, err = ask[*lock.TempKeyList](r.Context(), s, id, &lock.ListTempKeys{By: callerOf(r), Only: l.only, After: l.after, Limit: l.limit})
+	if err != nil {
+		return nil, "", err
+	}
 	s.owe(r, len(list.TempKeys)/listedPerToken)
 	if n := len(list.TempKeys); list.More && n > 0 {
 		last := &list.TempKeys[n-1]
 		next = l.cursor(lock.TempKeyPlace{CreatedAt: last.CreatedAt, UUID: last.UUID})
 	}
-	s.writeTempKeys(w, r, []*lock.TempKeyList{list}, next)
+	return list, next, nil
 }
 
 func (s *server) writeTempKeys(w http.ResponseWriter, r *http.Request, lists []*lock.TempKeyList, next string) {
@@ -153,116 +158,4 @@ func (s *server) writeTempKeys(w http.ResponseWriter, r *http.Request, lists []*
 	default:
 		writeBytes(w, http.StatusOK, mediaJSON, b.Bytes())
 	}
-}
-
-// ListTempKeysOfCreator lists keys of all locks that somebody created.
-func (s *server) ListTempKeysOfCreator(w http.ResponseWriter, r *http.Request, params ListTempKeysOfCreatorParams) {
-	creator := params.CreatedBy
-	if creator == "" {
-		creator = callerOf(r).Name()
-	}
-	of, err := lockFilter(params.LockId)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	l, err := newListing("creator/"+of.String(), params.Status, params.AccessMode, creator, params.Limit, params.Cursor)
-	if err == nil && l.limit == 0 {
-		l.limit = defaultPageSize
-	}
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	lists, next, err := s.pageOfCreator(r, &l, of)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	s.writeTempKeys(w, r, lists, next)
-}
-
-// pageOfCreator goes through the creator's keys until the page is full, there are no more, or enough were looked at. Many of
-// them may be hidden from the caller, who must not learn their UUIDs from the cursor either: they open doors.
-func (s *server) pageOfCreator(r *http.Request, l *listing, of lock.ID) (page []*lock.TempKeyList, next string, err error) {
-	after, shown := l.after.UUID, l.after.UUID
-	scanned := 0
-	defer func() { s.owe(r, scanned/scanPerToken) }()
-	for found := 0; scanned < maxScanned; {
-		keys, err := s.Locks.TempKeysBy(r.Context(), l.only.CreatedBy, after, maxPageSize)
-		if err != nil {
-			return nil, "", err
-		}
-		views, err := s.viewKeys(r, l, of, keys)
-		if err != nil {
-			return nil, "", err
-		}
-		for _, k := range keys {
-			if v := views[k.Key]; v != nil {
-				if found == l.limit {
-					return page, l.cursor(lock.TempKeyPlace{UUID: shown}), nil
-				}
-				page = append(page, v)
-				found++
-				shown = k.Key
-			}
-			after = k.Key
-		}
-		if scanned += len(keys); len(keys) < maxPageSize {
-			return page, "", nil
-		}
-	}
-	return page, l.cursor(lock.TempKeyPlace{UUID: roughly(after, shown)}), nil
-}
-
-// roughly gives a place from which a list can go on without telling the UUID at which it stopped: the shortest beginning of that UUID
-// that is still beyond what the caller knows, with zeros behind it. Thousands of keys are in between, so that it tells a few digits.
-func roughly(at, beyond lock.TempKeyID) lock.TempKeyID {
-	const zeros lock.TempKeyID = "00000000-0000-0000-0000-000000000000"
-	for n := range len(at) {
-		if rough := at[:n] + zeros[n:]; rough > beyond {
-			return rough
-		}
-	}
-	return at
-}
-
-// viewKeys asks the locks for their keys. A lock that the caller may not see has none, and no more has one that was handed on.
-func (s *server) viewKeys(r *http.Request, l *listing, of lock.ID, keys []KeyOfLock) (map[lock.TempKeyID]*lock.TempKeyList, error) {
-	byLock := make(map[lock.ID][]lock.TempKeyID)
-	for _, k := range keys {
-		if of == 0 || of == k.Lock {
-			byLock[k.Lock] = append(byLock[k.Lock], k.Key)
-		}
-	}
-	ctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
-	var work sync.WaitGroup
-	var mu sync.Mutex
-	views := make(map[lock.TempKeyID]*lock.TempKeyList) // guarded by mu
-	places := make(chan struct{}, listWorkers)
-	for id, uuids := range byLock {
-		places <- struct{}{}
-		work.Go(func() {
-			defer func() { <-places }()
-			only := l.only
-			only.UUIDs = uuids
-			list, err := ask[*lock.TempKeyList](ctx, s, id, &lock.ListTempKeys{By: callerOf(r), Only: only})
-			var rejected *lock.Error
-			if errors.As(err, &rejected) && rejected.Kind == lock.NotFound {
-				return
-			}
-			if err != nil {
-				cancel(err)
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for i, k := range list.TempKeys {
-				views[k.UUID] = &lock.TempKeyList{ID: list.ID, UUID: list.UUID, TempKeys: list.TempKeys[i : i+1]}
-			}
-		})
-	}
-	work.Wait()
-	return views, context.Cause(ctx)
 }
