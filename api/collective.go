@@ -162,6 +162,9 @@ func (s *server) RevokeCollectiveKey(w http.ResponseWriter, r *http.Request, uui
 	case err != nil:
 	case id != 0:
 		_, err = s.Locks.Do(r.Context(), id, &lock.DeleteTempKey{By: callerOf(r), TempKeyID: key})
+		if isNotFound(err, "lock-not-found") {
+			err = errNoTempKey // as of a key that nobody has
+		}
 	default:
 		err = s.Collective.Revoke(r.Context(), callerOf(r), key)
 	}

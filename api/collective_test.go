@@ -200,6 +200,7 @@ func TestDoorsOfCollectiveKeysSayWhatTheyAre(t *testing.T) {
 	s := newServer(t)
 	hotel := s.orgKey("hotel-9")
 	key, pin := s.withDoors(hotel)
+	s.clock.Advance(time.Millisecond) // so that the list has it last
 	s.withKey(hotel, "")
 	list := func(lockID string, who option) []map[string]any {
 		t.Helper()
@@ -228,7 +229,7 @@ func TestDoorsOfCollectiveKeysSayWhatTheyAre(t *testing.T) {
 		door := list("43", who)[0]
 		require.Equal(t, "code", door["accessMethod"])
 		require.NotContains(t, door, "collectiveKeyUuid")
-		all := s.call("GET", "/locks/temp-keys?createdBy=hotel-9", "", who)
+		all := s.call("GET", "/locks/temp-keys?createdBy=hotel-9&lockId=43", "", who)
 		require.Contains(t, all.body, part)
 		require.NotContains(t, all.body, key)
 	}
@@ -283,7 +284,11 @@ func TestCollectiveKeysAreListedAndRevoked(t *testing.T) {
 	part := parts[0].(map[string]any)["uuid"].(string)
 	s.call("POST", "/locks/42/delete-temp-key", `{"tempKeyUuid":"`+part+`"}`, as(hotel)).requireError(http.StatusConflict, "part-of-collective-key")
 
-	s.call("DELETE", "/temp-keys/"+key, "", as(hostel)).requireError(http.StatusNotFound, "temp-key-not-found")
+	theirs := s.call("POST", "/locks/42/create-temp-key", `{`+aWindow+`}`, as(hotel)).json()["tempKeyUuid"].(string)
+	for _, hidden := range []string{key, part, theirs, uuid.NewString()} {
+		s.call("DELETE", "/temp-keys/"+hidden, "", as(hostel)).requireError(http.StatusNotFound, "temp-key-not-found")
+	}
+	require.Equal(t, http.StatusOK, s.call("DELETE", "/temp-keys/"+theirs, "", as(hotel)).status)
 	for range 2 {
 		a := s.call("DELETE", "/temp-keys/"+key, "", as(hotel))
 		require.Equal(t, http.StatusOK, a.status, a.body)
@@ -370,7 +375,19 @@ func TestBadCollectiveKeysAreRefused(t *testing.T) {
 		v := s.call("POST", "/temp-keys", body, as(hotel))
 		v.requireError(http.StatusBadRequest, reason)
 	}
-	s.call("POST", "/temp-keys", `{`+window+`,"doors":[{"lockId":"42"},{"lockId":"99"}]}`, as(hotel)).requireError(http.StatusNotFound, "lock-not-found")
+	missing := s.call("POST", "/temp-keys", `{`+window+`,"doors":[{"lockId":"42"},{"lockId":"99"}]}`, as(hotel)).requireError(http.StatusNotFound, "lock-not-found")
+	require.Equal(t, "doors[1].lockId", missing["field"])
+	require.Equal(t, "Lock 99: There is no such lock, or it belongs to somebody else.", missing["message"])
+	calls := 0
+	s.kernel.trouble = func() error { // the kernel's own mutex guards it
+		if calls++; calls == 3 { // after it was asked for both of them
+			return &lock.Error{Kind: lock.Conflict, Reason: "too-many-temp-keys", Message: "It is full."}
+		}
+		return nil
+	}
+	full := s.call("POST", "/temp-keys", `{`+window+`,"doors":[{"lockId":"43"},{"lockId":"42"}]}`, as(hotel)).requireError(http.StatusConflict, "too-many-temp-keys")
+	s.kernel.trouble = nil
+	require.Contains(t, []string{"doors[0].lockId Lock 43: It is full.", "doors[1].lockId Lock 42: It is full."}, fmt.Sprint(full["field"], " ", full["message"]))
 	require.Equal(t, http.StatusBadRequest, s.call("POST", "/temp-keys", `{`+window+`,"doors":[{"lockId":null}]}`, as(hotel)).status)
 	require.Len(t, s.call("GET", "/locks/42/temp-keys", "", as(hotel)).json()["tempKeys"], 1)
 	many := strings.Repeat(`{"lockId":"42"},`, 50) + `{"lockId":"43"}`

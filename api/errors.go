@@ -151,3 +151,9 @@ func (s *server) failOpen(w http.ResponseWriter, r *http.Request, err error, ope
 		RequestID: requestID, Errors: []ErrorItem{{Code: p.status, Message: p.message}}, OpenOutcome: open, Told: p.told,
 	})
 }
+
+// isNotFound tells whether an error says that there is no such thing, and of what.
+func isNotFound(err error, reason string) bool {
+	var rejection *lock.Error
+	return errors.As(err, &rejection) && rejection.Kind == lock.NotFound && rejection.Reason == reason
+}

@@ -85,7 +85,7 @@ type part struct {
 	end   bool
 }
 
-// ExportLockEvents tells all that happened to a lock.
+// ExportLockEvents tells all that happened to a lock, as far as the caller may know it.
 func (s *server) ExportLockEvents(w http.ResponseWriter, r *http.Request, id LockId, params ExportLockEventsParams) {
 	i, err := s.info(r, id)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *server) ExportLockEvents(w http.ResponseWriter, r *http.Request, id Loc
 		s.fail(w, r, err)
 		return
 	}
-	s.export(w, r, places, after, func(ctx context.Context, after uint64) (part, error) {
+	s.export(w, r, places, max(after, i.EventsAfter), func(ctx context.Context, after uint64) (part, error) {
 		events, _, err := s.Locks.Events(ctx, i.ID, after, exportPage)
 		if err != nil {
 			return part{}, err

@@ -39,11 +39,17 @@ func (s *server) CreateLock(w http.ResponseWriter, r *http.Request, id LockId) {
 	s.write(w, r, status, &result)
 }
 
-// SetOwner gives the lock to a user.
+// SetOwner gives the lock to a user, or takes it from its owner: that is null, and not an empty text, which is a form that was not filled in.
 func (s *server) SetOwner(w http.ResponseWriter, r *http.Request, id LockId) {
 	var body SetOwnerRequest
 	s.command(w, r, id, &body, func(lock.ID) (lock.Command, error) {
-		return &lock.SetOwner{By: callerOf(r), UserID: lock.UserID(body.UserId)}, nil
+		c := &lock.SetOwner{By: callerOf(r)}
+		if user := body.UserId.value; user != nil {
+			if c.UserID = lock.UserID(*user); c.UserID == "" {
+				return nil, badRequest("user-id-invalid", "userId", "userId must name a user, or be null for no owner")
+			}
+		}
+		return c, nil
 	})
 }
 

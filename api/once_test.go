@@ -85,6 +85,16 @@ func TestNamesOfRequests(t *testing.T) {
 	s.super("POST", "/locks/42/OpenLock", `{"requestId":"r2"}`, named("r1")).requireError(http.StatusBadRequest, "request-id-invalid")
 	s.super("POST", "/locks/42/OpenLock", `{"reason":"another"}`, named("r1")).requireError(http.StatusUnprocessableEntity, "idempotency-key-reused")
 	require.Equal(t, 1, s.kernel.opens)
+
+	// A name that was used by mistake for an open and for something else opens no door, and changes nothing.
+	require.Equal(t, http.StatusOK, s.super("POST", "/locks/42/SetOwner", `{"userId":"ann"}`, named("x")).status)
+	s.super("POST", "/locks/42/OpenLock", "", named("x")).requireError(http.StatusUnprocessableEntity, "idempotency-key-reused")
+	s.super("POST", "/locks/42/OpenLock", `{"requestId":"x"}`).requireError(http.StatusConflict, "request-id-reused")
+	s.super("POST", "/locks/42/create-temp-key", `{`+aWindow+`}`, named("r1")).requireError(http.StatusUnprocessableEntity, "idempotency-key-reused")
+	require.Equal(t, 1, s.kernel.opens)
+	keys, _ := s.page("/locks/42/temp-keys", as(superKey))
+	require.Empty(t, keys)
+	require.Equal(t, http.StatusOK, s.super("POST", "/locks/42/OpenLock", "", named("r1")).status)
 }
 
 func TestManyKeysUnderOneName(t *testing.T) {

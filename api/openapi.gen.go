@@ -356,6 +356,9 @@ type OptionalSchedule = optional[Schedule]
 // OrganizationLimit How many at most.
 type OrganizationLimit = string
 
+// OwnerName A user; null takes the lock from its owner.
+type OwnerName = optional[string]
+
 // PageNumber defines model for PageNumber.
 type PageNumber = string
 
@@ -469,7 +472,8 @@ type SetOrganizationRequest struct {
 
 // SetOwnerRequest defines model for SetOwnerRequest.
 type SetOwnerRequest struct {
-	UserId string `json:"userId"`
+	// UserId A user; null takes the lock from its owner.
+	UserId OwnerName `json:"userId"`
 }
 
 // StoredKey A permanent key in the lock's list.
@@ -693,7 +697,7 @@ type OpenCollectiveDoorParams struct {
 
 // ListTempKeysOfCreatorParams defines parameters for ListTempKeysOfCreator.
 type ListTempKeysOfCreatorParams struct {
-	// CreatedBy The user or organisation; without it, the caller.
+	// CreatedBy The user or organisation; without it, the caller. That of somebody else needs a `lockId`, but for the super key.
 	CreatedBy string `form:"createdBy,omitempty" json:"createdBy,omitempty"`
 
 	// LockId Only keys of this lock.

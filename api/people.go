@@ -64,7 +64,8 @@ func (s *server) AddResident(w http.ResponseWriter, r *http.Request, id LockId) 
 		if resident.UserID == "" && !s.addedBefore(r, id, resident) {
 			resident.UserID, err = s.resolve(r, id, body.Name, contact)
 		}
-		return &lock.AddResident{By: callerOf(r), Resident: resident}, err
+		byPhone := body.UserId == "" && body.Email == ""
+		return &lock.AddResident{By: callerOf(r), Resident: resident, ByPhone: byPhone}, err
 	})
 	if err != nil {
 		s.fail(w, r, err)
@@ -106,14 +107,10 @@ func (s *server) resolve(r *http.Request, id lock.ID, name string, contact direc
 // RemoveResident takes a person off the doorbell list.
 func (s *server) RemoveResident(w http.ResponseWriter, r *http.Request, id LockId) {
 	var body RemoveResidentRequest
-	var contact directory.Contact
-	lockID, done, err := s.run(w, r, id, &body, func(lock.ID) (_ lock.Command, err error) {
-		contact, err = contactOf(body.Email, body.PhoneNumber)
+	lockID, done, err := s.run(w, r, id, &body, func(lock.ID) (lock.Command, error) {
+		contact, err := contactOf(body.Email, body.PhoneNumber)
 		return &lock.RemoveResident{By: callerOf(r), UserID: lock.UserID(body.UserId), Email: contact.Email, Phone: contact.Phone}, err
 	})
-	if isNotFound(err, "resident-not-found") && body.UserId == "" {
-		done, err = s.removeKnown(r, lockID, contact, err)
-	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -123,27 +120,6 @@ func (s *server) RemoveResident(w http.ResponseWriter, r *http.Request, id LockI
 		result.Email = e.Resident.Email
 	}
 	s.write(w, r, http.StatusOK, &result)
-}
-
-// removeKnown removes a resident who came without this address, as the user whom the directory knows by it.
-func (s *server) removeKnown(r *http.Request, id lock.ID, contact directory.Contact, notFound error) (*lock.Done, error) {
-	info, err := ask[*lock.Info](r.Context(), s, id, &lock.GetLock{By: callerOf(r)})
-	if err != nil {
-		return nil, err
-	}
-	user, err := s.Users.Find(r.Context(), info.OrgID, contact)
-	if isNotFound(err, "user-not-found") {
-		return nil, notFound
-	}
-	if err != nil {
-		return nil, err
-	}
-	return ask[*lock.Done](r.Context(), s, id, &lock.RemoveResident{By: callerOf(r), UserID: user.ID})
-}
-
-func isNotFound(err error, reason string) bool {
-	var rejection *lock.Error
-	return errors.As(err, &rejection) && rejection.Kind == lock.NotFound && rejection.Reason == reason
 }
 
 // contactOf brings addresses to the form in which they are compared. Both may be empty.

@@ -28,11 +28,12 @@ func TestResidents(t *testing.T) {
 	require.Equal(t, http.StatusOK, bob.status, bob.body)
 	id := bob.json()["userId"].(string)
 	require.Equal(t, id, do("AddResident", `{"name":"Bobby","email":"BOB@example.org","phoneNumber":"004930901821"}`).json()["userId"])
-	require.Equal(t, id, do("AddResident", `{"name":"Bob B.","phoneNumber":"+4930901821"}`).json()["userId"])
+	require.Equal(t, id, do("AddResident", `{"name":"Bobby","phoneNumber":"+49 (0)30 901821"}`).json()["userId"])
+	do("AddResident", `{"name":"Ann A.","userId":"ann","email":"ann@example.org","phoneNumber":"+4930901820"}`)
 	require.Equal(t, []any{
-		map[string]any{"userId": "ann", "name": "Ann", "email": "ann@example.org", "hasPhone": true},
-		map[string]any{"userId": id, "name": "Bob B.", "hasPhone": true},
-	}, list())
+		map[string]any{"userId": "ann", "name": "Ann A.", "email": "ann@example.org", "hasPhone": true},
+		map[string]any{"userId": id, "name": "Bobby", "hasPhone": true},
+	}, list(), "whoever is changed keeps their place")
 	require.Equal(t, id, s.call("GET", "/users/by-email?email=bob@example.org", "", as(hotel)).json()["userId"])
 
 	for _, bad := range []struct{ body, reason string }{
@@ -43,17 +44,47 @@ func TestResidents(t *testing.T) {
 		do("AddResident", bad.body).requireError(http.StatusBadRequest, bad.reason)
 	}
 
-	// A resident is removed by whatever names them, also by an address that they did not come with.
+	// A resident is removed by what the list has of them.
 	do("RemoveResident", `{}`).requireError(http.StatusBadRequest, "resident-required")
 	do("RemoveResident", `{"userId":"carol"}`).requireError(http.StatusNotFound, "resident-not-found")
 	do("RemoveResident", `{"userId":"ann","email":"bob@example.org"}`).requireError(http.StatusNotFound, "resident-not-found")
 	do("RemoveResident", `{"email":"carol@example.org"}`).requireError(http.StatusNotFound, "resident-not-found")
-	a = do("RemoveResident", `{"email":"bob@example.org"}`)
+	do("RemoveResident", `{"email":"bob@example.org"}`).requireError(http.StatusNotFound, "resident-not-found")
+	a = do("RemoveResident", `{"phoneNumber":"+4930901821"}`)
 	require.Equal(t, http.StatusOK, a.status, a.body)
 	require.Equal(t, id, a.json()["event"].(map[string]any)["data"].(map[string]any)["userId"])
 	a = do("RemoveResident", `{"phoneNumber":"+49 30 901820"}`)
 	require.Equal(t, "ann@example.org", a.json()["email"])
 	require.Empty(t, list())
+}
+
+// People of one home share an address. None of them takes the place of another one, and nobody goes who was not meant.
+func TestResidentsOfOneHome(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel := s.orgKey("hotel-9")
+	s.withLock(hotel)
+	do := func(action, body string) *answer { return s.call("POST", "/locks/42/"+action, body, as(hotel)) }
+	ann := do("AddResident", `{"name":"Ann","email":"ann@example.org","phoneNumber":"+4930901820"}`)
+	require.Equal(t, http.StatusOK, ann.status, ann.body)
+	refused := do("AddResident", `{"name":"Ben","email":"ben@example.org","phoneNumber":"+4930901820"}`).requireError(http.StatusConflict, "contacts-differ")
+	require.Equal(t, "phoneNumber", refused["field"])
+	refused = do("AddResident", `{"name":"Ben","phoneNumber":"+4930901820"}`).requireError(http.StatusConflict, "phone-shared")
+	require.Equal(t, "phoneNumber", refused["field"])
+	require.Equal(t, http.StatusOK, do("AddResident", `{"name":"Ben","userId":"ben","email":"ann@example.org","phoneNumber":"+4930901820"}`).status)
+
+	// A removal that was sent twice takes nobody else away, whoever the directory knows by the address.
+	for _, address := range []string{`{"email":"ann@example.org"}`, `{"phoneNumber":"+4930901820"}`} {
+		do("RemoveResident", address).requireError(http.StatusConflict, "residents-alike")
+	}
+	require.Equal(t, http.StatusOK, do("RemoveResident", `{"email":"ann@example.org","userId":"ben"}`).status)
+	do("RemoveResident", `{"email":"ann@example.org","userId":"ben"}`).requireError(http.StatusNotFound, "resident-not-found")
+	id := ann.json()["userId"].(string)
+	require.Equal(t, http.StatusOK, do("AddResident", `{"name":"Ann","userId":"`+id+`","email":"new@example.org"}`).status)
+	do("RemoveResident", `{"email":"ann@example.org"}`).requireError(http.StatusNotFound, "resident-not-found")
+	left := s.call("GET", "/locks/42/residents", "", as(hotel)).json()["residents"].([]any)
+	require.Len(t, left, 1)
+	require.Equal(t, id, left[0].(map[string]any)["userId"])
 }
 
 // A lock's people are in the directory of its organisation, whoever adds them; nobody makes users in somebody else's.
@@ -86,6 +117,9 @@ func TestTheDirectory(t *testing.T) {
 	require.Equal(t, user, s.call("GET", "/users/by-email?email=ann@example.org", "", as(hotel)).json())
 	s.call("POST", "/users/by-email", `{"email":"bob@example.org"}`, as(hotel))
 	s.call("POST", "/users/by-email", `{"email":"bob@example.org","phoneNumber":"+4930901820"}`, as(hotel)).requireError(http.StatusConflict, "contacts-differ")
+
+	s.call("POST", "/users/by-email", `{"email":"new@example.org","phoneNumber":"+4930901820"}`, as(hotel)).requireError(http.StatusConflict, "contacts-differ")
+	s.call("GET", "/users/by-email?email=new@example.org", "", as(hotel)).requireError(http.StatusNotFound, "user-not-found")
 
 	s.call("GET", "/users/by-email", "", as(hotel)).requireError(http.StatusBadRequest, "parameter-missing")
 	s.call("GET", "/users/by-email?email=nonsense", "", as(hotel)).requireError(http.StatusBadRequest, "email-invalid")

@@ -85,11 +85,12 @@ func (s *server) ListEvents(w http.ResponseWriter, r *http.Request, id LockId, p
 		s.fail(w, r, err)
 		return
 	}
-	events, total, err := s.Locks.Events(r.Context(), i.ID, uint64(page-1)*eventsPerPage, eventsPerPage)
+	events, total, err := s.Locks.Events(r.Context(), i.ID, i.EventsAfter+uint64(page-1)*eventsPerPage, eventsPerPage)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	total -= min(total, i.EventsAfter)
 	answer := EventPage{
 		AggregateId: i.ID.String(), TotalEvents: int64(total), Page: page, PageSize: eventsPerPage,
 		TotalPages: int64(total+eventsPerPage-1) / eventsPerPage, Events: make([]EventRecord, len(events)),

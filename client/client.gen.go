@@ -1316,12 +1316,17 @@ type OrganizationSetData struct {
 // has answered that it cannot tell. What is `reserved` or `sent` becomes one of the others, and `unknown` may still.
 type Outcome string
 
+// OwnerName A user; null takes the lock from its owner.
+type OwnerName = string
+
 // OwnerSetData defines model for OwnerSetData.
 type OwnerSetData struct {
 	LockId    int64     `json:"lockId"`
 	Timestamp time.Time `json:"timestamp"`
-	UserId    string    `json:"userId"`
-	Uuid      string    `json:"uuid"`
+
+	// UserId Empty when the lock has no owner any more.
+	UserId string `json:"userId"`
+	Uuid   string `json:"uuid"`
 }
 
 // PageNumber defines model for PageNumber.
@@ -1587,6 +1592,7 @@ type SetOrganizationResult struct {
 
 // SetOwnerRequest defines model for SetOwnerRequest.
 type SetOwnerRequest struct {
+	// UserId A user; null takes the lock from its owner.
 	UserId string `json:"userId"`
 }
 
@@ -1994,7 +2000,7 @@ type OpenCollectiveDoorParams struct {
 
 // ListTempKeysOfCreatorParams defines parameters for ListTempKeysOfCreator.
 type ListTempKeysOfCreatorParams struct {
-	// CreatedBy The user or organisation; without it, the caller.
+	// CreatedBy The user or organisation; without it, the caller. That of somebody else needs a `lockId`, but for the super key.
 	CreatedBy *string `form:"createdBy,omitempty" json:"createdBy,omitempty"`
 
 	// LockId Only keys of this lock.
@@ -2393,8 +2399,9 @@ type ClientInterface interface {
 
 	// ListTempKeysOfCreator List the temporary keys that somebody created, over all locks
 	//
-	// The keys that an organisation's API keys or a user created, of all the locks that the caller may see, in the order of their UUIDs, 100
+	// The keys that the caller's organisation, or the caller as a user, created, of all the locks that the caller may see, in the order of their UUIDs, 100
 	// on a page unless `limit` says otherwise. A page may be shorter, or even empty: `nextCursor` is there as long as there may be more.
+	// With `lockId` the keys of that lock, in the order of the lock's own list. What somebody else created is listed of one lock only, unless the super key asks.
 	//
 	// Corresponds with GET /locks/temp-keys (the `ListTempKeysOfCreator` operationId).
 	ListTempKeysOfCreator(ctx context.Context, params *ListTempKeysOfCreatorParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2425,8 +2432,11 @@ type ClientInterface interface {
 
 	// AddResidentWithBody Put a person on the doorbell list
 	//
-	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address or the phone number, and
-	// makes one if there is none. Somebody who is on the list already is changed.
+	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
+	// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+	//
+	// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
+	// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2435,8 +2445,11 @@ type ClientInterface interface {
 
 	// AddResident Put a person on the doorbell list
 	//
-	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address or the phone number, and
-	// makes one if there is none. Somebody who is on the list already is changed.
+	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
+	// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+	//
+	// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
+	// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2560,7 +2573,8 @@ type ClientInterface interface {
 
 	// RemoveResidentWithBody Take a person off the doorbell list
 	//
-	// The person is named by `userId`, by `email` or by `phoneNumber`; when several are given all of them must fit.
+	// The person is named by `userId`, by `email` or by `phoneNumber`, as the list has them; when several are given all of them must fit. What fits several
+	// people is a 409 `residents-alike`, and takes nobody off the list.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2569,7 +2583,8 @@ type ClientInterface interface {
 
 	// RemoveResident Take a person off the doorbell list
 	//
-	// The person is named by `userId`, by `email` or by `phoneNumber`; when several are given all of them must fit.
+	// The person is named by `userId`, by `email` or by `phoneNumber`, as the list has them; when several are given all of them must fit. What fits several
+	// people is a 409 `residents-alike`, and takes nobody off the list.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2618,8 +2633,9 @@ type ClientInterface interface {
 
 	// SetOrganizationWithBody Hand the lock to an organisation
 	//
-	// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-	// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+	// The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
+	// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
+	// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
 	// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 	//
 	// Takes any type of body and a specified content type.
@@ -2629,8 +2645,9 @@ type ClientInterface interface {
 
 	// SetOrganization Hand the lock to an organisation
 	//
-	// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-	// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+	// The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
+	// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
+	// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
 	// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 	//
 	// Takes a body of the `application/json` content type.
@@ -2640,7 +2657,8 @@ type ClientInterface interface {
 
 	// SetOwnerWithBody Give the lock an owner
 	//
-	// The owner is a user, who may then do with a token whatever the lock's organisation may do.
+	// The owner is a user, who may then do with a token whatever the lock's organisation may do, but hand it to another one. A `userId` of
+	// null takes the lock from its owner, so that it has none; in the event the `userId` is empty then.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2649,7 +2667,8 @@ type ClientInterface interface {
 
 	// SetOwner Give the lock an owner
 	//
-	// The owner is a user, who may then do with a token whatever the lock's organisation may do.
+	// The owner is a user, who may then do with a token whatever the lock's organisation may do, but hand it to another one. A `userId` of
+	// null takes the lock from its owner, so that it has none; in the event the `userId` is empty then.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2732,7 +2751,8 @@ type ClientInterface interface {
 
 	// ListEvents Tell what happened to the lock
 	//
-	// Oldest first, 100 on a page. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
+	// Oldest first, 100 on a page. An organisation reads what happened since the lock became its own, with `version` counted from the lock's first event all the
+	// same; the owner and the super key read all. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
 	// docs/events.md of the project has the types of events and their fields.
 	//
 	// Corresponds with GET /locks/{id}/events (the `ListEvents` operationId).
@@ -2740,7 +2760,8 @@ type ClientInterface interface {
 
 	// ExportLockEvents Export the lock's events
 	//
-	// All that happened to the lock after the cursor, oldest first, as newline-delimited JSON. Each line is an `ExportedEvent`; the last line, an
+	// All that happened to the lock after the cursor, oldest first, as newline-delimited JSON; to an organisation what happened since the lock became its own, as
+	// in `ListEvents`. Each line is an `ExportedEvent`; the last line, an
 	// `ExportEnd`, is no event and says whether there was more than one answer takes: then ask again with its cursor. An answer that
 	// has no such line was cut off; go on from the cursor of the last line that came whole.
 	//
@@ -2754,6 +2775,9 @@ type ClientInterface interface {
 	// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
 	// an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
 	//
+	// A request that is sent again under its `requestId`, with its PIN, is answered with what became of its open, also when the key's time is over since.
+	// With another PIN it is a wrong PIN as any other, and so it is once the key was revoked, but that is not counted. A locked panel looks at no PIN.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /locks/{id}/open-with-pin (the `OpenWithPin` operationId).
@@ -2765,6 +2789,9 @@ type ClientInterface interface {
 	// lock. Four wrong PINs in a row are free. From the fifth on each one locks the panel, for 30 seconds at first, then twice as
 	// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
 	// an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
+	//
+	// A request that is sent again under its `requestId`, with its PIN, is answered with what became of its open, also when the key's time is over since.
+	// With another PIN it is a wrong PIN as any other, and so it is once the key was revoked, but that is not counted. A locked panel looks at no PIN.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2933,7 +2960,7 @@ type ClientInterface interface {
 	// Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 	// says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
 	// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
-	// organisation deletes the door, which is in its list of temporary keys.
+	// organisation deletes the door, which is in its list of temporary keys. When a lock refuses, `field` and `message` say which.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2945,7 +2972,7 @@ type ClientInterface interface {
 	// Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 	// says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
 	// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
-	// organisation deletes the door, which is in its list of temporary keys.
+	// organisation deletes the door, which is in its list of temporary keys. When a lock refuses, `field` and `message` say which.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3046,7 +3073,7 @@ type ClientInterface interface {
 
 	// FindOrCreateUserWithBody Find the user of an e-mail address, or make one
 	//
-	// The same address always gives the same user. A phone number is noted if the user had none.
+	// The same address always gives the same user. A phone number is noted if the user had none. One that belongs to another user is a 409 `contacts-differ`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3055,7 +3082,7 @@ type ClientInterface interface {
 
 	// FindOrCreateUser Find the user of an e-mail address, or make one
 	//
-	// The same address always gives the same user. A phone number is noted if the user had none.
+	// The same address always gives the same user. A phone number is noted if the user had none. One that belongs to another user is a 409 `contacts-differ`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3316,8 +3343,9 @@ func (c *Client) GetDocs(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 
 // ListTempKeysOfCreator List the temporary keys that somebody created, over all locks
 //
-// The keys that an organisation's API keys or a user created, of all the locks that the caller may see, in the order of their UUIDs, 100
+// The keys that the caller's organisation, or the caller as a user, created, of all the locks that the caller may see, in the order of their UUIDs, 100
 // on a page unless `limit` says otherwise. A page may be shorter, or even empty: `nextCursor` is there as long as there may be more.
+// With `lockId` the keys of that lock, in the order of the lock's own list. What somebody else created is listed of one lock only, unless the super key asks.
 //
 // Corresponds with GET /locks/temp-keys (the `ListTempKeysOfCreator` operationId).
 func (c *Client) ListTempKeysOfCreator(ctx context.Context, params *ListTempKeysOfCreatorParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3378,8 +3406,11 @@ func (c *Client) AddKey(ctx context.Context, id LockId, body AddKeyJSONRequestBo
 
 // AddResidentWithBody Put a person on the doorbell list
 //
-// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address or the phone number, and
-// makes one if there is none. Somebody who is on the list already is changed.
+// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
+// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+//
+// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
+// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3398,8 +3429,11 @@ func (c *Client) AddResidentWithBody(ctx context.Context, id LockId, contentType
 
 // AddResident Put a person on the doorbell list
 //
-// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address or the phone number, and
-// makes one if there is none. Somebody who is on the list already is changed.
+// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
+// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+//
+// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
+// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3643,7 +3677,8 @@ func (c *Client) RemoveKey(ctx context.Context, id LockId, body RemoveKeyJSONReq
 
 // RemoveResidentWithBody Take a person off the doorbell list
 //
-// The person is named by `userId`, by `email` or by `phoneNumber`; when several are given all of them must fit.
+// The person is named by `userId`, by `email` or by `phoneNumber`, as the list has them; when several are given all of them must fit. What fits several
+// people is a 409 `residents-alike`, and takes nobody off the list.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3662,7 +3697,8 @@ func (c *Client) RemoveResidentWithBody(ctx context.Context, id LockId, contentT
 
 // RemoveResident Take a person off the doorbell list
 //
-// The person is named by `userId`, by `email` or by `phoneNumber`; when several are given all of them must fit.
+// The person is named by `userId`, by `email` or by `phoneNumber`, as the list has them; when several are given all of them must fit. What fits several
+// people is a 409 `residents-alike`, and takes nobody off the list.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3761,8 +3797,9 @@ func (c *Client) SetConfig(ctx context.Context, id LockId, body SetConfigJSONReq
 
 // SetOrganizationWithBody Hand the lock to an organisation
 //
-// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+// The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
+// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
+// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
 // registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 //
 // Takes any type of body and a specified content type.
@@ -3782,8 +3819,9 @@ func (c *Client) SetOrganizationWithBody(ctx context.Context, id LockId, content
 
 // SetOrganization Hand the lock to an organisation
 //
-// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+// The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
+// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
+// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
 // registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 //
 // Takes a body of the `application/json` content type.
@@ -3803,7 +3841,8 @@ func (c *Client) SetOrganization(ctx context.Context, id LockId, body SetOrganiz
 
 // SetOwnerWithBody Give the lock an owner
 //
-// The owner is a user, who may then do with a token whatever the lock's organisation may do.
+// The owner is a user, who may then do with a token whatever the lock's organisation may do, but hand it to another one. A `userId` of
+// null takes the lock from its owner, so that it has none; in the event the `userId` is empty then.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3822,7 +3861,8 @@ func (c *Client) SetOwnerWithBody(ctx context.Context, id LockId, contentType st
 
 // SetOwner Give the lock an owner
 //
-// The owner is a user, who may then do with a token whatever the lock's organisation may do.
+// The owner is a user, who may then do with a token whatever the lock's organisation may do, but hand it to another one. A `userId` of
+// null takes the lock from its owner, so that it has none; in the event the `userId` is empty then.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3995,7 +4035,8 @@ func (c *Client) GetDetails(ctx context.Context, id LockId, reqEditors ...Reques
 
 // ListEvents Tell what happened to the lock
 //
-// Oldest first, 100 on a page. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
+// Oldest first, 100 on a page. An organisation reads what happened since the lock became its own, with `version` counted from the lock's first event all the
+// same; the owner and the super key read all. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
 // docs/events.md of the project has the types of events and their fields.
 //
 // Corresponds with GET /locks/{id}/events (the `ListEvents` operationId).
@@ -4013,7 +4054,8 @@ func (c *Client) ListEvents(ctx context.Context, id LockId, params *ListEventsPa
 
 // ExportLockEvents Export the lock's events
 //
-// All that happened to the lock after the cursor, oldest first, as newline-delimited JSON. Each line is an `ExportedEvent`; the last line, an
+// All that happened to the lock after the cursor, oldest first, as newline-delimited JSON; to an organisation what happened since the lock became its own, as
+// in `ListEvents`. Each line is an `ExportedEvent`; the last line, an
 // `ExportEnd`, is no event and says whether there was more than one answer takes: then ask again with its cursor. An answer that
 // has no such line was cut off; go on from the cursor of the last line that came whole.
 //
@@ -4037,6 +4079,9 @@ func (c *Client) ExportLockEvents(ctx context.Context, id LockId, params *Export
 // long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
 // an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
 //
+// A request that is sent again under its `requestId`, with its PIN, is answered with what became of its open, also when the key's time is over since.
+// With another PIN it is a wrong PIN as any other, and so it is once the key was revoked, but that is not counted. A locked panel looks at no PIN.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /locks/{id}/open-with-pin (the `OpenWithPin` operationId).
@@ -4058,6 +4103,9 @@ func (c *Client) OpenWithPinWithBody(ctx context.Context, id LockId, contentType
 // lock. Four wrong PINs in a row are free. From the fifth on each one locks the panel, for 30 seconds at first, then twice as
 // long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
 // an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
+//
+// A request that is sent again under its `requestId`, with its PIN, is answered with what became of its open, also when the key's time is over since.
+// With another PIN it is a wrong PIN as any other, and so it is once the key was revoked, but that is not counted. A locked panel looks at no PIN.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4416,7 +4464,7 @@ func (c *Client) ListCollectiveKeys(ctx context.Context, params *ListCollectiveK
 // Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 // says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
 // its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
-// organisation deletes the door, which is in its list of temporary keys.
+// organisation deletes the door, which is in its list of temporary keys. When a lock refuses, `field` and `message` say which.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4438,7 +4486,7 @@ func (c *Client) CreateCollectiveKeyWithBody(ctx context.Context, contentType st
 // Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 // says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
 // its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
-// organisation deletes the door, which is in its list of temporary keys.
+// organisation deletes the door, which is in its list of temporary keys. When a lock refuses, `field` and `message` say which.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4649,7 +4697,7 @@ func (c *Client) FindUser(ctx context.Context, params *FindUserParams, reqEditor
 
 // FindOrCreateUserWithBody Find the user of an e-mail address, or make one
 //
-// The same address always gives the same user. A phone number is noted if the user had none.
+// The same address always gives the same user. A phone number is noted if the user had none. One that belongs to another user is a 409 `contacts-differ`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4668,7 +4716,7 @@ func (c *Client) FindOrCreateUserWithBody(ctx context.Context, contentType strin
 
 // FindOrCreateUser Find the user of an e-mail address, or make one
 //
-// The same address always gives the same user. A phone number is noted if the user had none.
+// The same address always gives the same user. A phone number is noted if the user had none. One that belongs to another user is a 409 `contacts-differ`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7458,8 +7506,9 @@ type ClientWithResponsesInterface interface {
 
 	// ListTempKeysOfCreatorWithResponse List the temporary keys that somebody created, over all locks
 	//
-	// The keys that an organisation's API keys or a user created, of all the locks that the caller may see, in the order of their UUIDs, 100
+	// The keys that the caller's organisation, or the caller as a user, created, of all the locks that the caller may see, in the order of their UUIDs, 100
 	// on a page unless `limit` says otherwise. A page may be shorter, or even empty: `nextCursor` is there as long as there may be more.
+	// With `lockId` the keys of that lock, in the order of the lock's own list. What somebody else created is listed of one lock only, unless the super key asks.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7492,8 +7541,11 @@ type ClientWithResponsesInterface interface {
 
 	// AddResidentWithBodyWithResponse Put a person on the doorbell list
 	//
-	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address or the phone number, and
-	// makes one if there is none. Somebody who is on the list already is changed.
+	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
+	// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+	//
+	// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
+	// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7502,8 +7554,11 @@ type ClientWithResponsesInterface interface {
 
 	// AddResidentWithResponse Put a person on the doorbell list
 	//
-	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address or the phone number, and
-	// makes one if there is none. Somebody who is on the list already is changed.
+	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
+	// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+	//
+	// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
+	// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7629,7 +7684,8 @@ type ClientWithResponsesInterface interface {
 
 	// RemoveResidentWithBodyWithResponse Take a person off the doorbell list
 	//
-	// The person is named by `userId`, by `email` or by `phoneNumber`; when several are given all of them must fit.
+	// The person is named by `userId`, by `email` or by `phoneNumber`, as the list has them; when several are given all of them must fit. What fits several
+	// people is a 409 `residents-alike`, and takes nobody off the list.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7638,7 +7694,8 @@ type ClientWithResponsesInterface interface {
 
 	// RemoveResidentWithResponse Take a person off the doorbell list
 	//
-	// The person is named by `userId`, by `email` or by `phoneNumber`; when several are given all of them must fit.
+	// The person is named by `userId`, by `email` or by `phoneNumber`, as the list has them; when several are given all of them must fit. What fits several
+	// people is a 409 `residents-alike`, and takes nobody off the list.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7687,8 +7744,9 @@ type ClientWithResponsesInterface interface {
 
 	// SetOrganizationWithBodyWithResponse Hand the lock to an organisation
 	//
-	// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-	// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+	// The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
+	// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
+	// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
 	// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -7698,8 +7756,9 @@ type ClientWithResponsesInterface interface {
 
 	// SetOrganizationWithResponse Hand the lock to an organisation
 	//
-	// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-	// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+	// The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
+	// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
+	// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
 	// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -7709,7 +7768,8 @@ type ClientWithResponsesInterface interface {
 
 	// SetOwnerWithBodyWithResponse Give the lock an owner
 	//
-	// The owner is a user, who may then do with a token whatever the lock's organisation may do.
+	// The owner is a user, who may then do with a token whatever the lock's organisation may do, but hand it to another one. A `userId` of
+	// null takes the lock from its owner, so that it has none; in the event the `userId` is empty then.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7718,7 +7778,8 @@ type ClientWithResponsesInterface interface {
 
 	// SetOwnerWithResponse Give the lock an owner
 	//
-	// The owner is a user, who may then do with a token whatever the lock's organisation may do.
+	// The owner is a user, who may then do with a token whatever the lock's organisation may do, but hand it to another one. A `userId` of
+	// null takes the lock from its owner, so that it has none; in the event the `userId` is empty then.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7805,7 +7866,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListEventsWithResponse Tell what happened to the lock
 	//
-	// Oldest first, 100 on a page. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
+	// Oldest first, 100 on a page. An organisation reads what happened since the lock became its own, with `version` counted from the lock's first event all the
+	// same; the owner and the super key read all. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
 	// docs/events.md of the project has the types of events and their fields.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7815,7 +7877,8 @@ type ClientWithResponsesInterface interface {
 
 	// ExportLockEventsWithResponse Export the lock's events
 	//
-	// All that happened to the lock after the cursor, oldest first, as newline-delimited JSON. Each line is an `ExportedEvent`; the last line, an
+	// All that happened to the lock after the cursor, oldest first, as newline-delimited JSON; to an organisation what happened since the lock became its own, as
+	// in `ListEvents`. Each line is an `ExportedEvent`; the last line, an
 	// `ExportEnd`, is no event and says whether there was more than one answer takes: then ask again with its cursor. An answer that
 	// has no such line was cut off; go on from the cursor of the last line that came whole.
 	//
@@ -7831,6 +7894,9 @@ type ClientWithResponsesInterface interface {
 	// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
 	// an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
 	//
+	// A request that is sent again under its `requestId`, with its PIN, is answered with what became of its open, also when the key's time is over since.
+	// With another PIN it is a wrong PIN as any other, and so it is once the key was revoked, but that is not counted. A locked panel looks at no PIN.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /locks/{id}/open-with-pin (the `OpenWithPin` operationId).
@@ -7842,6 +7908,9 @@ type ClientWithResponsesInterface interface {
 	// lock. Four wrong PINs in a row are free. From the fifth on each one locks the panel, for 30 seconds at first, then twice as
 	// long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
 	// an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
+	//
+	// A request that is sent again under its `requestId`, with its PIN, is answered with what became of its open, also when the key's time is over since.
+	// With another PIN it is a wrong PIN as any other, and so it is once the key was revoked, but that is not counted. A locked panel looks at no PIN.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8026,7 +8095,7 @@ type ClientWithResponsesInterface interface {
 	// Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 	// says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
 	// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
-	// organisation deletes the door, which is in its list of temporary keys.
+	// organisation deletes the door, which is in its list of temporary keys. When a lock refuses, `field` and `message` say which.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8038,7 +8107,7 @@ type ClientWithResponsesInterface interface {
 	// Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 	// says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
 	// its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
-	// organisation deletes the door, which is in its list of temporary keys.
+	// organisation deletes the door, which is in its list of temporary keys. When a lock refuses, `field` and `message` say which.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8147,7 +8216,7 @@ type ClientWithResponsesInterface interface {
 
 	// FindOrCreateUserWithBodyWithResponse Find the user of an e-mail address, or make one
 	//
-	// The same address always gives the same user. A phone number is noted if the user had none.
+	// The same address always gives the same user. A phone number is noted if the user had none. One that belongs to another user is a 409 `contacts-differ`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8156,7 +8225,7 @@ type ClientWithResponsesInterface interface {
 
 	// FindOrCreateUserWithResponse Find the user of an e-mail address, or make one
 	//
-	// The same address always gives the same user. A phone number is noted if the user had none.
+	// The same address always gives the same user. A phone number is noted if the user had none. One that belongs to another user is a 409 `contacts-differ`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12774,8 +12843,9 @@ func (c *ClientWithResponses) GetDocsWithResponse(ctx context.Context, reqEditor
 
 // ListTempKeysOfCreatorWithResponse List the temporary keys that somebody created, over all locks
 //
-// The keys that an organisation's API keys or a user created, of all the locks that the caller may see, in the order of their UUIDs, 100
+// The keys that the caller's organisation, or the caller as a user, created, of all the locks that the caller may see, in the order of their UUIDs, 100
 // on a page unless `limit` says otherwise. A page may be shorter, or even empty: `nextCursor` is there as long as there may be more.
+// With `lockId` the keys of that lock, in the order of the lock's own list. What somebody else created is listed of one lock only, unless the super key asks.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12826,8 +12896,11 @@ func (c *ClientWithResponses) AddKeyWithResponse(ctx context.Context, id LockId,
 
 // AddResidentWithBodyWithResponse Put a person on the doorbell list
 //
-// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address or the phone number, and
-// makes one if there is none. Somebody who is on the list already is changed.
+// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
+// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+//
+// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
+// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12842,8 +12915,11 @@ func (c *ClientWithResponses) AddResidentWithBodyWithResponse(ctx context.Contex
 
 // AddResidentWithResponse Put a person on the doorbell list
 //
-// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address or the phone number, and
-// makes one if there is none. Somebody who is on the list already is changed.
+// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
+// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+//
+// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
+// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13041,7 +13117,8 @@ func (c *ClientWithResponses) RemoveKeyWithResponse(ctx context.Context, id Lock
 
 // RemoveResidentWithBodyWithResponse Take a person off the doorbell list
 //
-// The person is named by `userId`, by `email` or by `phoneNumber`; when several are given all of them must fit.
+// The person is named by `userId`, by `email` or by `phoneNumber`, as the list has them; when several are given all of them must fit. What fits several
+// people is a 409 `residents-alike`, and takes nobody off the list.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13056,7 +13133,8 @@ func (c *ClientWithResponses) RemoveResidentWithBodyWithResponse(ctx context.Con
 
 // RemoveResidentWithResponse Take a person off the doorbell list
 //
-// The person is named by `userId`, by `email` or by `phoneNumber`; when several are given all of them must fit.
+// The person is named by `userId`, by `email` or by `phoneNumber`, as the list has them; when several are given all of them must fit. What fits several
+// people is a 409 `residents-alike`, and takes nobody off the list.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13135,8 +13213,9 @@ func (c *ClientWithResponses) SetConfigWithResponse(ctx context.Context, id Lock
 
 // SetOrganizationWithBodyWithResponse Hand the lock to an organisation
 //
-// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+// The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
+// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
+// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
 // registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -13152,8 +13231,9 @@ func (c *ClientWithResponses) SetOrganizationWithBodyWithResponse(ctx context.Co
 
 // SetOrganizationWithResponse Hand the lock to an organisation
 //
-// The organisation that had the lock before does not see it any more. Temporary keys stay, with their links, and so do permanent
-// keys, residents and the device's secret: delete and rotate what the new organisation does not want. An organisation that was never
+// The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
+// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
+// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
 // registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -13169,7 +13249,8 @@ func (c *ClientWithResponses) SetOrganizationWithResponse(ctx context.Context, i
 
 // SetOwnerWithBodyWithResponse Give the lock an owner
 //
-// The owner is a user, who may then do with a token whatever the lock's organisation may do.
+// The owner is a user, who may then do with a token whatever the lock's organisation may do, but hand it to another one. A `userId` of
+// null takes the lock from its owner, so that it has none; in the event the `userId` is empty then.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13184,7 +13265,8 @@ func (c *ClientWithResponses) SetOwnerWithBodyWithResponse(ctx context.Context, 
 
 // SetOwnerWithResponse Give the lock an owner
 //
-// The owner is a user, who may then do with a token whatever the lock's organisation may do.
+// The owner is a user, who may then do with a token whatever the lock's organisation may do, but hand it to another one. A `userId` of
+// null takes the lock from its owner, so that it has none; in the event the `userId` is empty then.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13325,7 +13407,8 @@ func (c *ClientWithResponses) GetDetailsWithResponse(ctx context.Context, id Loc
 
 // ListEventsWithResponse Tell what happened to the lock
 //
-// Oldest first, 100 on a page. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
+// Oldest first, 100 on a page. An organisation reads what happened since the lock became its own, with `version` counted from the lock's first event all the
+// same; the owner and the super key read all. A page after the last one is empty; `totalEvents` and `totalPages` are the same on every page, but for events that come meanwhile.
 // docs/events.md of the project has the types of events and their fields.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -13341,7 +13424,8 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, id Loc
 
 // ExportLockEventsWithResponse Export the lock's events
 //
-// All that happened to the lock after the cursor, oldest first, as newline-delimited JSON. Each line is an `ExportedEvent`; the last line, an
+// All that happened to the lock after the cursor, oldest first, as newline-delimited JSON; to an organisation what happened since the lock became its own, as
+// in `ListEvents`. Each line is an `ExportedEvent`; the last line, an
 // `ExportEnd`, is no event and says whether there was more than one answer takes: then ask again with its cursor. An answer that
 // has no such line was cut off; go on from the cursor of the last line that came whole.
 //
@@ -13363,6 +13447,9 @@ func (c *ClientWithResponses) ExportLockEventsWithResponse(ctx context.Context, 
 // long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
 // an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
 //
+// A request that is sent again under its `requestId`, with its PIN, is answered with what became of its open, also when the key's time is over since.
+// With another PIN it is a wrong PIN as any other, and so it is once the key was revoked, but that is not counted. A locked panel looks at no PIN.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /locks/{id}/open-with-pin (the `OpenWithPin` operationId).
@@ -13380,6 +13467,9 @@ func (c *ClientWithResponses) OpenWithPinWithBodyWithResponse(ctx context.Contex
 // lock. Four wrong PINs in a row are free. From the fifth on each one locks the panel, for 30 seconds at first, then twice as
 // long each time, up to an hour: until then every PIN gets a 429, and is not looked at. A right one ends the row, the same one once
 // an hour. Whoever sends wrong ones for many locks from one address gets a 429 for all of them.
+//
+// A request that is sent again under its `requestId`, with its PIN, is answered with what became of its open, also when the key's time is over since.
+// With another PIN it is a wrong PIN as any other, and so it is once the key was revoked, but that is not counted. A locked panel looks at no PIN.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13678,7 +13768,7 @@ func (c *ClientWithResponses) ListCollectiveKeysWithResponse(ctx context.Context
 // Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 // says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
 // its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
-// organisation deletes the door, which is in its list of temporary keys.
+// organisation deletes the door, which is in its list of temporary keys. When a lock refuses, `field` and `message` say which.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13696,7 +13786,7 @@ func (c *ClientWithResponses) CreateCollectiveKeyWithBodyWithResponse(ctx contex
 // Grants every door or none. Doors are opened with the key's link, with its PIN at the door, or with both, as `accessMethod`
 // says. The `pin` is told here once, and then on the guest's page only; it is null when no door takes it. Each lock decides about
 // its door alone, so a door of a lock that is handed to somebody else stays granted until the key is revoked, or the lock's new
-// organisation deletes the door, which is in its list of temporary keys.
+// organisation deletes the door, which is in its list of temporary keys. When a lock refuses, `field` and `message` say which.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13871,7 +13961,7 @@ func (c *ClientWithResponses) FindUserWithResponse(ctx context.Context, params *
 
 // FindOrCreateUserWithBodyWithResponse Find the user of an e-mail address, or make one
 //
-// The same address always gives the same user. A phone number is noted if the user had none.
+// The same address always gives the same user. A phone number is noted if the user had none. One that belongs to another user is a 409 `contacts-differ`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13886,7 +13976,7 @@ func (c *ClientWithResponses) FindOrCreateUserWithBodyWithResponse(ctx context.C
 
 // FindOrCreateUserWithResponse Find the user of an e-mail address, or make one
 //
-// The same address always gives the same user. A phone number is noted if the user had none.
+// The same address always gives the same user. A phone number is noted if the user had none. One that belongs to another user is a 409 `contacts-differ`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
