@@ -15,6 +15,7 @@ type Door struct {
 	LockUUID     lock.UUID         `json:"lockUuid"`
 	Label        *string           `json:"label"`
 	AccessMethod collective.Access `json:"accessMethod"`
+	TempKeyUUID  lock.TempKeyID    `json:"tempKeyUuid"`
 }
 
 // CreateCollectiveKeyResult tells of a new collective key.
@@ -68,7 +69,9 @@ func orNull(text string) *string {
 func doorsOf(k *collective.Key) []Door {
 	doors := make([]Door, len(k.Doors))
 	for i, d := range k.Doors {
-		doors[i] = Door{ID: d.Number, LockID: d.LockID.String(), LockUUID: d.LockUUID, Label: orNull(d.Label), AccessMethod: d.Access}
+		doors[i] = Door{
+			ID: d.Number, LockID: d.LockID.String(), LockUUID: d.LockUUID, Label: orNull(d.Label), AccessMethod: d.Access, TempKeyUUID: d.TempKeyID,
+		}
 	}
 	return doors
 }

@@ -29,6 +29,8 @@ func (s *server) withDoors(key string) (uuid, pin string) {
 	require.Equal(s.t, "2026-05-01T10:00:00.000Z", v["validFrom"])
 	require.Equal(s.t, s.url+"/temp-keys/"+v["uuid"].(string), v["url"])
 	door := v["doors"].([]any)[1].(map[string]any)
+	require.Regexp(s.t, `^[0-9a-f-]{36}$`, door["tempKeyUuid"])
+	delete(door, "tempKeyUuid")
 	require.Equal(s.t, map[string]any{
 		"id": 2.0, "lockId": "43", "lockUuid": "7f2c1f0e-8b7a-4d4e-9a55-0c1d2e3f4a5b", "label": nil, "accessMethod": "code",
 	}, door)
@@ -193,6 +195,31 @@ func TestTheAnswerToACodeSaysWhatBecameOfIt(t *testing.T) {
 	require.Subset(t, opened, map[string]any{"success": true, "outcome": "opened"})
 	require.NotContains(t, opened, "reason")
 	require.NotContains(t, opened, "message")
+}
+
+// The events of a door name its temporary key. Whose that was has to be known also when the key is revoked.
+func TestACollectiveKeyNamesTheKeysOfItsDoors(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel := s.orgKey("hotel-9")
+	key, pin := s.withDoors(hotel)
+	require.Equal(t, http.StatusOK, s.pin("42", pin).status)
+	parts := func() (uuids []string) {
+		for _, door := range s.call("GET", "/temp-keys", "", as(hotel)).json()["tempKeys"].([]any)[0].(map[string]any)["doors"].([]any) {
+			uuids = append(uuids, door.(map[string]any)["tempKeyUuid"].(string))
+		}
+		return uuids
+	}
+	before := parts()
+	require.Len(t, before, 2)
+	require.Equal(t, before[0], s.call("GET", "/locks/42/temp-keys", "", as(hotel)).json()["tempKeys"].([]any)[0].(map[string]any)["uuid"])
+	require.Equal(t, http.StatusOK, s.call("DELETE", "/temp-keys/"+key, "", as(hotel)).status)
+	require.Equal(t, before, parts())
+	for _, e := range s.call("GET", "/locks/42/events", "", as(hotel)).json()["events"].([]any) {
+		if e := e.(map[string]any); e["type"] == "LockOpened" {
+			require.Equal(t, []any{before[0]}, e["event"].(map[string]any)["tempKeyUuids"])
+		}
+	}
 }
 
 func TestDoorsOfCollectiveKeysSayWhatTheyAre(t *testing.T) {
