@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -116,14 +117,16 @@ func (s *server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	if leadBack(w, r) {
 		return
 	}
+	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		if s.routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
-			w.Header().Add("Allow", method)
+			allowed = append(allowed, method)
 			if method == http.MethodGet {
-				w.Header().Add("Allow", http.MethodHead)
+				allowed = append(allowed, http.MethodHead)
 			}
 		}
 	}
+	w.Header().Set("Allow", strings.Join(allowed, ", ")) // one line: many programs read the first one only
 	s.fail(w, r, errMethod)
 }
 
