@@ -35,10 +35,14 @@ var makers = map[string]struct{ reason, message, status int }{
 	"unauthentic": {0, 1, http.StatusUnauthorized}, "refused": {0, 1, http.StatusUnauthorized}, "busy": {0, 1, http.StatusServiceUnavailable},
 }
 
+// enders are the functions that say what became of a command to a device, and where the reason is among their arguments.
+var enders = map[string]int{"failed": 2, "giveUpKey": 2, "keyFailed": 3, "forgetKey": 2}
+
 // reasons are those that the code gives, by their status, with the message of one place where they are given.
 type reasons struct {
-	consts map[string]string
-	found  map[string]string // "409 reason" to a message
+	consts   map[string]string
+	found    map[string]string // "409 reason" to a message
+	outcomes map[string]bool   // reasons without a status: of an outcome
 }
 
 func (r *reasons) text(e ast.Expr) string {
@@ -73,6 +77,9 @@ func (r *reasons) add(status int, reason, message string) {
 func (r *reasons) visit(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.CallExpr:
+		if at, ok := enders[nameIn(n.Fun)]; ok && len(n.Args) > at {
+			r.ended(r.text(n.Args[at]))
+		}
 		m, ok := makers[nameIn(n.Fun)]
 		if !ok || len(n.Args) <= m.message {
 			return true
@@ -100,12 +107,21 @@ func (r *reasons) visit(n ast.Node) bool {
 			}
 		}
 		r.add(status, reason, message)
+		if status == 0 {
+			r.ended(reason)
+		}
 	}
 	return true
 }
 
+func (r *reasons) ended(reason string) {
+	if reason != "" && !strings.Contains(reason, " ") { // a word for programs, and not a sentence for a log
+		r.outcomes[reason] = true
+	}
+}
+
 // reasonsOfTheCode reads the packages whose rejections callers see.
-func reasonsOfTheCode(t *testing.T) map[string]string {
+func reasonsOfTheCode(t *testing.T) *reasons {
 	t.Helper()
 	var files []*ast.File
 	for _, folder := range []string{"lock", "tenant", "directory", "collective", "actors", "api", "named"} {
@@ -120,7 +136,7 @@ func reasonsOfTheCode(t *testing.T) map[string]string {
 			files = append(files, file)
 		}
 	}
-	r := &reasons{consts: map[string]string{}, found: map[string]string{}}
+	r := &reasons{consts: map[string]string{}, found: map[string]string{}, outcomes: map[string]bool{}}
 	for _, f := range files {
 		ast.Inspect(f, func(n ast.Node) bool {
 			if spec, ok := n.(*ast.ValueSpec); ok && len(spec.Names) == 1 && len(spec.Values) == 1 && strings.HasPrefix(spec.Names[0].Name, "Reason") {
@@ -132,13 +148,14 @@ func reasonsOfTheCode(t *testing.T) map[string]string {
 	for _, f := range files {
 		ast.Inspect(f, r.visit)
 	}
-	return r.found
+	return r
 }
 
 // Every reason that an answer can have is in docs/errors.md with its status, and nothing else is.
 func TestEveryReasonIsDocumented(t *testing.T) {
 	t.Parallel()
-	code := reasonsOfTheCode(t)
+	all := reasonsOfTheCode(t)
+	code := all.found
 	require.Greater(t, len(code), 100)
 	if *listReasons {
 		for _, key := range slices.Sorted(func(yield func(string) bool) {
@@ -171,6 +188,12 @@ func TestEveryReasonIsDocumented(t *testing.T) {
 	for key := range code {
 		require.Equal(t, !notForCallers[key], documented[key], "docs/errors.md should have %q, unless it is in notForCallers", key)
 	}
+	_, outcomes, ok := strings.Cut(string(data), "\nOf an open or a change of a key that has an `outcome`")
+	require.True(t, ok)
+	require.Greater(t, len(all.outcomes), 5)
+	for reason := range all.outcomes {
+		require.True(t, documented["502 "+reason] || strings.Contains(outcomes, "`"+reason+"`"), "docs/errors.md should have %q among the reasons of an outcome", reason)
+	}
 	for key := range documented {
 		if _, ok := code[key]; !ok && !elsewhereMade[key] {
 			t.Errorf("docs/errors.md has %q, which no answer has", key)
@@ -196,5 +219,4 @@ var notForCallers = map[string]bool{
 	"400 too-many-events":            true,
 	"401 device-credentials-invalid": true,
 	"409 command-id-reused":          true,
-	"409 grant-too-late":             true,
 }
