@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oapi-codegen/nullable"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
@@ -918,6 +919,9 @@ type Door struct {
 	Label    *string `json:"label"`
 	LockId   string  `json:"lockId"`
 	LockUuid string  `json:"lockUuid"`
+
+	// TempKeyUuid The temporary key that the lock has for this door: its events name it, also after the revocation.
+	TempKeyUuid string `json:"tempKeyUuid"`
 }
 
 // DoorNumber defines model for DoorNumber.
@@ -979,7 +983,7 @@ type EventRecord struct {
 	ByType *EventRecordByType `json:"byType,omitempty"`
 
 	// Event The data of the event, as in the answers to commands.
-	Event map[string]interface{} `json:"event"`
+	Event json.RawMessage `json:"event"`
 
 	// From The address that the call came from, for the organisation whose event it is. None is kept of guests.
 	From *string `json:"from,omitempty"`
@@ -1809,7 +1813,7 @@ type UpdateTempKeyRequest struct {
 	AllowedUserIds *[]string   `json:"allowedUserIds,omitempty"`
 
 	// Description Free text for the platform, without control characters but tabs and line breaks, and without those that turn the direction of text; null takes it away.
-	Description *OptionalDescription `json:"description,omitempty"`
+	Description nullable.Nullable[OptionalDescription] `json:"description,omitempty"`
 
 	// GraceAfterSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
 	// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
@@ -1822,13 +1826,13 @@ type UpdateTempKeyRequest struct {
 	GraceBeforeSeconds *Grace `json:"graceBeforeSeconds,omitempty"`
 
 	// MaxUses A number of uses; null means as many as one likes.
-	MaxUses *OptionalLimit `json:"maxUses,omitempty"`
+	MaxUses nullable.Nullable[OptionalLimit] `json:"maxUses,omitempty"`
 
 	// Schedule A schedule; null, or none, means that the key opens at any hour.
-	Schedule    *OptionalSchedule  `json:"schedule,omitempty"`
-	TempKeyUuid openapi_types.UUID `json:"tempKeyUuid"`
-	ValidFrom   *Timestamp         `json:"validFrom,omitempty"`
-	ValidUntil  *Timestamp         `json:"validUntil,omitempty"`
+	Schedule    nullable.Nullable[Schedule] `json:"schedule,omitempty"`
+	TempKeyUuid openapi_types.UUID          `json:"tempKeyUuid"`
+	ValidFrom   *Timestamp                  `json:"validFrom,omitempty"`
+	ValidUntil  *Timestamp                  `json:"validUntil,omitempty"`
 }
 
 // UpdateTempKeyResult defines model for UpdateTempKeyResult.
@@ -10741,8 +10745,6 @@ type ExportLockEventsResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
-	// JSONDefault the response for an HTTP default `application/json` response
-	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ExportLockEventsResponse401Headers
 }
@@ -10765,11 +10767,6 @@ func (r ExportLockEventsResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r ExportLockEventsResponse) GetJSON404() *NotFound {
 	return r.JSON404
-}
-
-// GetJSONDefault returns the response for an HTTP default `application/json` response
-func (r ExportLockEventsResponse) GetJSONDefault() *Failed {
-	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -11855,8 +11852,6 @@ type ExportOrganizationEventsResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
-	// JSONDefault the response for an HTTP default `application/json` response
-	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ExportOrganizationEventsResponse401Headers
 }
@@ -11879,11 +11874,6 @@ func (r ExportOrganizationEventsResponse) GetJSON403() *Forbidden {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r ExportOrganizationEventsResponse) GetJSON404() *NotFound {
 	return r.JSON404
-}
-
-// GetJSONDefault returns the response for an HTTP default `application/json` response
-func (r ExportOrganizationEventsResponse) GetJSONDefault() *Failed {
-	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -16754,13 +16744,6 @@ func ParseExportLockEventsResponse(rsp *http.Response) (*ExportLockEventsRespons
 		}
 		response.JSON404 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSONDefault = &dest
-
 	case rsp.StatusCode == 400:
 	// Content-type (text/html) unsupported
 
@@ -16771,9 +16754,6 @@ func ParseExportLockEventsResponse(rsp *http.Response) (*ExportLockEventsRespons
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
-	// Content-type (text/html) unsupported
-
-	case true:
 		// Content-type (text/html) unsupported
 
 	}
@@ -17949,13 +17929,6 @@ func ParseExportOrganizationEventsResponse(rsp *http.Response) (*ExportOrganizat
 		}
 		response.JSON404 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSONDefault = &dest
-
 	case rsp.StatusCode == 400:
 	// Content-type (text/html) unsupported
 
@@ -17966,9 +17939,6 @@ func ParseExportOrganizationEventsResponse(rsp *http.Response) (*ExportOrganizat
 	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 404:
-	// Content-type (text/html) unsupported
-
-	case true:
 		// Content-type (text/html) unsupported
 
 	}
