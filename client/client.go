@@ -10,13 +10,11 @@ package client
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -29,9 +27,9 @@ const (
 	// DefaultTries is how often a call is made that the server has not carried out.
 	DefaultTries = 6
 
-	firstPause = 250 * time.Millisecond // before the second try; it doubles, unless the server names one
-	maxPause   = 10 * time.Second
-	maxAnswer  = 64 << 20 // bytes of an answer
+	firstPause = 250 * time.Millisecond // before the second try; it doubles, unless the server names a longer one
+	maxPause   = 10 * time.Second       // that is not the server's
+	maxAnswer  = 64 << 20               // bytes of an answer
 )
 
 // Options say which server is called, and as whom. Fields with a default may be left empty.
@@ -76,38 +74,15 @@ func New(o Options) (*ClientWithResponses, error) {
 	return NewClientWithResponses(strings.TrimRight(o.Server, "/"), WithHTTPClient(&caller{Options: o, web: &web}))
 }
 
-// APIError is an answer that is no success.
-type APIError struct {
-	Status    int
-	Reason    string // a stable word for programs
-	Message   string // for a person
-	Field     string // that is wrong
-	RequestID string // to look for in the server's logs
-	after     time.Duration
-}
-
-func (e *APIError) Error() string {
-	if e.Reason == "" {
-		return fmt.Sprintf("the server answered %d %s", e.Status, http.StatusText(e.Status))
-	}
-	return fmt.Sprintf("the server answered %d %s: %s", e.Status, e.Reason, e.Message)
-}
-
-// Refused tells whether an error is an answer with this status.
-func Refused(err error, status int) bool {
-	var e *APIError
-	return errors.As(err, &e) && e.Status == status
-}
-
 // caller makes the calls of the generated code.
 type caller struct {
 	Options
 	web *http.Client
 }
 
-// Do makes a call. It is made again when it did not reach the server, which is safe only for calls that may be repeated:
-// queries, and whatever names itself with an Idempotency-Key or a requestId; and when the server says that it did nothing
-// and has too much to do.
+// Do makes a call. It is made again when the server says that it did nothing, or is still at it, and also when nobody knows whether it
+// did, if that is safe: with queries, and with whatever names itself with an Idempotency-Key or a requestId. The server says how long to
+// wait; the context says how long that may be.
 func (c *caller) Do(r *http.Request) (*http.Response, error) {
 	if c.APIKey != "" {
 		r.Header.Set("X-API-Key", c.APIKey)
@@ -118,40 +93,24 @@ func (c *caller) Do(r *http.Request) (*http.Response, error) {
 	if r.Header.Get("Accept") == "" {
 		r.Header.Set("Accept", "application/json")
 	}
-	repeatable := r.Method == http.MethodGet || r.Method == http.MethodDelete || r.Header.Get("Idempotency-Key") != ""
-	pause := firstPause
+	body, err := keepBody(r)
+	if err != nil {
+		return nil, err
+	}
+	pause, repeatable := firstPause, repeatable(r, body)
 	for try := 1; ; try++ {
 		answer, err := c.try(r)
 		if err == nil {
 			return answer, nil
 		}
-		wait := pause
-		var refusal *APIError
-		if errors.As(err, &refusal) {
-			if refusal.Status != http.StatusServiceUnavailable && refusal.Status != http.StatusTooManyRequests {
-				return nil, err
-			}
-			if refusal.after > 0 {
-				wait = min(refusal.after, maxPause)
-			}
-		} else if !repeatable {
+		wait, ok := again(err, repeatable, pause)
+		if !ok || try >= c.Tries || r.Context().Err() != nil {
 			return nil, err
 		}
-		if try >= c.Tries || !sleep(r.Context(), wait) {
+		if err := rest(r, wait, err); err != nil {
 			return nil, err
 		}
 		pause = min(2*pause, maxPause)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
@@ -181,19 +140,4 @@ func (c *caller) try(r *http.Request) (*http.Response, error) {
 	}
 	answer.Body = io.NopCloser(bytes.NewReader(body))
 	return answer, nil
-}
-
-func problemOf(answer *http.Response, body []byte) *APIError {
-	e := &APIError{Status: answer.StatusCode}
-	var said Error
-	if json.Unmarshal(body, &said) == nil {
-		e.Reason, e.Message, e.RequestID = said.Reason, said.Message, said.RequestId
-		if said.Field != nil {
-			e.Field = *said.Field
-		}
-	}
-	if seconds, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		e.after = time.Duration(seconds) * time.Second
-	}
-	return e
 }
