@@ -131,13 +131,34 @@ func (c *caller) try(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	if err != nil {
+	body, err := readAnswer(answer.Body)
+	switch {
+	case answer.StatusCode >= http.StatusBadRequest && err == nil:
+		return nil, problemOf(answer, body)
+	case err != nil && !(isExport(answer) && bytes.IndexByte(body, '\n') >= 0):
 		return nil, err
 	}
-	if answer.StatusCode >= http.StatusBadRequest {
-		return nil, problemOf(answer, body)
-	}
-	answer.Body = io.NopCloser(bytes.NewReader(body))
+	answer.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
 	return answer, nil
+}
+
+// readAnswer reads an answer, and what came of it before an error.
+func readAnswer(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, maxAnswer))
+	if err == nil && len(body) == maxAnswer {
+		err = errTooLarge
+	}
+	return body, err
+}
+
+var errTooLarge = fmt.Errorf("client: the answer has %d bytes or more", maxAnswer)
+
+// failing is how an answer ends: with an error, when the lines of an export that came before it are worth something.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) {
+	if f.err == nil {
+		return 0, io.EOF
+	}
+	return 0, f.err
 }

@@ -34,11 +34,13 @@ func (a *admin) exportPart(cursor *string, get func(cursor string) (*http.Respon
 		return false, err
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body) // the client bounds it
-	if err != nil {
-		return false, err
+	body, cut := io.ReadAll(answer.Body) // the client bounds it
+	before := *cursor
+	complete, err = a.print(body, cursor)
+	if err == nil && *cursor == before {
+		err = cut // and otherwise the next answer goes on where this one was cut off
 	}
-	return a.print(body, cursor)
+	return complete, err
 }
 
 // print prints the lines of one answer that came whole, and tells whether they were the last ones.
