@@ -245,6 +245,9 @@ func (s *server) validate(r *http.Request, a *answer) {
 			Status:                 a.status, Header: a.header, Body: io.NopCloser(strings.NewReader(a.body)),
 		})
 		require.NoError(s.t, err, "%s %s answered %d, not as in %s: %s", r.Method, r.URL.Path, a.status, c.name, a.body)
+		if i == 0 {
+			a.requireHeaders(route.Operation)
+		}
 	}
 }
 
