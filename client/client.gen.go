@@ -8786,6 +8786,13 @@ func (r OpenCollectiveDoorResponse) ContentType() string {
 type GetDocsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Failed
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GetDocsResponse) GetJSONDefault() *Failed {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -10803,11 +10810,6 @@ type OpenWithPinResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
-// OpenWithPinResponse429Headers the declared response headers of an HTTP 429 response for OpenWithPin
-type OpenWithPinResponse429Headers struct {
-	RetryAfter *int
-}
-
 type OpenWithPinResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10827,8 +10829,6 @@ type OpenWithPinResponse struct {
 	JSONDefault *Failed
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *OpenWithPinResponse401Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *OpenWithPinResponse429Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -11260,11 +11260,18 @@ type GetOpenAPIResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *map[string]interface{}
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Failed
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetOpenAPIResponse) GetJSON200() *map[string]interface{} {
 	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GetOpenAPIResponse) GetJSONDefault() *Failed {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -14058,7 +14065,7 @@ func ParseCreateTempKeysResponse(rsp *http.Response) (*CreateTempKeysResponse, e
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -14157,7 +14164,7 @@ func ParseUpdateTempKeysResponse(rsp *http.Response) (*UpdateTempKeysResponse, e
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -14263,7 +14270,7 @@ func ParseCreateCollectiveTempKeyResponse(rsp *http.Response) (*CreateCollective
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -14342,7 +14349,7 @@ func ParseRevokeCollectiveTempKeyResponse(rsp *http.Response) (*RevokeCollective
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -14394,7 +14401,7 @@ func ParseShowCollectiveKeyResponse(rsp *http.Response) (*ShowCollectiveKeyRespo
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -14433,7 +14440,7 @@ func ParseShowCollectiveConfirmationResponse(rsp *http.Response) (*ShowCollectiv
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -14525,7 +14532,7 @@ func ParseOpenCollectiveDoorResponse(rsp *http.Response) (*OpenCollectiveDoorRes
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -14566,6 +14573,19 @@ func ParseGetDocsResponse(rsp *http.Response) (*GetDocsResponse, error) {
 	response := &GetDocsResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Failed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	case true:
+		// Content-type (text/plain) unsupported
+
 	}
 
 	return response, nil
@@ -14630,7 +14650,7 @@ func ParseListTempKeysOfCreatorResponse(rsp *http.Response) (*ListTempKeysOfCrea
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -14759,7 +14779,7 @@ func ParseAddKeyResponse(rsp *http.Response) (*AddKeyResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -14868,7 +14888,7 @@ func ParseAddResidentResponse(rsp *http.Response) (*AddResidentResponse, error) 
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -14977,7 +14997,7 @@ func ParseBulkAddKeysResponse(rsp *http.Response) (*BulkAddKeysResponse, error) 
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -15066,7 +15086,7 @@ func ParseGetBulkAddKeysResponse(rsp *http.Response) (*GetBulkAddKeysResponse, e
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -15175,7 +15195,7 @@ func ParseChangeLockUuidResponse(rsp *http.Response) (*ChangeLockUuidResponse, e
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -15281,7 +15301,7 @@ func ParseCreateLockResponse(rsp *http.Response) (*CreateLockResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -15397,7 +15417,7 @@ func ParseOpenLockResponse(rsp *http.Response) (*OpenLockResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -15526,7 +15546,7 @@ func ParseRemoveKeyResponse(rsp *http.Response) (*RemoveKeyResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -15635,7 +15655,7 @@ func ParseRemoveResidentResponse(rsp *http.Response) (*RemoveResidentResponse, e
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -15741,7 +15761,7 @@ func ParseRotateDeviceSecretResponse(rsp *http.Response) (*RotateDeviceSecretRes
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -15850,7 +15870,7 @@ func ParseSetConfigResponse(rsp *http.Response) (*SetConfigResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -15959,7 +15979,7 @@ func ParseSetOrganizationResponse(rsp *http.Response) (*SetOrganizationResponse,
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -16068,7 +16088,7 @@ func ParseSetOwnerResponse(rsp *http.Response) (*SetOwnerResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -16197,7 +16217,7 @@ func ParseWriteKeyResponse(rsp *http.Response) (*WriteKeyResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -16286,7 +16306,7 @@ func ParseGetBasicInfoResponse(rsp *http.Response) (*GetBasicInfoResponse, error
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -16395,7 +16415,7 @@ func ParseCreateTempKeyResponse(rsp *http.Response) (*CreateTempKeyResponse, err
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -16504,7 +16524,7 @@ func ParseDeleteTempKeyResponse(rsp *http.Response) (*DeleteTempKeyResponse, err
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -16593,7 +16613,7 @@ func ParseGetDetailsResponse(rsp *http.Response) (*GetDetailsResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -16682,7 +16702,7 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -16850,7 +16870,7 @@ func ParseOpenWithPinResponse(rsp *http.Response) (*OpenWithPinResponse, error) 
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -16865,16 +16885,6 @@ func ParseOpenWithPinResponse(rsp *http.Response) (*OpenWithPinResponse, error) 
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 429:
-		var headers OpenWithPinResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = &value
-		}
-		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -16949,7 +16959,7 @@ func ParseListResidentsResponse(rsp *http.Response) (*ListResidentsResponse, err
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -17038,7 +17048,7 @@ func ParseListTempKeysResponse(rsp *http.Response) (*ListTempKeysResponse, error
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -17147,7 +17157,7 @@ func ParseUpdateTempKeyResponse(rsp *http.Response) (*UpdateTempKeyResponse, err
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -17256,7 +17266,7 @@ func ParseUseTempKeyResponse(rsp *http.Response) (*UseTempKeyResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -17296,6 +17306,16 @@ func ParseGetOpenAPIResponse(rsp *http.Response) (*GetOpenAPIResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Failed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	case true:
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -17361,7 +17381,7 @@ func ParseListOrganizationsResponse(rsp *http.Response) (*ListOrganizationsRespo
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -17467,7 +17487,7 @@ func ParseRegisterOrganizationResponse(rsp *http.Response) (*RegisterOrganizatio
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -17556,7 +17576,7 @@ func ParseListApiKeysResponse(rsp *http.Response) (*ListApiKeysResponse, error) 
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -17652,7 +17672,7 @@ func ParseCreateApiKeyResponse(rsp *http.Response) (*CreateApiKeyResponse, error
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -17761,7 +17781,7 @@ func ParseRevokeApiKeyResponse(rsp *http.Response) (*RevokeApiKeyResponse, error
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -17867,7 +17887,7 @@ func ParseRotateApiKeyResponse(rsp *http.Response) (*RotateApiKeyResponse, error
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -18018,7 +18038,7 @@ func ParseListCollectiveKeysResponse(rsp *http.Response) (*ListCollectiveKeysRes
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -18124,7 +18144,7 @@ func ParseCreateCollectiveKeyResponse(rsp *http.Response) (*CreateCollectiveKeyR
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -18203,7 +18223,7 @@ func ParseRevokeCollectiveKeyResponse(rsp *http.Response) (*RevokeCollectiveKeyR
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -18255,7 +18275,7 @@ func ParseShowTempKeyResponse(rsp *http.Response) (*ShowTempKeyResponse, error) 
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -18294,7 +18314,7 @@ func ParseShowConfirmationResponse(rsp *http.Response) (*ShowConfirmationRespons
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -18386,7 +18406,7 @@ func ParseOpenDoorResponse(rsp *http.Response) (*OpenDoorResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -18501,7 +18521,7 @@ func ParseOpenWithTempKeyResponse(rsp *http.Response) (*OpenWithTempKeyResponse,
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -18600,7 +18620,7 @@ func ParseFindUserResponse(rsp *http.Response) (*FindUserResponse, error) {
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
@@ -18706,7 +18726,7 @@ func ParseFindOrCreateUserResponse(rsp *http.Response) (*FindOrCreateUserRespons
 	// Content-type (text/html) unsupported
 
 	case true:
-		// Content-type (text/html) unsupported
+		// Content-type (text/plain) unsupported
 
 	}
 
