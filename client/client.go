@@ -5,6 +5,9 @@
 //	c, err := client.New(client.Options{Server: "https://keys.example.com", APIKey: key})
 //	answer, err := c.OpenLockWithResponse(ctx, 42, client.OpenLockJSONRequestBody{Reason: &reason})
 //	fmt.Println(answer.JSON200.Outcome)
+//
+// A call whose answer got lost is made again when it is a query, or has a name: see IdempotencyKey. The server says how long to wait before
+// that, and the context of the call how long that may be.
 package client
 
 import (

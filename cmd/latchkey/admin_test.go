@@ -190,6 +190,24 @@ func TestAdminTrustsNoAnswer(t *testing.T) {
 	}
 }
 
+// What was printed is not asked for again when an answer is cut off, and nothing is left out.
+func TestAdminGoesOnWhereAnExportWasCutOff(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		if r.URL.Query().Get("cursor") == "c1" {
+			_, _ = w.Write([]byte(`{"cursor":"c2","type":"Y"}` + "\n" + `{"cursor":"c2","complete":true}` + "\n"))
+			return
+		}
+		_, _ = w.Write([]byte(`{"cursor":"c1","type":"X"}` + "\n" + `{"cursor":"c2","ty`))
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(s.Close)
+	out := (&operator{t, s.URL, writeKey(t, testSuperKey)}).must("lock", "events", "7")
+	require.Equal(t, `{"cursor":"c1","type":"X"}`+"\n"+`{"cursor":"c2","type":"Y"}`+"\n", out)
+}
+
 // A server of one's own has a certificate of one's own.
 func TestAdminOverTLS(t *testing.T) {
 	t.Parallel()
