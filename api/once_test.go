@@ -143,3 +143,34 @@ func TestTheSameNameAtTheSameTime(t *testing.T) {
 	require.Equal(t, "true", s.super("POST", "/locks/42/SetOwner", `{"userId":"ann"}`, named("n1")).header.Get("Idempotent-Replayed"))
 	require.Equal(t, lock.UserID("ann"), s.kernel.locks[42].OwnerID)
 }
+
+// Staff of two hotels have one token. What they did for the one is nothing that the other one's key, or their token alone, gets an answer from.
+func TestNamesOfAUserWithTwoKeys(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel, hostel, ann := s.orgKey("hotel-9"), s.orgKey("hostel-2"), bearer(token(t, "ann"))
+	s.withLock(hotel)
+	guest := func(key string) *answer {
+		return s.call("POST", "/users/by-email", `{"email":"kim@example.org"}`, as(key), ann, named("kim"))
+	}
+	kim := guest(hotel)
+	require.Equal(t, http.StatusCreated, kim.status, kim.body)
+	other := guest(hostel)
+	require.Equal(t, http.StatusCreated, other.status, other.body)
+	require.Empty(t, other.header.Get("Idempotent-Replayed"))
+	require.NotEqual(t, kim.json()["userId"], other.json()["userId"])
+	require.Equal(t, other.json()["userId"], s.call("GET", "/users/by-email?email=kim@example.org", "", as(hostel)).json()["userId"])
+
+	doors := `{"validFrom":"2026-05-01T12:00:00Z","validUntil":"2026-05-03T11:00:00Z","doors":[{"lockId":"42"}]}`
+	stay := func(who ...option) *answer {
+		return s.call("POST", "/temp-keys", doors, append(who, named("stay-77"))...)
+	}
+	first := stay(as(hotel), ann)
+	require.Equal(t, http.StatusCreated, first.status, first.body)
+	for _, who := range [][]option{{as(hostel), ann}, {ann}} {
+		stay(who...).requireError(http.StatusNotFound, "lock-not-found")
+	}
+	again := stay(as(hotel), ann)
+	require.Equal(t, "true", again.header.Get("Idempotent-Replayed"))
+	require.Equal(t, first.json()["url"], again.json()["url"])
+}

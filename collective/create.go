@@ -73,7 +73,7 @@ func (k *Keys) Create(ctx context.Context, c Create) (*Key, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, createFor)
 	defer cancel()
-	if key, err := k.before(ctx); key != nil || err != nil {
+	if key, err := k.before(ctx, c.By); key != nil || err != nil {
 		return key, lookedUp(err)
 	}
 	doors, err := k.look(ctx, &c)
@@ -87,7 +87,7 @@ func (k *Keys) Create(ctx context.Context, c Create) (*Key, error) {
 		case errors.Is(err, errPINTaken):
 			continue
 		case errors.As(err, &taken): // of the name: another node has carried out the same request
-			if key, err = k.before(ctx); key == nil && err == nil {
+			if key, err = k.before(ctx, c.By); key == nil && err == nil {
 				err = taken
 			}
 		}
@@ -96,8 +96,9 @@ func (k *Keys) Create(ctx context.Context, c Create) (*Key, error) {
 	return nil, busy("no-free-pin", "No PIN was found that is free in all of the locks. Try again, or revoke keys that are not needed any more.")
 }
 
-// before is the key that the request led to when it was carried out before; nil: it was not, or it has no name.
-func (k *Keys) before(ctx context.Context) (*Key, error) {
+// before is the key that the request led to when it was carried out before; nil: it was not, or it has no name. Whoever may not see a
+// key has not asked for it before.
+func (k *Keys) before(ctx context.Context, by lock.Caller) (*Key, error) {
 	found, err := named.From(ctx).Before(ctx, k.Journal, k.Now())
 	if found == nil || err != nil {
 		return nil, err
@@ -109,6 +110,10 @@ func (k *Keys) before(ctx context.Context) (*Key, error) {
 	s, err := k.load(ctx, lock.TempKeyID(id))
 	if err != nil {
 		return nil, err
+	}
+	if !mayManage(by, s.owner()) {
+		named.From(ctx).Disown()
+		return nil, nil
 	}
 	key, err := k.key(s)
 	if err == nil {

@@ -2,12 +2,14 @@ package collective
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/named"
 )
@@ -93,5 +95,36 @@ func TestANamedRequestAfterACrash(t *testing.T) {
 			require.NoError(t, w.Revoke(w.ctx(), owner, key.UUID))
 			require.Zero(t, w.parts(locks))
 		}
+	}
+}
+
+// A name that is known by its user only, from before, may be of a key of another organisation: nobody gets the link to that.
+func TestANameNeverTellsOfAnothersKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	locks := w.newLocks(2)
+	mine := lock.Caller{OrgID: owner.OrgID, UserID: "ann"}
+	c := ask(locks)
+	c.By = mine
+	first, err := w.Create(w.ctx(), c)
+	require.NoError(t, err)
+	m := named.Remembered{At: w.Now(), Mark: named.Mark{Of: "user:ann", Key: "n1", Hash: []byte("a")}, Stream: streamOf(first.UUID), Version: 2}
+	data, err := json.Marshal(m)
+	require.NoError(t, err)
+	_, err = journal.Do(w.ctx(), w.Journal, journal.Append{
+		Stream: named.StreamPrefix + "1", ID: "1", Index: m.Claims(m.At), Records: []journal.NewRecord{{Type: named.RecordType, Time: m.At, Data: data}},
+	})
+	require.NoError(t, err)
+	for _, c.By = range []lock.Caller{{UserID: "ann"}, {OrgID: "umbrella", UserID: "ann"}, mine} {
+		request := &named.Request{By: c.By, Key: "n1", Hash: []byte("a")}
+		key, err := w.Create(named.With(w.ctx(), request), c)
+		if c.By == mine {
+			require.NoError(t, err)
+			require.Equal(t, first.UUID, key.UUID)
+			require.True(t, request.Replayed)
+			continue
+		}
+		rejected(t, err, lock.NotFound, "lock-not-found")
+		require.False(t, request.Replayed)
 	}
 }

@@ -116,7 +116,11 @@ func (d *Directory) FindOrCreate(ctx context.Context, org lock.OrgID, c Contact,
 			return User{}, false, fmt.Errorf("directory: %w", err)
 		}
 		if before != nil {
-			return d.again(ctx, before)
+			user, created, err := d.again(ctx, org, before)
+			if !errors.Is(err, errOthers) {
+				return user, created, err
+			}
+			named.From(ctx).Disown()
 		}
 		stream, err := d.lookUp(ctx, org, c)
 		if err != nil {
@@ -130,16 +134,6 @@ func (d *Directory) FindOrCreate(ctx context.Context, org lock.OrgID, c Contact,
 		return user, created, err
 	}
 	return User{}, false, &lock.Error{Kind: lock.Busy, Reason: "directory-busy", Message: "Others are changing the same user. Try again."}
-}
-
-// again is the answer to a request that was carried out before: the user as it was then.
-func (d *Directory) again(ctx context.Context, before *named.Found) (user User, created bool, err error) {
-	records, err := d.journal.Read(ctx, before.Stream, 0, int(min(before.Version, maxRecords)))
-	if err != nil {
-		return User{}, false, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	user, _, err = userOf(before.Stream, records)
-	return user, err == nil && records[0].AppendID == before.AppendID, err
 }
 
 // lookUp gives the stream of the one user who has what the contact names; empty: nobody has any of it. An e-mail address says who it is.

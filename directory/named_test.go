@@ -2,12 +2,14 @@ package directory
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/journal/memory"
 	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/named"
@@ -90,4 +92,32 @@ func TestMembersMakeOneUserForAName(t *testing.T) {
 	all.Wait()
 	require.Len(t, users, 1)
 	require.Equal(t, 4, made, "all get the answer of the one")
+}
+
+// A name that is known by its user only, from before, may be of a request to another organisation: nobody learns whom that has led to.
+func TestANameNeverTellsOfAnotherOrganization(t *testing.T) {
+	t.Parallel()
+	j := memory.New()
+	t.Cleanup(func() { require.NoError(t, j.Close()) })
+	d, err := New(Options{Journal: j})
+	require.NoError(t, err)
+	kim := Contact{Email: "kim@example.org"}
+	first, _, err := d.FindOrCreate(t.Context(), "acme", kim, lock.Caller{OrgID: "acme"})
+	require.NoError(t, err)
+	m := named.Remembered{At: d.now(), Mark: named.Mark{Of: "user:ann", Key: "n1", Hash: []byte("a")}, Stream: streamPrefix + string(first.ID), Version: 1}
+	data, err := json.Marshal(m)
+	require.NoError(t, err)
+	_, err = journal.Do(t.Context(), j, journal.Append{
+		Stream: named.StreamPrefix + "1", ID: "1", Index: m.Claims(m.At), Records: []journal.NewRecord{{Type: named.RecordType, Time: m.At, Data: data}},
+	})
+	require.NoError(t, err)
+	for org, replayed := range map[lock.OrgID]bool{"acme": true, "umbrella": false} {
+		by := lock.Caller{OrgID: org, UserID: "ann"}
+		request := &named.Request{By: by, Key: "n1", Hash: []byte("a")}
+		user, created, err := d.FindOrCreate(named.With(t.Context(), request), org, kim, by)
+		require.NoError(t, err)
+		require.Equal(t, replayed, request.Replayed)
+		require.Equal(t, replayed, user.ID == first.ID)
+		require.Equal(t, !replayed, created, "the other organisation gets a user of its own")
+	}
 }

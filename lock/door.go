@@ -28,17 +28,17 @@ func (d *Door) ownedBy(c Caller) *Door {
 		return nil
 	}
 	owned := *d
-	if owned.Owner = c.Scope(); c.OrgID != "" {
-		owned.Owner = Caller{OrgID: c.OrgID}.Scope()
+	if owned.Owner = c.nearest(); c.OrgID != "" {
+		owned.Owner = Caller{OrgID: c.OrgID}.nearest()
 	}
 	return &owned
 }
 
 // isOf tells whether the collective key is the caller's, who can revoke it then.
 func (d *Door) isOf(c Caller) bool {
-	return c.OrgID != "" && d.Owner == Caller{OrgID: c.OrgID}.Scope() ||
-		c.UserID != "" && d.Owner == Caller{UserID: c.UserID}.Scope() ||
-		c.Super && d.Owner == Caller{Super: true}.Scope()
+	return c.OrgID != "" && d.Owner == Caller{OrgID: c.OrgID}.nearest() ||
+		c.UserID != "" && d.Owner == Caller{UserID: c.UserID}.nearest() ||
+		c.Super && d.Owner == Caller{Super: true}.nearest()
 }
 
 // deletable tells whether the caller may delete the key by itself. Everybody who sees a part can get rid of it: this way, or with the collective

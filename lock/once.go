@@ -1,7 +1,9 @@
 package lock
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -88,6 +90,18 @@ func (l *onceLog) add(r *remembered) {
 	}
 }
 
+// find gives the request of a name that is remembered; nil: there is none.
+func (l *onceLog) find(c *Once, now time.Time) *remembered {
+	known := func(r *remembered) bool { return r != nil && now.Sub(r.At) < onceKeptFor }
+	if r := l.byID[[2]string{c.By.Scope(), c.Key}]; known(r) {
+		return r
+	}
+	if r := l.byID[[2]string{c.By.ScopeBefore(), c.Key}]; known(r) && bytes.Equal(r.Hash, c.Hash) {
+		return r
+	}
+	return nil
+}
+
 // confirmed notes the answer to the requests for a command about a permanent key.
 func (l *onceLog) confirmed(id CommandID, version, event uint64) {
 	for _, r := range l.list {
@@ -125,8 +139,31 @@ func (l *onceLog) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Scope keeps the names of a user, an organisation and the operator apart, whatever they are called.
+// Scope says whose names of requests a caller has: those of an organisation, of a user or of the operator, whatever they are called.
+// Whoever shows a user's token beside a key is neither of the two alone, or staff of two organisations would get the answers of both.
 func (c Caller) Scope() string {
+	switch {
+	case c.UserID == "":
+		return c.nearest()
+	case c.OrgID != "":
+		return fmt.Sprintf("user %q with org %q", c.UserID, c.OrgID)
+	case c.Super:
+		return fmt.Sprintf("user %q with super", c.UserID)
+	}
+	return fmt.Sprintf("user %q", c.UserID)
+}
+
+// ScopeBefore is where requests of a user were remembered before Scope told with whose key they came. So a name that is found there may
+// be another caller's: it counts for the very same request only, and for what the caller has a right to. Empty: there is no such place.
+func (c Caller) ScopeBefore() string {
+	if c.UserID == "" {
+		return ""
+	}
+	return c.nearest()
+}
+
+// nearest names a caller in one way: a user by whichever key, an organisation, or the operator.
+func (c Caller) nearest() string {
 	switch {
 	case c.UserID != "":
 		return "user:" + string(c.UserID)

@@ -9,7 +9,7 @@ func (s *State) once(c *Once, now time.Time) (Decision, error) {
 	if !isToken(c.Key) || len(c.Hash) != onceHash {
 		return Decision{}, invalid("Idempotency-Key", "idempotency-key-invalid", "Idempotency-Key must have 1 to 128 visible ASCII characters")
 	}
-	if r := s.Once.byID[[2]string{c.By.Scope(), c.Key}]; r != nil && now.Sub(r.At) < onceKeptFor {
+	if r := s.Once.find(c, now); r != nil {
 		return s.onceMore(c, r, now)
 	}
 	if r := s.Requests.find(RequestID(c.Key)); r != nil && r.madeBy(c.By) && now.Sub(r.At) < onceKeptFor {

@@ -111,25 +111,42 @@ type Found struct {
 }
 
 // Before finds the request from before; nil: there was none, or this one has no name. Another request of this name is a *lock.Error of
-// the kind Mismatch.
+// the kind Mismatch. What it has led to may be somebody else's (lock.Caller.ScopeBefore): whoever answers from it looks at the
+// caller's rights, and calls Disown when there are none.
 func (r *Request) Before(ctx context.Context, j journal.Journal, now time.Time) (*Found, error) {
 	if r == nil {
 		return nil, nil
 	}
-	for _, key := range r.Mark().claims(now) {
+	found, err := r.under(ctx, j, r.By.Scope(), now)
+	if old := r.By.ScopeBefore(); old != "" && found == nil && err == nil {
+		if found, err = r.under(ctx, j, old, now); errors.Is(err, lock.ErrKeyReused) {
+			err = nil // by another caller, perhaps
+		}
+	}
+	r.Replayed = found != nil
+	return found, err
+}
+
+// Disown says that what Before has found is nothing of the caller's: the request is carried out.
+func (r *Request) Disown() { r.Replayed = false }
+
+// under finds the request among those of a scope.
+func (r *Request) under(ctx context.Context, j journal.Journal, scope string, now time.Time) (*Found, error) {
+	m := Mark{Of: scope, Key: r.Key, Hash: r.Hash}
+	for _, key := range m.claims(now) {
 		stream, err := j.Claimed(ctx, claimKind, key)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		if stream != "" {
-			return r.in(ctx, j, stream)
+			return m.in(ctx, j, stream)
 		}
 	}
 	return nil, nil
 }
 
 // in finds the request in the stream that has claimed its name: the last one, since a stream may have taken an old name again.
-func (r *Request) in(ctx context.Context, j journal.Journal, stream string) (found *Found, err error) {
+func (m *Mark) in(ctx context.Context, j journal.Journal, stream string) (found *Found, err error) {
 	var same bool
 	for after := uint64(0); ; {
 		records, err := j.Read(ctx, stream, after, pageSize)
@@ -137,15 +154,15 @@ func (r *Request) in(ctx context.Context, j journal.Journal, stream string) (fou
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		for i := range records {
-			m, err := Read(&records[i])
+			it, err := Read(&records[i])
 			if err != nil {
 				return nil, err
 			}
-			if m == nil || m.Of != r.By.Scope() || m.Key != r.Key {
+			if it == nil || it.Of != m.Of || it.Key != m.Key {
 				continue
 			}
-			same = bytes.Equal(m.Hash, r.Hash)
-			if found = m.found(&records[i]); found.Stream == stream {
+			same = bytes.Equal(it.Hash, m.Hash)
+			if found = it.found(&records[i]); found.Stream == stream {
 				found.AppendID = records[i].AppendID
 			}
 		}
@@ -160,7 +177,6 @@ func (r *Request) in(ctx context.Context, j journal.Journal, stream string) (fou
 	case !same:
 		return nil, lock.ErrKeyReused
 	}
-	r.Replayed = true
 	return found, nil
 }
 
@@ -215,36 +231,6 @@ func (r *Request) Keep(ctx context.Context, j journal.Journal, now time.Time, st
 		return fmt.Errorf("named: %w", err)
 	}
 	return nil
-}
-
-// Names takes the names of requests whose effects are in many streams, each of which remembers its own part. May be used from any
-// goroutine.
-type Names struct {
-	journal journal.Journal
-	now     func() time.Time
-}
-
-// NewNames makes Names on a journal; now is time.Now when it is nil.
-func NewNames(j journal.Journal, now func() time.Time) *Names {
-	if now == nil {
-		now = time.Now
-	}
-	return &Names{journal: j, now: now}
-}
-
-// Begin takes the name of a request before it has led to anything, or finds that the same request has taken it. Another request of
-// this name is a *lock.Error of the kind Mismatch.
-func (n *Names) Begin(ctx context.Context, r *Request) error {
-	before, err := r.Before(ctx, n.journal, n.now())
-	if before != nil || err != nil {
-		return err
-	}
-	err = r.Keep(ctx, n.journal, n.now(), "", 0)
-	var taken *journal.ClaimError
-	if errors.As(err, &taken) || errors.Is(err, journal.ErrConflict) { // somebody was faster
-		_, err = r.Before(ctx, n.journal, n.now())
-	}
-	return err
 }
 
 func (r *Request) join(a *journal.Append, m Remembered) error {

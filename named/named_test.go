@@ -2,6 +2,7 @@ package named_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -65,7 +66,7 @@ func TestARequestIsFoundAgain(t *testing.T) {
 	require.ErrorIs(t, err, lock.ErrKeyReused)
 	for _, other := range []*named.Request{
 		request(acme, "n2", "a"), request(lock.Caller{OrgID: "umbrella"}, "n1", "a"), request(lock.Caller{UserID: "acme"}, "n1", "a"),
-		request(lock.Caller{Super: true}, "n1", "a"), nil,
+		request(lock.Caller{Super: true}, "n1", "a"), request(lock.Caller{OrgID: "acme", UserID: "ann"}, "n1", "a"), nil,
 	} {
 		before, err = other.Before(t.Context(), j, midnight)
 		require.NoError(t, err)
@@ -197,4 +198,32 @@ func TestACallHasItsName(t *testing.T) {
 	require.Same(t, r, named.From(named.With(t.Context(), r)))
 	require.Nil(t, named.From(context.Background()).Mark())
 	require.Empty(t, (*named.Mark)(nil).Claims(midnight))
+}
+
+// A name from before is known by its user only. It answers the same request, as far as the caller has a right to what it has led to.
+func TestANameFromBeforeTellsOfItsUserOnly(t *testing.T) {
+	t.Parallel()
+	j := newJournal(t)
+	m := named.Remembered{At: midnight, Mark: named.Mark{Of: "user:ann", Key: "n1", Hash: []byte("a")}, Stream: "things/7", Version: 3}
+	data, err := json.Marshal(m)
+	require.NoError(t, err)
+	_, err = journal.Do(t.Context(), j, journal.Append{
+		Stream: named.StreamPrefix + "1", ID: uuid.NewString(), Index: m.Claims(midnight),
+		Records: []journal.NewRecord{{Type: named.RecordType, Time: midnight, Data: data}},
+	})
+	require.NoError(t, err)
+	for _, by := range []lock.Caller{{UserID: "ann"}, {OrgID: "acme", UserID: "ann"}, {Super: true, UserID: "ann"}} {
+		again := request(by, "n1", "a")
+		before, err := again.Before(t.Context(), j, midnight)
+		require.NoError(t, err)
+		require.Equal(t, &named.Found{Stream: "things/7", Version: 3}, before)
+		require.True(t, again.Replayed)
+		again.Disown()
+		require.False(t, again.Replayed)
+		other := request(by, "n1", "b")
+		before, err = other.Before(t.Context(), j, midnight)
+		require.NoError(t, err, "it may be another caller's name")
+		require.Nil(t, before)
+		require.NoError(t, carryOut(t, j, again, "things/"+by.Scope(), midnight))
+	}
 }
