@@ -11,6 +11,8 @@ func (s *State) connectDevice(device Device, recalled bool, now time.Time) (Deci
 	}
 	var d Decision
 	device.Connected = true
+	device.Firmware = clip(device.Firmware, maxDeviceText)
+	device.Reported.Bolt, device.Reported.Door = clip(device.Reported.Bolt, maxDeviceText), clip(device.Reported.Door, maxDeviceText)
 	d.Events = append(d.Events, &DeviceConnected{Stamp: s.stamp("", now), Device: device, Recalled: recalled})
 	if s.Device.Connected && s.Device.Session != device.Session {
 		d.Effects = append(d.Effects, &CloseSession{Session: s.Device.Session, Cause: CauseReplaced})

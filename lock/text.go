@@ -2,6 +2,7 @@ package lock
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -40,12 +41,25 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 // something else, and may turn what stands after it. The marks beside a single word turn nothing, and people who write from right to
 // left type them.
 func TurnsText(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069' })
+	return strings.ContainsFunc(s, turns)
 }
 
-// clip brings the text of a device, which nobody can send back to be corrected, into bounds: at most max bytes of UTF-8.
+func turns(r rune) bool { return '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069' }
+
+// isUnseen tells whether a character is nothing that a screen shows, but a command to it: to end the line, to turn the text, and worse.
+func isUnseen(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || turns(r)
+}
+
+// clip brings the text of a device, which nobody can send back to be corrected, into bounds: at most max bytes of UTF-8 that can be seen.
 func clip(s string, max int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
+	s = strings.Map(func(r rune) rune {
+		if isUnseen(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
 	if len(s) <= max {
 		return s
 	}

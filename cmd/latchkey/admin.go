@@ -65,7 +65,7 @@ func (c *adminCommand) connect(out io.Writer) (*admin, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--server: %w", err)
 	}
-	return &admin{api: api, json: c.JSON, out: out}, nil
+	return &admin{api: api, json: c.JSON, out: escaping{out}}, nil
 }
 
 func (c *adminCommand) superKey() (string, error) {
@@ -117,8 +117,13 @@ func tell[T any](a *admin, body []byte, answer *T, print func(*T) error) error {
 	return print(answer)
 }
 
-// say prints for a person.
+// say prints for a person. Texts that others have chosen are plain strings among the args.
 func (a *admin) say(format string, args ...any) error {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = shown(text)
+		}
+	}
 	_, err := fmt.Fprintf(a.out, format+"\n", args...)
 	return err
 }
@@ -127,6 +132,9 @@ func (a *admin) say(format string, args ...any) error {
 func (a *admin) table(rows [][]string) error {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
+		for i := range row {
+			row[i] = shown(row[i])
+		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()

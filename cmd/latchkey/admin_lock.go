@@ -79,7 +79,7 @@ func (c *adminLockShow) Run(ctx context.Context, out terminal, flags *adminComma
 		device := "offline"
 		if d := l.Device; d.Online {
 			device = fmt.Sprintf("online, firmware %s, bolt %s, door %s, battery %d %%",
-				or(told(d.Firmware), "?"), or(told(d.Bolt), "?"), or(told(d.Door), "?"), told(d.Battery))
+				or(shown(told(d.Firmware)), "?"), or(shown(told(d.Bolt)), "?"), or(shown(told(d.Door)), "?"), told(d.Battery))
 		}
 		return a.table([][]string{
 			{"device", l.Uuid}, {"", device}, {"serial number", or(told(l.SerialNumber), "-")}, {"vendor", or(told(l.VendorName), "-")},

@@ -55,10 +55,13 @@ func main() {
 	ctx := stopOnSignal(context.Background())
 	run.BindTo(ctx, (*context.Context)(nil))
 	if err := run.Run(terminal{os.Stdout}); err != nil {
-		fmt.Fprintln(os.Stderr, "latchkey:", err)
+		complain(os.Stderr, err)
 		os.Exit(1)
 	}
 }
+
+// complain says why a command failed. A server's words may have others' in them.
+func complain(out io.Writer, err error) { fmt.Fprintln(escaping{out}, "latchkey:", err) }
 
 // sameSignal is how long further signals count as the first one: some tools signal a process and its group at once.
 const sameSignal = 300 * time.Millisecond
