@@ -55,10 +55,12 @@ func (s *server) OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId) 
 		s.fail(w, r, err)
 		return
 	}
-	if err := s.mayTryPIN(w, r); err != nil {
+	tried, err := s.tryPIN(w, r)
+	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	defer tried(false)
 	reply, err := s.Locks.Do(r.Context(), lockID, &lock.OpenWithPIN{
 		Hash: s.Collective.PINs.Hash(lockID, body.Pin), RequestID: requestID, CommandID: lock.CommandID(newName()),
 		Lifetime: s.OpenLifetime, Hold: s.GuestHold,
@@ -81,7 +83,7 @@ func (s *server) OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId) 
 			s.fail(w, r, errPINsLocked)
 			return
 		}
-		s.wrongPIN(r)
+		tried(true)
 		pause(r, refuseAt)
 		s.fail(w, r, errWrongPIN)
 	}

@@ -110,7 +110,11 @@ func (b *buckets) until(limiter *rate.Limiter, now time.Time) time.Duration {
 }
 
 // limiter bounds what everybody may take.
-type limiter struct{ callers, addresses, targets, wrongPINs, strangers *buckets }
+type limiter struct {
+	callers, addresses, targets, wrongPINs, strangers *buckets
+
+	tries *pinTries
+}
 
 // requestsPerPIN is how many requests of an address one wrong PIN stands for. Each lock bounds how many are tried at its panel;
 // this bounds who tries a few at every lock, to find a door that opens, or to lock the panels of all.
@@ -129,22 +133,9 @@ func newLimiter(r Rates) (l limiter, err error) {
 	if l.strangers, err = newBuckets("device", r.Address); err != nil {
 		return l, err
 	}
+	l.tries = &pinTries{underWay: make(map[bucketHash]int)}
 	l.wrongPINs, err = newBuckets("pin", Rate{r.Address.PerSecond / requestsPerPIN, max(1, r.Address.Burst/requestsPerPIN)})
 	return l, err
-}
-
-// mayTryPIN tells whether any PIN of a caller is looked at.
-func (s *server) mayTryPIN(w http.ResponseWriter, r *http.Request) error {
-	b, now := s.limiter.wrongPINs, s.Now()
-	if b == nil {
-		return nil
-	}
-	wait := b.until(b.of(s.network(r)), now)
-	if wait == 0 {
-		return nil
-	}
-	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-	return errTooManyPINs
 }
 
 // wrongCredentials counts credentials that were not good as a request without any. When an address has had as many as it may have,
@@ -187,13 +178,6 @@ func (s Strangers) MayTry(r *http.Request) bool {
 func (s Strangers) Wrong(r *http.Request) {
 	if b := s.server.limiter.strangers; b != nil {
 		b.overdraw(s.server.network(r), s.server.Now())
-	}
-}
-
-// wrongPIN counts a PIN that was wrong: those who send many at the same time have to wait longer.
-func (s *server) wrongPIN(r *http.Request) {
-	if b := s.limiter.wrongPINs; b != nil {
-		b.of(s.network(r)).ReserveN(s.Now(), 1)
 	}
 }
 

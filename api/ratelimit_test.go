@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -185,6 +186,34 @@ func TestWrongPINsAreCountedByAddress(t *testing.T) {
 	require.NotEqual(t, http.StatusTooManyRequests, try(1, right, "2001:db8::1").status, "right ones cost nothing")
 	require.Equal(t, http.StatusUnauthorized, try(1, wrong, "2001:db8::1").status)
 	require.Equal(t, http.StatusTooManyRequests, try(1, wrong, "2001:db8::1").status)
+}
+
+// Those who send many PINs at once get no more of them tried than those who send one after the other, and wait no longer after it.
+func TestWrongPINsAtOnceAreAsMany(t *testing.T) {
+	t.Parallel()
+	const atOnce, sent = 5, 60
+	s := newServer(t, limited(api.Rates{Address: api.Rate{PerSecond: 100, Burst: 100 * atOnce}}))
+	s.withLocks(s.orgKey("hotel-9"), 3)
+	try := func(lock int) int {
+		return s.call("POST", fmt.Sprintf("/locks/%d/open-with-pin", lock), `{"pin":"999999"}`).status
+	}
+	var all sync.WaitGroup
+	var looked atomic.Int64
+	start := make(chan struct{})
+	for i := range sent {
+		all.Go(func() {
+			<-start
+			if try(2+i) == http.StatusUnauthorized {
+				looked.Add(1)
+			}
+		})
+	}
+	close(start)
+	all.Wait()
+	require.EqualValues(t, atOnce, looked.Load())
+	require.Equal(t, http.StatusTooManyRequests, try(2))
+	s.clock.Advance(time.Second)
+	require.Equal(t, http.StatusUnauthorized, try(2), "there is no debt beyond what was tried")
 }
 
 // One call that does the work of many counts as several.
