@@ -196,7 +196,8 @@ func (s *server) export(w http.ResponseWriter, r *http.Request, places cursors, 
 	}
 }
 
-// beginExport gives what ends an export, or nil when there are too many. The operator is nobody's organisation.
+// beginExport gives what ends an export, or nil when there are too many. The operator is nobody's organisation, and has a place that no
+// organisation can take.
 func (s *server) beginExport(r *http.Request) func() {
 	release := func() {}
 	if caller := callerOf(r); !caller.Super {
@@ -209,6 +210,9 @@ func (s *server) beginExport(r *http.Request) func() {
 		return func() { <-s.exports; release() }
 	default:
 		release()
+		if callerOf(r).Super {
+			return s.flights.oneOf("export of the operator", 1)
+		}
 		return nil
 	}
 }

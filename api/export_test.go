@@ -277,25 +277,26 @@ func TestExportsAreBounded(t *testing.T) {
 		})
 	}
 	var refused []int
-	for range cap(results) - 4 {
+	for range cap(results) - 5 {
 		refused = append(refused, <-results)
 	}
-	require.Equal(t, slices.Repeat([]int{http.StatusServiceUnavailable}, 12), refused, "four wait, the others are told to come back")
+	require.Equal(t, slices.Repeat([]int{http.StatusServiceUnavailable}, 11), refused, "four wait and the operator's, the others are told to come back")
 	close(h.gate)
 	all.Wait()
 }
 
 // gated has nothing to tell, and tells it when the gate is open.
-type gated struct{ gate chan struct{} }
+type gated struct{ gate, began chan struct{} }
 
 func (g gated) Organization(_ context.Context, _ lock.OrgID, after uint64) (audit.Page, error) {
+	g.began <- struct{}{}
 	<-g.gate
 	return audit.Page{Until: after, End: true}, nil
 }
 
 func TestOneOrganisationLeavesExportsToOthers(t *testing.T) {
 	t.Parallel()
-	h := gated{make(chan struct{})}
+	h := gated{make(chan struct{}), make(chan struct{}, 16)}
 	s := newServer(t, func(o *api.Options) { o.History = h })
 	hotel, hostel := s.orgKey("hotel-9"), s.orgKey("hostel-2")
 	var all sync.WaitGroup
@@ -328,8 +329,18 @@ func TestOneOrganisationLeavesExportsToOthers(t *testing.T) {
 	for range cap(second) - 2 {
 		assert.Equal(t, http.StatusServiceUnavailable, <-second)
 	}
+	for range 4 {
+		<-h.began
+	}
+	operator := make(chan int, 2)
+	for range cap(operator) {
+		export("hotel-9", superKey, operator)
+	}
+	assert.Equal(t, http.StatusServiceUnavailable, <-operator)
+	<-h.began // the other one: organisations cannot take all places
 	close(h.gate)
 	all.Wait()
+	require.Equal(t, http.StatusOK, <-operator)
 	for range 2 {
 		require.Equal(t, http.StatusOK, <-first)
 		require.Equal(t, http.StatusOK, <-second)
