@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"maps"
+	"net"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -28,3 +29,9 @@ func (n *Node) Count(kind string) int {
 	}
 	return 0
 }
+
+// MaxStrangers is how many connections may not have shown a certificate yet.
+const MaxStrangers = maxStrangers
+
+// Strangers gives what lets connections in as those of strangers.
+func Strangers() func(net.Conn) (leave func()) { return new(strangers).enter }

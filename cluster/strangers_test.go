@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/latchkey/latchkey/cluster"
 	"github.com/latchkey/latchkey/internal/keyring"
 )
 
@@ -119,4 +120,42 @@ func TestStrangersBytes(t *testing.T) {
 		require.NoError(t, conn.Close())
 	}
 	require.Empty(t, n.state().Ready)
+}
+
+// Whoever connects and says nothing makes room for those who came later, so that no number of them takes the files of the process, or
+// keeps a node out.
+func TestStrangersAreFew(t *testing.T) {
+	t.Parallel()
+	ours := newAuthority(t, "ours")
+	etcd := spawn(t, "etcd", setup{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
+	n := spawn(t, "node", setup{Etcd: etcd.hello.Addr, TLS: ours.issue(node())})
+	files := ours.issue(node())
+	for range 3 * cluster.MaxStrangers {
+		conn, err := net.Dial("tcp", n.hello.Addr)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+	}
+	_, err := connect(t, n.hello.Addr, showing(t, &files, 0))
+	require.NoError(t, err)
+
+	there, enter := make([]net.Conn, cluster.MaxStrangers+2), cluster.Strangers()
+	closed := func(i int) bool {
+		_ = there[i].SetReadDeadline(time.Now().Add(-time.Second)) // of a pipe that is closed there is none
+		_, err := there[i].Read(make([]byte, 1))
+		return errors.Is(err, io.EOF)
+	}
+	var leave []func()
+	for i := range there {
+		var here net.Conn
+		there[i], here = net.Pipe()
+		t.Cleanup(func() { _ = here.Close() })
+		if i == len(there)-1 {
+			leave[1]() // it has shown a certificate
+		}
+		leave = append(leave, enter(here))
+	}
+	require.True(t, closed(0), "who has waited longest goes")
+	for i := 1; i < len(there); i++ {
+		require.False(t, closed(i), "%d", i)
+	}
 }

@@ -28,6 +28,8 @@ const strangerTimeout = 5 * time.Second
 type rotating struct {
 	client func() *tls.Config
 	server func() *tls.Config // nil for one that only calls others
+
+	strangers *strangers // of the server
 }
 
 var _ grpccredentials.TransportCredentials = rotating{}
@@ -42,6 +44,7 @@ func (r rotating) ServerHandshake(conn net.Conn) (net.Conn, grpccredentials.Auth
 	if r.server == nil {
 		return nil, nil, errors.New("cluster: these credentials are for a client")
 	}
+	defer r.strangers.enter(conn)()
 	return grpccredentials.NewTLS(r.server()).ServerHandshake(conn)
 }
 
@@ -50,7 +53,7 @@ func (r rotating) Info() grpccredentials.ProtocolInfo {
 	return grpccredentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 
-// Clone returns the same, which has nothing that changes.
+// Clone returns the same: strangers are counted together.
 func (r rotating) Clone() grpccredentials.TransportCredentials { return r }
 
 // OverrideServerName is refused: nobody asks for it but old programs.
@@ -101,6 +104,7 @@ func fits(c keyring.Credentials, name string) error {
 // is proved by what is in the files then. The name that a client asks for is the authority of its connection.
 func nodeCredentials(keys *keyring.Keyring, name string) rotating {
 	return rotating{
+		strangers: new(strangers),
 		client: func() *tls.Config {
 			c := keys.Current()
 			return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: c.CA, Certificates: []tls.Certificate{*c.Cert}}
