@@ -46,6 +46,9 @@ func (e *LockOpenRequested) appendJSON(dst []byte) ([]byte, error) {
 		dst = append(strconv.AppendUint(dst, e.Session.ID, 10), '}')
 	}
 	dst = appendTrue(dst, `,"deadlineEnforced":true`, e.DeadlineEnforced)
+	if e.Forgets != 0 {
+		dst = strconv.AppendUint(append(dst, `,"forgets":`...), e.Forgets, 10)
+	}
 	return append(dst, '}'), err
 }
 

@@ -41,6 +41,18 @@ func TestArchiveIsAListOfRequests(t *testing.T) {
 					want = want[1:]
 				}
 			},
+			"remove": func(t *rapid.T) {
+				if len(want) > 0 {
+					i := rapid.IntRange(0, len(want)-1).Draw(t, "which")
+					version := want[i].Version
+					if i > 0 && want[i-1].Version == version || i+1 < len(want) && want[i+1].Version == version {
+						return // a stream has a version once
+					}
+					a.remove(a.place(version))
+					require.Negative(t, a.place(version))
+					want = slices.Delete(want, i, i+1)
+				}
+			},
 			"give back": func(t *rapid.T) {
 				if len(want) > 0 {
 					r := rapid.SampledFrom(want).Draw(t, "request")

@@ -63,7 +63,7 @@ func examples() []Event {
 		&TempKeyUseReturned{Stamp: stamp, TempKeyID: name(1), UsedCount: 2, RequestID: "r1", CommandID: "c1"},
 		&LockOpenRequested{
 			Stamp: stamp, RequestID: "r1", CommandID: "c1", TempKeyID: name(1), UserID: "ann", Reason: `"why"`, Joined: true, Held: true, PIN: true,
-			Deadline: until, Session: session, DeadlineEnforced: true,
+			Deadline: until, Session: session, DeadlineEnforced: true, Forgets: 7,
 		},
 		&LockOpenSent{Stamp: stamp, CommandID: "c1", Deadline: until, Session: session, DeadlineEnforced: true, OpenFor: two},
 		&LockOpened{Stamp: stamp, CommandID: "c1", Bolt: "unlocked", DeadlineEnforced: true, Resolved: true, OpenFor: two},

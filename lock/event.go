@@ -189,6 +189,8 @@ type (
 		Session   Session   `json:"session,omitzero"` // where the command that it starts goes to
 		// DeadlineEnforced tells whether the device that the command is sent to can refuse it by its own clock.
 		DeadlineEnforced bool `json:"deadlineEnforced,omitempty"`
+		// Forgets is the version of the request that the full log forgets for this one.
+		Forgets uint64 `json:"forgets,omitempty"`
 	}
 	// LockOpenSent releases a held command: from the moment that it is durable the command may be on the wire.
 	LockOpenSent struct {

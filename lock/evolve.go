@@ -131,6 +131,9 @@ func requestOf(e *LockOpenRequested, version uint64) *request {
 // evolveRequest remembers the request, and starts or joins its command.
 func (s *State) evolveRequest(e *LockOpenRequested) {
 	r := requestOf(e, s.Version)
+	if e.Forgets != 0 {
+		s.Requests.forget(e.Forgets)
+	}
 	s.Requests.add(r)
 	cmd := s.command(e.CommandID)
 	if cmd == nil {

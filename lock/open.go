@@ -123,7 +123,7 @@ func (s *State) open(a ask, now time.Time) (Decision, error) {
 	cmd := s.joinable(a, wait, now)
 	event := &LockOpenRequested{
 		Stamp: s.stampBy(a.by, now), RequestID: a.request, CommandID: a.command, UserID: a.by.UserID,
-		Reason: a.why, PIN: a.pin, Held: !online, Deadline: deadline(now, wait),
+		Reason: a.why, PIN: a.pin, Held: !online, Deadline: deadline(now, wait), Forgets: s.Requests.crowd(now),
 	}
 	if err := s.makeRoom(&d, cmd != nil, now); err != nil {
 		return Decision{}, err

@@ -42,6 +42,8 @@ type request struct {
 type requestLog struct {
 	open  []*request
 	ended archive
+
+	holders map[string]int // who has how many of them, while the log is full
 }
 
 func (l *requestLog) len() int { return len(l.open) + l.ended.len() }
@@ -59,6 +61,8 @@ func (l *requestLog) find(id RequestID) *request {
 // add appends a request and forgets the oldest ones. It looks at no clock but the event's, so that a replay forgets the same ones.
 func (l *requestLog) add(r *request) {
 	l.open = append(l.open, r)
+	l.count(holderOf(r), 1)
+	defer l.recount()
 	for l.len() > requestsKept {
 		inArchive := l.ended.len() > 0
 		var version uint64
@@ -73,8 +77,11 @@ func (l *requestLog) add(r *request) {
 			return
 		}
 		if inArchive {
+			who, _ := holderIn(nil, l.ended.entry(0))
+			l.count(who, -1)
 			l.ended.drop()
 		} else {
+			l.count(holderOf(l.open[0]), -1)
 			l.open = slices.Delete(l.open, 0, 1)
 		}
 	}
@@ -141,4 +148,5 @@ func (l *requestLog) endBut(onTheirWay map[*request]bool) {
 		}
 	}
 	l.ended.trim()
+	l.recount()
 }
