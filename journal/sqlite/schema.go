@@ -17,7 +17,8 @@ const applicationID = 0x4c746368
 var oldestSQLite = []int{3, 51, 3}
 
 // migrations bring an empty file to the newest schema, one step a version. PRAGMA user_version counts the steps that a
-// file has. A few tables in one file that one process owns need no migration tool.
+// file has. A few tables in one file that one process owns need no migration tool. The number also stands for the form of what is in
+// the records: a release that adds to it adds a step, if only a comment, so that older programs refuse the file when they start.
 //
 // Records lie in the order of their positions, so that a batch fills pages one after the other. No index finds those of
 // a stream: with many streams each append would write a leaf of it anew. Each record names the stream's record before
@@ -92,6 +93,9 @@ var migrations = []string{
 			strftime('%Y-%m-%dT%H:%M:%fZ', r.time / 1000.0, 'unixepoch') AS time,
 			r.append_id, CAST(r.data AS TEXT) AS data
 		FROM records r JOIN streams s ON s.id = r.stream;`,
+	// The tables stay as they are. Programs that know two steps drop the fields of records which they do not know, and write
+	// snapshots without them: they must not run here any more, and nobody takes their snapshots.
+	`DELETE FROM snapshots WHERE codec = 'lock-state-1';`,
 }
 
 // connect opens a connection with its own page cache of at most cacheKiB.

@@ -174,3 +174,25 @@ func TestOldSchemaIsMigrated(t *testing.T) {
 	require.Equal(t, 2302, streamsFit(t, j))
 	require.NoError(t, j.Close())
 }
+
+// Whoever wrote a snapshot of the first form may have dropped what it did not know of the records.
+func TestSnapshotsOfForgetfulProgramsAreGone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "journal.db")
+	script(t, path, migrations[0]+";"+migrations[1]+fmt.Sprintf("; PRAGMA application_id = %d; PRAGMA user_version = 2;", applicationID)+`
+		INSERT INTO streams VALUES (1, 'a', 1), (2, 'b', 2);
+		INSERT INTO records VALUES (1, 1, 1, 0, 0, 'A', 0, 'x', x'00'), (2, 2, 1, 0, 0, 'A', 0, 'y', x'00');
+		UPDATE heads_known SET position = 2;
+		INSERT INTO snapshots VALUES (1, 1, 'lock-state-1', x'01'), (2, 1, 'another', x'02');`)
+	j, err := Open(Options{Path: path})
+	require.NoError(t, err)
+	_, ok, err := j.LoadSnapshot(t.Context(), "a")
+	require.NoError(t, err)
+	require.False(t, ok)
+	kept, ok, err := j.LoadSnapshot(t.Context(), "b")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, "another", kept.Codec)
+	require.Equal(t, 2, streamsFit(t, j))
+	require.NoError(t, j.Close())
+}
