@@ -78,6 +78,10 @@ generated: ## fail when the generated code is not what its sources give; it is a
 generate: ## write the generated code again (its generators are pinned where they are called)
 	$(GO) generate $(PACKAGES)
 
+.PHONY: stored
+stored: ## write anew what the tests know of the form of everything that is stored (they say what else a change of it needs)
+	$(GO) test ./lock ./tenant ./directory ./collective ./named -run "^TestWhatIsStored$$" -update
+
 .PHONY: cover
 cover: ## test coverage in cover.out, and a page of it in cover.html
 	$(GO) test -coverpkg=$(PACKAGES) -coverprofile=cover.out $(PACKAGES)

@@ -45,6 +45,7 @@ var arrows = map[string][]string{
 	"internal/demo":         {"client", "sim"},
 	"internal/arch":         {},
 	"internal/dose":         {},
+	"internal/form":         {},
 	"internal/keyring":      {},
 	"internal/lateness":     {},
 	"internal/localcluster": {"cluster", "internal/demo", "journal"},
