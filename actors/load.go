@@ -88,7 +88,7 @@ func (g *grain) takeOver(ctx actor.Context) {
 	if img.err != nil {
 		g.notLoaded(g.stream(), img.err)
 		for _, c := range g.stash {
-			g.sendBack(c, cluster.Busy)
+			g.sendBack(c, unloaded(c))
 		}
 		g.metrics.stashed.Sub(float64(len(g.stash)))
 		g.stash = nil
@@ -138,6 +138,17 @@ func (s *shell) notLoaded(stream string, err error) {
 		s.Logger.Error("a lock could not be loaded", slog.String("stream", stream), slog.Any("error", err),
 			slog.Int64("loads", s.unloaded.Swap(0)))
 	})
+}
+
+// unloaded is what they hear who have asked for a lock that could not be loaded. It is not busy: a look at the journal helps, and not a
+// look at the lock. What a device has said is sent back, to be brought again.
+func unloaded(c call) any {
+	if _, said := sessionBehind(c.req.Command); said {
+		return cluster.Busy
+	}
+	return &Response{Err: &lock.Error{
+		Kind: lock.Busy, Reason: unavailableReason, Message: "The lock could not be read from the journal. Nothing was done; try again.",
+	}}
 }
 
 // carryOver tells a state that was loaded again what was known of the live session, which no journal has.
@@ -196,7 +207,7 @@ func (s *shell) replay(ctx context.Context, stream string, img *image) (err erro
 	if err != nil {
 		return err
 	}
-	if ok && snapshot.Codec == lock.StateCodec {
+	if ok && lock.TakesSnapshot(snapshot.Codec) {
 		state, err := lock.UnmarshalState(snapshot.Data)
 		if err == nil && state.Version == snapshot.Version {
 			img.state, img.saved = state, len(snapshot.Data)

@@ -25,7 +25,7 @@ func scheduleOf(data []byte) (*lock.Schedule, error) {
 		return nil, nil
 	}
 	s := new(lock.Schedule)
-	if err := json.Unmarshal(data, s); err != nil {
+	if err := lock.Decode(data, s); err != nil {
 		return nil, fmt.Errorf("actors: a schedule that this version cannot read: %w", err)
 	}
 	return s, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/lock"
 )
 
 // PINStream is the stream whose one record tells which key guards the PINs of a journal.
@@ -65,9 +66,9 @@ func (p *PINs) compare(r *journal.Record) error {
 func ReadFingerprint(r *journal.Record) ([]byte, error) {
 	var c chosen
 	if r.Type != pinKeyChosen {
-		return nil, fmt.Errorf("unknown record type %q", r.Type)
+		return nil, fmt.Errorf("unknown record type %q: %w", r.Type, lock.ErrNewer)
 	}
-	if err := json.Unmarshal(r.Data, &c); err != nil {
+	if err := lock.Decode(r.Data, &c); err != nil {
 		return nil, err
 	}
 	if len(c.Fingerprint) != fingerprintBytes {

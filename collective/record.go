@@ -1,7 +1,6 @@
 package collective
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,7 +118,7 @@ func (s *state) evolve(r *journal.Record) error {
 	return nil
 }
 
-// readRecord takes a record apart. Fields that it does not know are an error: they would get lost.
+// readRecord takes a record apart.
 func readRecord(r *journal.Record) (any, error) {
 	var e any
 	switch r.Type {
@@ -136,14 +135,9 @@ func readRecord(r *journal.Record) (any, error) {
 	case "CollectiveKeyEnded":
 		e = new(ended)
 	default:
-		return nil, fmt.Errorf("unknown record type %q", r.Type)
+		return nil, fmt.Errorf("unknown record type %q: %w", r.Type, lock.ErrNewer)
 	}
-	d := json.NewDecoder(bytes.NewReader(r.Data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(e); err != nil {
-		return nil, err
-	}
-	return e, nil
+	return e, lock.Decode(r.Data, e)
 }
 
 func newRecord(e any, at time.Time) (journal.NewRecord, error) {

@@ -215,7 +215,11 @@ func userOf(stream string, records []journal.Record) (User, uint64, error) {
 			continue // the user is who it was
 		}
 		var r record
-		if err := json.Unmarshal(stored.Data, &r); err != nil {
+		err := lock.Decode(stored.Data, &r)
+		if stored.Type != recordCreated && stored.Type != recordContact {
+			err = fmt.Errorf("unknown record type %q: %w", stored.Type, lock.ErrNewer)
+		}
+		if err != nil {
 			return User{}, 0, fmt.Errorf("directory: %s version %d: %w", stream, stored.Version, err)
 		}
 		if stored.Type == recordCreated {

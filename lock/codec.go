@@ -5,10 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 )
 
-// StateCodec names the form of MarshalState. A snapshot with another codec is ignored, and the stream is replayed.
-const StateCodec = "lock-state-2"
+// StateCodec names the form of MarshalState.
+var StateCodec = codecPrefix + strconv.Itoa(stateForm)
+
+const (
+	codecPrefix = "lock-state-"
+	// stateForm is the number of StateCodec. It rises with every field of the state: an older program would lose that one.
+	stateForm = 2
+	// oldestForm is the oldest that is still taken. Raise it to stateForm, too, when the state gets something that is worked out
+	// from records which older programs knew already. Those who wrote form 1 may have dropped what they did not know.
+	oldestForm = 2
+)
+
+// TakesSnapshot tells whether a snapshot of a codec can be gone on from: one of this program's form, or of an older one, which was made
+// of records that had no more in them. Of the others the stream is replayed; whether this program knows all that is in it,
+// its records tell.
+func TakesSnapshot(codec string) bool { return takes(codec, stateForm) }
+
+func takes(codec string, own int) bool {
+	number, ok := strings.CutPrefix(codec, codecPrefix)
+	form, err := strconv.Atoi(number)
+	return ok && err == nil && oldestForm <= form && form <= own
+}
 
 // recordSize is what most records of an open fit into.
 const recordSize = 384
@@ -30,10 +52,10 @@ func MarshalEvent(e Event) (typ string, data []byte, err error) {
 func UnmarshalEvent(typ string, data []byte) (Event, error) {
 	create, ok := eventTypes[typ]
 	if !ok {
-		return nil, fmt.Errorf("lock: unknown event type %q: the journal was written by a newer version", typ)
+		return nil, fmt.Errorf("lock: unknown event type %q: %w", typ, ErrNewer)
 	}
 	e := create()
-	if err := json.Unmarshal(data, e); err != nil {
+	if err := Decode(data, e); err != nil {
 		return nil, fmt.Errorf("lock: event %s: %w", typ, err)
 	}
 	return e, nil
@@ -58,7 +80,17 @@ func MarshalState(s *State) ([]byte, error) {
 // UnmarshalState reads a snapshot.
 func UnmarshalState(data []byte) (*State, error) {
 	s := new(State)
-	if err := json.Unmarshal(data, s); err != nil {
+	// The lists hide the state's own: these have no UnmarshalJSON, which would be told nothing of strictness.
+	from := struct {
+		*State
+		TempKeys []*TempKey    `json:"tempKeys"`
+		Requests []*request    `json:"requests"`
+		Once     []*remembered `json:"once"`
+	}{State: s}
+	if err := Decode(data, &from); err != nil {
+		return nil, fmt.Errorf("lock: snapshot: %w", err)
+	}
+	if err := errors.Join(s.TempKeys.load(from.TempKeys), s.Requests.load(from.Requests), s.Once.load(from.Once)); err != nil {
 		return nil, fmt.Errorf("lock: snapshot: %w", err)
 	}
 	if err := s.relink(); err != nil {

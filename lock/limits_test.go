@@ -338,8 +338,10 @@ func TestTextIsBounded(t *testing.T) {
 	require.Equal(t, full-len(long)+len("short"), sh.s.TempKeys.text)
 	data, err := json.Marshal(sh.s.TempKeys)
 	require.NoError(t, err)
+	var list []*TempKey
+	require.NoError(t, json.Unmarshal(data, &list))
 	var again tempKeys
-	require.NoError(t, json.Unmarshal(data, &again))
+	require.NoError(t, again.load(list))
 	require.Equal(t, sh.s.TempKeys.text, again.text)
 	require.Less(t, len(data), 2*maxTempKeyText)
 	sh.must(&DeleteTempKey{By: by, TempKeyID: name(100)})

@@ -119,12 +119,8 @@ func (l onceLog) MarshalJSON() ([]byte, error) {
 	return json.Marshal(l.list)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
-func (l *onceLog) UnmarshalJSON(b []byte) error {
-	var list []*remembered
-	if err := json.Unmarshal(b, &list); err != nil {
-		return err
-	}
+// load takes what MarshalJSON wrote.
+func (l *onceLog) load(list []*remembered) error {
 	*l = onceLog{}
 	for _, r := range list {
 		if r == nil {

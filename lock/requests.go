@@ -2,7 +2,6 @@ package lock
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"time"
 )
@@ -125,14 +124,12 @@ func (l *requestLog) appendJSON(dst []byte) (_ []byte, err error) {
 	return append(dst, ']'), nil
 }
 
-// UnmarshalJSON reads what appendJSON wrote. Which of them have ended is for the state to say.
-func (l *requestLog) UnmarshalJSON(b []byte) error {
-	if err := json.Unmarshal(b, &l.open); err != nil {
-		return err
-	}
-	if slices.Contains(l.open, nil) {
+// load takes what appendJSON wrote. Which of them have ended is for the state to say.
+func (l *requestLog) load(list []*request) error {
+	if slices.Contains(list, nil) {
 		return errNull
 	}
+	l.open = list
 	return nil
 }
 

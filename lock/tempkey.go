@@ -66,12 +66,8 @@ func (t tempKeys) MarshalJSON() ([]byte, error) {
 	return json.Marshal(t.list)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
-func (t *tempKeys) UnmarshalJSON(b []byte) error {
-	var list []*TempKey
-	if err := json.Unmarshal(b, &list); err != nil {
-		return err
-	}
+// load takes what MarshalJSON wrote.
+func (t *tempKeys) load(list []*TempKey) error {
 	*t = tempKeys{}
 	for _, k := range list {
 		if k == nil {

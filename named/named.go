@@ -19,6 +19,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -202,7 +203,11 @@ func Read(r *journal.Record) (*Remembered, error) {
 		return nil, nil
 	}
 	m := new(Remembered)
-	if err := json.Unmarshal(r.Data, m); err != nil {
+	decode := json.Unmarshal // the rest of the record is for those whose stream it is
+	if strings.HasPrefix(r.Stream, StreamPrefix) {
+		decode = lock.Decode
+	}
+	if err := decode(r.Data, m); err != nil {
 		return nil, fmt.Errorf("named: %s, version %d: %w", r.Stream, r.Version, err)
 	}
 	return m, nil

@@ -1,7 +1,6 @@
 package tenant
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -109,9 +108,9 @@ func ReadEvent(r *journal.Record) (Event, error) {
 	case named.RecordType:
 		e = new(RequestRemembered)
 	default:
-		return nil, fmt.Errorf("tenant: %s has a record of the unknown type %q: the journal was written by a newer version", r.Stream, r.Type)
+		return nil, fmt.Errorf("tenant: %s has a record of the unknown type %q: %w", r.Stream, r.Type, lock.ErrNewer)
 	}
-	if err := json.Unmarshal(r.Data, e); err != nil {
+	if err := lock.Decode(r.Data, e); err != nil {
 		return nil, fmt.Errorf("tenant: %s, version %d: %w", r.Stream, r.Version, err)
 	}
 	return e, nil

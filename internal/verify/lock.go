@@ -241,7 +241,7 @@ func (l *lockReplay) forget(id lock.TempKeyID) {
 }
 
 func (l *lockReplay) snapshot(s *journal.Snapshot) {
-	if s.Codec != lock.StateCodec {
+	if !lock.TakesSnapshot(s.Codec) {
 		return // nobody uses it
 	}
 	kept, err := lock.UnmarshalState(s.Data)

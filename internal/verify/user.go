@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 
 	"github.com/latchkey/latchkey/journal"
+	"github.com/latchkey/latchkey/lock"
 	"github.com/latchkey/latchkey/named"
 )
 
@@ -27,8 +28,10 @@ func (u *userReplay) record(r *journal.Record) bool {
 		UserID string `json:"userId"`
 		Email  string `json:"email"`
 		Phone  string `json:"phone"`
+
+		At, By, Via, From json.RawMessage // known, and no matter here
 	}
-	if err := json.Unmarshal(r.Data, &e); err != nil {
+	if err := lock.Decode(r.Data, &e); err != nil {
 		u.found(u.stream, "version %d cannot be read: %v", r.Version, err)
 		return false
 	}
