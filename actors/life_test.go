@@ -233,7 +233,7 @@ func (s *slow) LoadSnapshot(ctx context.Context, stream string) (journal.Snapsho
 	return s.Journal.LoadSnapshot(ctx, stream)
 }
 
-func TestALockThatCannotBeLoadedIsBusy(t *testing.T) {
+func TestALockThatCannotBeLoadedIsUnavailable(t *testing.T) {
 	t.Parallel()
 	j := inMemory(t)
 	w := start(t, j, nil)
@@ -245,7 +245,7 @@ func TestALockThatCannotBeLoadedIsBusy(t *testing.T) {
 	require.NoError(t, err)
 	for range 2 {
 		_, err := w.Do(within(t, time.Second), id, &lock.GetLock{By: owner})
-		rejected(t, err, lock.Busy, "lock-busy")
+		rejected(t, err, lock.Busy, "unavailable")
 	}
 	_, _, err = w.Events(t.Context(), id, 0, 10)
 	require.ErrorContains(t, err, "FromTheFuture")
@@ -264,7 +264,7 @@ func (f *fragile) Read(ctx context.Context, stream string, after uint64, limit i
 	return f.Journal.Read(ctx, stream, after, limit)
 }
 
-func TestALockWhoseLoadingPanicsIsBusy(t *testing.T) {
+func TestALockWhoseLoadingPanicsIsUnavailable(t *testing.T) {
 	t.Parallel()
 	j := &fragile{Journal: inMemory(t)}
 	w := start(t, j, nil)
@@ -273,7 +273,7 @@ func TestALockWhoseLoadingPanicsIsBusy(t *testing.T) {
 	require.Eventually(t, func() bool { return w.metric("activations") == 0 }, 5*time.Second, time.Millisecond)
 	j.broken.Store(true)
 	_, err := w.Do(within(t, 10*time.Second), id, &lock.GetLock{By: owner})
-	rejected(t, err, lock.Busy, "lock-busy")
+	rejected(t, err, lock.Busy, "unavailable")
 	w.must(id, &lock.GetLock{By: owner})
 	require.EqualValues(t, 1, w.metric("panics_total"))
 }

@@ -154,8 +154,10 @@ func failure(err error) error {
 	return err
 }
 
+const unavailableReason = "unavailable"
+
 func unavailable() error {
-	return &lock.Error{Kind: lock.Busy, Reason: "unavailable", Message: "The lock could not be reached in time. Nothing was done; try again."}
+	return &lock.Error{Kind: lock.Busy, Reason: unavailableReason, Message: "The lock could not be reached in time. Nothing was done; try again."}
 }
 
 // requestID names a command. An open has a name already, a query needs none.
