@@ -10,7 +10,7 @@
 // streams get into the file.
 //
 // Goroutines: the writer owns the write connection and the stream heads; the queue calls the callers back; the
-// checkpointer moves pages out of the WAL beside the writer; readers borrow a connection each.
+// checkpointer moves pages out of the WAL beside the writer; one looks after the files; readers borrow a connection each.
 package sqlite
 
 import (
@@ -73,6 +73,7 @@ type Journal struct {
 	onFailure func(error)
 	metrics   *metrics
 	lock      *fileLock
+	files     openFiles
 
 	queue      *batch.Queue
 	snapshots  *batch.Snapshots
@@ -82,6 +83,7 @@ type Journal struct {
 	wake       chan struct{}             // something besides appends waits for the writer
 	committing atomic.Pointer[time.Time] // since when the writer has been in a commit; nil while it is not
 	failure    atomic.Pointer[error]     // why the journal failed stop; nil while it has not
+	looked     chan struct{}             // closed when nobody looks after the files any more
 }
 
 // Open opens the journal for this process alone, and recovers what the last one left.
@@ -96,6 +98,7 @@ func Open(o Options) (_ *Journal, err error) {
 	j := &Journal{
 		id: place(o.Path), log: o.Logger, onFailure: o.OnFailure, lock: lock,
 		queue: batch.New(), snapshots: batch.NewSnapshots(), wake: make(chan struct{}, 1),
+		looked: make(chan struct{}),
 	}
 	defer func() {
 		if err != nil {
@@ -116,6 +119,9 @@ func Open(o Options) (_ *Journal, err error) {
 	if j.readers, err = openReaders(o.Path); err != nil {
 		return nil, err
 	}
+	if j.files, err = filesAt(o.Path); err != nil {
+		return nil, err
+	}
 	if j.metrics, err = newMetrics(o.Registerer, j.queue); err != nil {
 		return nil, err
 	}
@@ -130,6 +136,7 @@ func Open(o Options) (_ *Journal, err error) {
 	}
 	go j.checkpointBeside()
 	go j.write()
+	go j.lookAfterFiles()
 	return j, nil
 }
 
@@ -167,7 +174,7 @@ func (j *Journal) Healthy(ctx context.Context) error {
 	if start := j.committing.Load(); start != nil && time.Since(*start) > hungCommit {
 		return fmt.Errorf("sqlite journal: a commit has been waiting for the disk for %v", time.Since(*start).Round(time.Second))
 	}
-	return nil
+	return j.look()
 }
 
 func (j *Journal) usable(ctx context.Context) error {
@@ -209,6 +216,7 @@ func (j *Journal) Close() error {
 	j.queue.Wait()
 	<-j.writer.stopped
 	<-j.checkpoint.stopped
+	<-j.looked
 	j.metrics.Unregister()
 	j.readers.drain()
 	if failure := j.failure.Load(); failure != nil {
