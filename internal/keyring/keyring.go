@@ -67,7 +67,7 @@ func (k *Keyring) Current() Credentials {
 	return k.now
 }
 
-// refresh wants mu held.
+// refresh wants mu held. At the start a certificate that has expired is better than none; later it does not take a good one's place.
 func (k *Keyring) refresh() error {
 	var content [3][]byte
 	for i, name := range []string{k.files.CA, k.files.Cert, k.files.Key} {
@@ -91,7 +91,25 @@ func (k *Keyring) refresh() error {
 			return err
 		}
 	}
+	if now := time.Now(); k.now.Cert != nil && k.now.outOfTime(now) == nil {
+		if err := next.outOfTime(now); err != nil {
+			return fmt.Errorf("%s: %w", k.files.Cert, err)
+		}
+	}
 	k.content, k.now = content, next
+	return nil
+}
+
+// outOfTime tells why nobody would take the certificate of this side at an instant. It may be looked at again when its time comes.
+func (c Credentials) outOfTime(now time.Time) error {
+	switch {
+	case c.Cert == nil:
+		return nil
+	case now.After(c.Cert.Leaf.NotAfter):
+		return fmt.Errorf("the certificate has expired at %s", c.Cert.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(c.Cert.Leaf.NotBefore):
+		return fmt.Errorf("the certificate is not valid before %s", c.Cert.Leaf.NotBefore.UTC().Format(time.RFC3339))
+	}
 	return nil
 }
 
