@@ -116,6 +116,10 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, fmt.Errorf("--ops-addr: %w", err)
 	}
 	a.onStop(a.ops.Stop)
+	if !a.ops.Private() {
+		a.logger.Warn("the operator's address is open to other machines, and asks nobody for credentials: keep strangers from it, for it has metrics and profiles",
+			"ops", a.ops.Addr())
+	}
 
 	// What a wrong flag or file would stop later is looked at before the others hear of this node.
 	tokens, err := tokenOptions(c)
@@ -223,7 +227,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		a.http.leave(ctx, c.DrainDelay)
 		return nil
 	})
-	a.logger.Info("serving", "http", a.URL(), "ops", a.OpsURL(), "version", o.Version)
+	a.logger.Info("serving", "http", a.URL(), "ops", "http://"+a.ops.Addr(), "version", o.Version)
 	return a, nil
 }
 

@@ -107,6 +107,12 @@ func Start(o Options) (*Server, error) {
 // Addr is the address that it listens on.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
+// Private tells whether only this machine reaches the address.
+func (s *Server) Private() bool {
+	addr, ok := s.listener.Addr().(*net.TCPAddr)
+	return ok && addr.IP.IsLoopback()
+}
+
 // Watch adds a dependency to /readyz.
 func (s *Server) Watch(c Check) {
 	s.mu.Lock()
