@@ -20,9 +20,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 
 	"github.com/latchkey/latchkey/cluster"
+	"github.com/latchkey/latchkey/internal/seldom"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
 )
@@ -130,8 +130,7 @@ type shell struct {
 	shared  bool          // others append to the journal
 	loads   chan struct{} // a place for each grain that loads
 
-	unloaded    atomic.Int64   // loads that failed and were not logged
-	unloadedLog rate.Sometimes // once a second
+	unloaded seldom.Reasons // of loads that failed
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -163,7 +162,7 @@ func newShell(o Options) (*shell, error) {
 	}
 	s := &shell{
 		Options: o, start: time.Now(), shared: o.Journal.Shared(), loads: make(chan struct{}, maxLoads),
-		unloadedLog: rate.Sometimes{Interval: time.Second}, joined: make(chan struct{}), grains: make(map[*grain]struct{}), absent: make(map[*grain]struct{}),
+		joined: make(chan struct{}), grains: make(map[*grain]struct{}), absent: make(map[*grain]struct{}),
 	}
 	s.mail = newMail(s)
 	var err error

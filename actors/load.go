@@ -133,11 +133,9 @@ func (g *grain) takeOver(ctx actor.Context) {
 // notLoaded logs that a lock could not be loaded. While the journal is away that is so with each that is asked for: one line a second,
 // with the number of those since the line before, will do.
 func (s *shell) notLoaded(stream string, err error) {
-	s.unloaded.Add(1)
-	s.unloadedLog.Do(func() {
-		s.Logger.Error("a lock could not be loaded", slog.String("stream", stream), slog.Any("error", err),
-			slog.Int64("loads", s.unloaded.Swap(0)))
-	})
+	if others, due := s.unloaded.Due(""); due {
+		s.Logger.Error("a lock could not be loaded", slog.String("stream", stream), slog.Any("error", err), slog.Int("loads", 1+others))
+	}
 }
 
 // unloaded is what they hear who have asked for a lock that could not be loaded. It is not busy: a look at the journal helps, and not a

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latchkey/latchkey/collective"
+	"github.com/latchkey/latchkey/internal/seldom"
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -129,6 +130,8 @@ type server struct {
 	metrics   *metrics
 	tokens    *tokens
 	limiter   limiter
+	badKeys   seldom.Reasons
+	newer     seldom.Reasons
 	flights   flights
 	bodies    bodies
 	origins   *http.CrossOriginProtection

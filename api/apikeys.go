@@ -11,7 +11,8 @@ import (
 
 // APIKeys is where the organisations and their API keys are.
 type APIKeys interface {
-	// Authenticate tells whose key it is. A key that is not good is a *lock.Error of the kind Unauthentic.
+	// Authenticate tells whose key it is. A key that is not good is a *lock.Error of the kind Unauthentic, and comes
+	// with it if it was good once.
 	Authenticate(ctx context.Context, secret string) (tenant.Key, error)
 	// Known tells, without asking anybody, whether a key was good lately.
 	Known(secret string) bool

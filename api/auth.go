@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -119,6 +120,7 @@ func (s *server) credentials(r *http.Request) (c credentials, err error) {
 
 func (s *server) checkKey(r *http.Request, secret string, c *credentials) error {
 	if secret == "" || len(secret) > maxKeyLength || !utf8.ValidString(secret) {
+		s.tellBadKey(r, "", tenant.Key{}, errBadKey)
 		return errBadKey
 	}
 	hash := sha256.Sum256([]byte(secret))
@@ -138,8 +140,27 @@ func (s *server) checkKey(r *http.Request, secret string, c *credentials) error 
 	}
 	key, err := s.APIKeys.Authenticate(ctx, secret)
 	if err != nil {
+		s.tellBadKey(r, secret, key, err)
 		return err
 	}
 	c.caller.OrgID, c.caller.Key, c.scopes = key.OrgID, key.Hint, key.Scopes
 	return nil
+}
+
+// tellBadKey logs whose key was refused, or one of those, so that an operator finds the platform that shows it. Of a key that nobody knows
+// there is its beginning, if it looks like one of ours: what else people put there may be another secret of theirs.
+func (s *server) tellBadKey(r *http.Request, secret string, key tenant.Key, err error) {
+	var refusal *lock.Error
+	if !errors.As(err, &refusal) || refusal.Kind != lock.Unauthentic {
+		return // the journal, which tells of itself
+	}
+	others, due := s.badKeys.Due(refusal.Reason)
+	if !due {
+		return
+	}
+	about := []any{"reason", refusal.Reason, "address", s.address(r), "prefix", tenant.HintOf(secret)}
+	if key.ID != "" {
+		about = append(about, "key", key.ID, "organization", key.OrgID, "name", key.Name)
+	}
+	s.Logger.InfoContext(r.Context(), "an API key was refused", append(about, "others", others)...)
 }

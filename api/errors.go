@@ -91,6 +91,8 @@ func problemOf(r *http.Request, err error) *problem {
 			return &problem{status: http.StatusGatewayTimeout, reason: "timeout", message: "The answer did not come in time. Send the request again."}
 		}
 		return &problem{status: http.StatusGatewayTimeout, reason: "outcome-unknown", message: "The answer did not come in time; it may have happened or not. Send the same request again to learn it."}
+	case errors.Is(err, lock.ErrNewer): // another member may be new enough, as this one will be
+		return &problem{status: http.StatusServiceUnavailable, reason: "unavailable", message: "This server has to be upgraded first: a newer one has stored what it does not know. Nothing was changed; send the request again later."}
 	default:
 		return errPanic
 	}
@@ -135,6 +137,10 @@ func (s *server) failOpen(w http.ResponseWriter, r *http.Request, err error, ope
 	requestID := traceOf(r).requestID
 	if p.status == http.StatusInternalServerError && !errors.Is(err, errPanic) {
 		s.Logger.ErrorContext(r.Context(), "a request failed", "error", err, "request_id", requestID, "method", r.Method, "route", routeOf(r))
+	} else if errors.Is(err, lock.ErrNewer) {
+		if others, due := s.newer.Due(""); due {
+			s.Logger.ErrorContext(r.Context(), "a newer program has stored what this one does not know", "error", err, "request_id", requestID, "others", others)
+		}
 	}
 	switch p.status {
 	case http.StatusUnauthorized:

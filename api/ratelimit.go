@@ -174,6 +174,9 @@ func (s Strangers) MayTry(r *http.Request) bool {
 	return b == nil || !b.empty(s.server.network(r), s.server.Now())
 }
 
+// Address is where a request came from.
+func (s Strangers) Address(r *http.Request) string { return s.server.address(r) }
+
 // Wrong counts credentials of a device that were not good.
 func (s Strangers) Wrong(r *http.Request) {
 	if b := s.server.limiter.strangers; b != nil {

@@ -23,7 +23,7 @@ var (
 )
 
 // Authenticate tells whose key it is and what it is good for. A key that is not good is a *lock.Error of the kind
-// Unauthentic. A key with a wrong checksum costs no look-up. Keys are looked up by their hash, so that the time it takes
+// Unauthentic; one that was good once comes with it. A key with a wrong checksum costs no look-up. Keys are looked up by their hash, so that the time it takes
 // tells nothing of the secret.
 func (k *Keys) Authenticate(ctx context.Context, secret string) (Key, error) {
 	key, err := k.authenticate(ctx, secret)
@@ -66,9 +66,9 @@ func (k *Keys) authenticate(ctx context.Context, secret string) (Key, error) {
 	}
 	switch key.Status(now) {
 	case Revoked:
-		return Key{}, errRevoked
+		return *key, errRevoked
 	case Expired:
-		return Key{}, errExpired
+		return *key, errExpired
 	}
 	return *key, nil
 }

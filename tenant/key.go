@@ -30,6 +30,14 @@ func newKey() string {
 // ours tells whether a key was once one of ours, before somebody cut or mistyped it.
 func ours(key string) bool { return strings.HasPrefix(key, prefix) }
 
+// HintOf is the beginning of a key of ours, as its list has it. It is empty for what is none, or is so short that it would be much of it.
+func HintOf(key string) string {
+	if !ours(key) || len(key) < keyLength/2 {
+		return ""
+	}
+	return key[:hintLength]
+}
+
 // wellFormed tells whether a key has the form and the checksum of ours.
 func wellFormed(key string) bool {
 	if len(key) != keyLength || !strings.HasPrefix(key, prefix) {

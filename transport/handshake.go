@@ -81,64 +81,85 @@ func newUpgrader() websocket.Upgrader {
 
 // ServeHTTP answers GET /devices/{lockUuid}/connect: it authenticates the device and makes its socket a session.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	no := h.handshake(w, r)
+	id, no := h.handshake(w, r)
 	if no == nil {
 		h.metrics.handshakes.WithLabelValues(accepted).Inc()
 		return
 	}
+	h.tellRefused(r, id, no)
 	h.metrics.handshakes.WithLabelValues(no.result).Inc()
 	if no != refusedHandshake {
 		no.write(w)
 	}
 }
 
-// handshake gives nil when the connection has become a session. Of refusedHandshake the client has been told already.
-func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) *refusal {
+// tellRefused logs which device was sent away, or one of those. The answer says less: a stranger learns nothing of what there is.
+func (h *Hub) tellRefused(r *http.Request, id lock.ID, no *refusal) {
+	others, due := h.refused.Due(no.result)
+	if !due {
+		return
+	}
+	from := r.RemoteAddr
+	if h.Strangers != nil {
+		from = h.Strangers.Address(r)
+	}
+	about := []any{"reason", no.result, "address", from}
+	if device, err := lock.ParseUUID(r.PathValue("lockUuid")); err == nil { // and no other text of whoever it is
+		about = append(about, "device", device)
+	}
+	if id != 0 {
+		about = append(about, "lock", id)
+	}
+	h.Logger.Info("a device was refused", append(about, "others", others)...)
+}
+
+// handshake gives nil when the connection has become a session, and the lock as far as it got to know it. Of refusedHandshake the
+// client has been told already.
+func (h *Hub) handshake(w http.ResponseWriter, r *http.Request) (id lock.ID, no *refusal) {
 	switch {
 	case len(r.Header.Values("Origin")) > 0:
-		return refusedOrigin
+		return 0, refusedOrigin
 	case !websocket.IsWebSocketUpgrade(r):
-		return refusedUpgrade
+		return 0, refusedUpgrade
 	case !offersProtocol(r.Header):
-		return refusedProtocol
+		return 0, refusedProtocol
 	case h.draining.Load():
-		return refusedDraining
+		return 0, refusedDraining
 	case h.connected.Load() >= int64(h.MaxSessions):
-		return refusedBusy
+		return 0, refusedBusy
 	}
 	shown, ok := shownBy(r)
 	if !ok {
-		return refusedCredentials
+		return 0, refusedCredentials
 	}
 	if !h.mayTry(r, &shown) {
-		return refusedStrangers
+		return 0, refusedStrangers
 	}
 	select {
 	case h.handshakes <- struct{}{}:
 		defer func() { <-h.handshakes }()
 	default:
-		return refusedBusy
+		return 0, refusedBusy
 	}
-	id, no := h.authenticate(r, &shown)
-	if no != nil {
-		return no
+	if id, no = h.authenticate(r, &shown); no != nil {
+		return id, no
 	}
 	if !h.arrivals.enter(id) {
-		return refusedSockets
+		return id, refusedSockets
 	}
 	ws, err := h.upgrader.Upgrade(w, r, http.Header{headerProtocol: {wire.Subprotocol}})
 	if err != nil {
 		h.arrivals.leave(id)
-		return refusedHandshake
+		return id, refusedHandshake
 	}
 	conn := ws.NetConn()
 	h.tune(conn)
 	if err := h.add(conn, id, shown); err != nil {
 		h.arrivals.leave(id)
 		_ = conn.Close()
-		return refusedHandshake
+		return id, refusedHandshake
 	}
-	return nil
+	return id, nil
 }
 
 // shownBy reads what a device shows of itself. It reports false when that can be nobody's.
@@ -158,7 +179,7 @@ func shownBy(r *http.Request) (proof, bool) {
 	return proofBy(device, password), true
 }
 
-// authenticate gives the lock whose device this is. An unknown device, wrong credentials and the credentials of another
+// authenticate gives the lock whose device this is, if there is one. An unknown device, wrong credentials and the credentials of another
 // device get the same answer, so that nobody learns which devices there are. Who has gone meanwhile has tried as well.
 func (h *Hub) authenticate(r *http.Request, shown *proof) (lock.ID, *refusal) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.RequestTimeout)
@@ -173,10 +194,10 @@ func (h *Hub) authenticate(r *http.Request, shown *proof) (lock.ID, *refusal) {
 		return id, nil
 	case unauthentic(err):
 		h.wasWrong(r, shown)
-		return 0, refusedCredentials
+		return id, refusedCredentials
 	}
 	h.Logger.Debug("device cannot be authenticated", "device", shown.device, "error", err)
-	return 0, refusedUnavailable
+	return id, refusedUnavailable
 }
 
 // unauthentic tells a device that may not connect from a lock that cannot be asked.

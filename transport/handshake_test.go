@@ -1,8 +1,12 @@
 package transport_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gorilla/websocket"
@@ -126,4 +130,44 @@ func TestOptionsAreChecked(t *testing.T) {
 	require.Error(t, err)
 	_, err = transport.New(transport.Options{Grains: &grains{}})
 	require.Error(t, err)
+}
+
+// Somebody has to find the door whose secret was rotated. Each reason has a line, and no more than one a second.
+func TestRefusedDevicesAreNamedInTheLog(t *testing.T) {
+	t.Parallel()
+	var log logs
+	b := newBench(t, transport.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	path := "/devices/" + string(device) + "/connect"
+	for range 50 {
+		b.request(path, upgrade(map[string]string{"Authorization": credentials(device, "a wrong secret").Get("Authorization")}))
+	}
+	b.request("/devices/x y/connect", upgrade(map[string]string{"Origin": b.server.URL}))
+	text := log.String()
+	require.Contains(t, text, "reason=credentials address=127.0.0.1:")
+	require.Contains(t, text, "device="+string(device)+" lock="+lockID.String())
+	require.Contains(t, text, "reason=origin")
+	require.Less(t, strings.Count(text, "a device was refused"), 30)
+	require.NotContains(t, text, "a wrong secret")
+	require.NotContains(t, text, "x y")
+
+	b.request("/devices/"+string(other)+"/connect", upgrade(map[string]string{"Authorization": "Basic " + strings.Repeat("x", 1000)}))
+	require.NotContains(t, log.String(), "xxx")
+}
+
+// logs are written to from any goroutine.
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

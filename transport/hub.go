@@ -18,6 +18,7 @@ import (
 	"github.com/gorilla/websocket"
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/latchkey/latchkey/internal/seldom"
 	"github.com/latchkey/latchkey/internal/workers"
 	"github.com/latchkey/latchkey/lock"
 )
@@ -37,6 +38,7 @@ type Hub struct {
 	shards     [shardCount]shard
 	events     allowance
 	arrivals   arrivals
+	refused    seldom.Reasons
 	known      *lru.Cache[proofHash, struct{}] // proofs that were good lately
 
 	stop    chan struct{}

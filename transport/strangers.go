@@ -17,6 +17,8 @@ type Strangers interface {
 	MayTry(r *http.Request) bool
 	// Wrong counts those that were not good.
 	Wrong(r *http.Request)
+	// Address is where a request came from, past the proxies that the operator trusts.
+	Address(r *http.Request) string
 }
 
 // proofHash stands for a proof. Nobody knows the seed, so nobody can make up one that looks like another's.
