@@ -68,7 +68,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func(context.Context) error{n.startSystem, n.startRemote, n.startEtcd, n.join} {
 		if err := step(ctx); err != nil {
-			n.close()
+			n.close(context.WithoutCancel(ctx))
 			return nil, err
 		}
 	}
@@ -225,7 +225,7 @@ func (n *Node) Drain(ctx context.Context) error {
 		n.leave(ctx)
 		n.drained = n.awaitGrains(ctx)
 		n.settle(ctx)
-		n.close()
+		n.close(ctx)
 	})
 	return n.drained
 }

@@ -13,6 +13,7 @@ const (
 	// deadLetterPause is how long protoactor counts messages to grains that have gone before it logs again. A goroutine waits
 	// for that even when the node has been closed.
 	deadLetterPause = 100 * time.Millisecond
+	leastToClose    = time.Second            // for what has to be closed when the time is over
 	settleTime      = 250 * time.Millisecond // for answers that are on their way, and for the others' requests to turn away
 )
 
@@ -69,7 +70,7 @@ func (n *Node) settle(ctx context.Context) {
 // close ends what has been started, in the reverse order. It is also the way out of a start that failed, so every part may
 // be missing. protoactor's own Cluster.Shutdown is not used: it ends the actor system before the grains, and sleeps. Neither is
 // the graceful end of its remote: that asks the peers to disconnect, upon which they connect again and again.
-func (n *Node) close() {
+func (n *Node) close(ctx context.Context) {
 	n.cancel()
 	if n.membership != nil && n.membership.stop != nil {
 		if err := n.membership.Shutdown(!n.membership.left.Load()); err != nil {
@@ -90,8 +91,30 @@ func (n *Node) close() {
 	if n.client != nil {
 		_ = n.client.Close() // whatever it says, it is closed
 	}
-	if n.etcd != nil {
-		n.etcd.Close()
+	if n.etcd != nil && !endsWithin(ctx, n.etcd.Close) {
+		n.logger.Warn("etcd is left as it is, for it did not close in time; does the disk answer?")
 	}
 	n.metrics.unregister()
+}
+
+// endsWithin runs what takes no context and may wait for a disk that hangs. It reports false when the time is over, and leaves it running:
+// nothing of it is needed any more. Without a deadline it waits.
+func endsWithin(ctx context.Context, f func()) bool {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f()
+	}()
+	var late <-chan time.Time
+	if end, ok := ctx.Deadline(); ok {
+		t := time.NewTimer(max(time.Until(end), leastToClose))
+		defer t.Stop()
+		late = t.C
+	}
+	select {
+	case <-ended:
+		return true
+	case <-late:
+		return false
+	}
 }
