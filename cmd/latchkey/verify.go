@@ -40,7 +40,11 @@ func (c *verifyCommand) Run(ctx context.Context, out terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, j.Close()) }()
+	defer func() {
+		if closed := j.Close(); !errors.Is(err, closed) { // a journal that has failed says so again
+			err = errors.Join(err, closed)
+		}
+	}()
 	printed := 0
 	summary, err := verify.Check(ctx, j, func(f verify.Finding) {
 		if printed++; printed <= c.Limit {
