@@ -38,7 +38,38 @@ func Check(t *testing.T, renew bool, types map[string]any) {
 	}
 	want, err := os.ReadFile(golden)
 	require.NoError(t, err, toDo)
-	require.Equal(t, string(want), text, toDo)
+	require.Empty(t, difference(string(want), text), toDo)
+}
+
+// difference is what has gone of a description, and what has come.
+func difference(before, now string) (changes []string) {
+	was, is := fields(before), fields(now)
+	for _, f := range was {
+		if !slices.Contains(is, f) {
+			changes = append(changes, "- "+f)
+		}
+	}
+	for _, f := range is {
+		if !slices.Contains(was, f) {
+			changes = append(changes, "+ "+f)
+		}
+	}
+	return changes
+}
+
+// fields are the lines of a description, each with the type that it is of.
+func fields(text string) (all []string) {
+	of := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if field, ok := strings.CutPrefix(line, "\t"); ok {
+			line = of + ": " + field
+		} else {
+			of = line
+		}
+		all = append(all, line)
+	}
+	return all
 }
 
 // Describe lists all fields as encoding/json has them, of everything that is stored. A text stands for itself.
