@@ -130,10 +130,15 @@ func TestStrangersAreFew(t *testing.T) {
 	etcd := spawn(t, "etcd", setup{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
 	n := spawn(t, "node", setup{Etcd: etcd.hello.Addr, TLS: ours.issue(node())})
 	files := ours.issue(node())
-	for range 3 * cluster.MaxStrangers {
+	shownOut := make(chan struct{}, 3*cluster.MaxStrangers)
+	for range cap(shownOut) {
 		conn, err := net.Dial("tcp", n.hello.Addr)
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = conn.Close() })
+		go func() { _, _ = io.Copy(io.Discard, conn); shownOut <- struct{}{} }()
+	}
+	for range cap(shownOut) - cluster.MaxStrangers { // all have been let in by then, so that none comes after the node
+		<-shownOut
 	}
 	_, err := connect(t, n.hello.Addr, showing(t, &files, 0))
 	require.NoError(t, err)
