@@ -1,39 +1,45 @@
 package lock
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"slices"
 	"time"
 )
 
-// A full log forgets a request for each that it takes. If that were the oldest of all, one holder of a link could have it forget
-// everybody's, within seconds, and whoever repeats a request would open again. So it is the oldest of the key with the most.
+// A full log forgets a request for each that it takes. If that were always the oldest, one holder of a link could have it forget
+// everybody's, within seconds, and whoever repeats a request would open again. So a key that has requestsShare of them by then
+// makes the log forget its own oldest.
 //
-// The decision is in the event (LockOpenRequested.Forgets): records from before this rule have none, and make the log forget the oldest.
+// The decision is in the event (LockOpenRequested.Forgets): without one, as in records from before this rule, it is the oldest.
 
-// crowd tells the version of the request that a full log forgets for a new one; 0: there is room, or is going to be.
-func (l *requestLog) crowd(now time.Time) (version uint64) {
-	if l.len() < requestsMax {
+// requestsShare is how much of a full log one key may have before its requests take the places of its own.
+const requestsShare = requestsMax / 4
+
+// crowd tells the version of the request that a full log forgets for a new one; 0: none, or the oldest.
+func (l *requestLog) crowd(key TempKeyID, by string, now time.Time) (version uint64) {
+	if l.len() < requestsMax || now.Sub(l.oldest()) > requestsKeptFor {
 		return 0
 	}
-	if at := l.oldest(); now.Sub(at) > requestsKeptFor {
+	var space [2][64]byte
+	who := appendHolder(space[0][:0], key, by)
+	if l.holders[string(who)] < requestsShare {
 		return 0
 	}
-	most := 0
-	for _, n := range l.holders {
-		most = max(most, n)
-	}
-	var who []byte
+	other := space[1][:0]
 	for i := range l.ended.begins {
-		if who, version = holderIn(who[:0], l.ended.entry(i)); l.holders[string(who)] == most {
+		if other, version = holderIn(other[:0], l.ended.entry(i)); bytes.Equal(other, who) {
 			break
 		}
 		version = 0
 	}
-	for _, r := range l.open {
-		if l.holders[string(holderOf(r))] == most && (version == 0 || r.Version < version) {
-			return r.Version
+	for _, r := range l.open { // oldest first
+		if r.TempKeyID == key && (key != "" || r.By == by) {
+			if version == 0 || r.Version < version {
+				version = r.Version
+			}
+			break
 		}
 	}
 	return version
@@ -50,19 +56,29 @@ func (l *requestLog) recount() {
 	}
 	l.holders = make(map[string]int)
 	for i := range l.ended.begins {
-		who, _ := holderIn(nil, l.ended.entry(i))
-		l.count(who, 1)
+		l.countedEntry(i, 1)
 	}
 	for _, r := range l.open {
-		l.count(holderOf(r), 1)
+		l.counted(r, 1)
 	}
 }
 
-// count notes that somebody has more requests, or fewer.
-func (l *requestLog) count(who []byte, more int) {
-	if l.holders == nil {
-		return
+// counted notes that whoever has made a request has more of them, or fewer.
+func (l *requestLog) counted(r *request, more int) {
+	if l.holders != nil {
+		l.count(holderOf(r), more)
 	}
+}
+
+// countedEntry does so for the entry i.
+func (l *requestLog) countedEntry(i, more int) {
+	if l.holders != nil {
+		who, _ := holderIn(nil, l.ended.entry(i))
+		l.count(who, more)
+	}
+}
+
+func (l *requestLog) count(who []byte, more int) {
 	if l.holders[string(who)] += more; l.holders[string(who)] == 0 {
 		delete(l.holders, string(who))
 	}
@@ -84,27 +100,26 @@ func (l *requestLog) oldest() time.Time {
 func (l *requestLog) forget(version uint64) {
 	for i, r := range l.open {
 		if r.Version == version {
-			l.count(holderOf(r), -1)
+			l.counted(r, -1)
 			l.open = slices.Delete(l.open, i, i+1)
 			return
 		}
 	}
 	if i := l.ended.place(version); i >= 0 {
-		who, _ := holderIn(nil, l.ended.entry(i))
-		l.count(who, -1)
+		l.countedEntry(i, -1)
 		l.ended.remove(i)
 	}
 }
 
 // appendHolder names who a request is counted for: its key, or whoever has opened without one.
-func appendHolder(dst, key, by []byte) []byte {
+func appendHolder[K, B ~string | ~[]byte](dst []byte, key K, by B) []byte {
 	if len(key) > 0 {
 		return append(append(dst, 'k'), key...)
 	}
 	return append(append(dst, 'b'), by...)
 }
 
-func holderOf(r *request) []byte { return appendHolder(nil, []byte(r.TempKeyID), []byte(r.By)) }
+func holderOf(r *request) []byte { return appendHolder(nil, r.TempKeyID, r.By) }
 
 // holderIn reads who an entry is counted for, and its version. It makes no strings: there are thousands of entries.
 func holderIn(dst, entry []byte) (who []byte, version uint64) {

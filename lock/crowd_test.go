@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whoever opens a lock again and again makes it forget what they asked for themselves, and nobody else's requests.
+// Whoever opens a lock again and again makes it forget what they asked for themselves, and few of the others' requests.
 func TestOneHolderMakesTheLogForgetTheirOwn(t *testing.T) {
 	t.Parallel()
 	sh := newShell(t)
@@ -53,7 +53,7 @@ func TestOneHolderMakesTheLogForgetTheirOwn(t *testing.T) {
 	victim := &OpenWithTempKey{TempKeyID: name(2), RequestID: "victim", CommandID: "v2", Lifetime: 5 * time.Second}
 	require.True(t, do(victim).(*OpenResult).Replayed)
 	_, ok := sh.s.OpenResult("flood-0")
-	require.False(t, ok, "the oldest of whoever has most goes first")
+	require.False(t, ok, "a key with its share takes the places of its own")
 	_, ok = sh.s.OpenResult(RequestID(fmt.Sprintf("flood-%d", requestsMax+49)))
 	require.True(t, ok)
 	require.Equal(t, marshal(t, sh.s), marshal(t, replay), "a replay forgets the same ones")
@@ -63,9 +63,13 @@ func TestOneHolderMakesTheLogForgetTheirOwn(t *testing.T) {
 	require.Equal(t, sh.s.Requests.holders, loaded.Requests.holders)
 	require.Equal(t, map[string]int{"k" + string(name(1)): requestsMax - 2, "k" + string(name(2)): 1, "bsuper": 1}, loaded.Requests.holders)
 
+	// Who has less than a share takes the place of the oldest.
+	require.NotZero(t, sh.s.Requests.crowd(name(1), "", sh.now))
+	require.Zero(t, sh.s.Requests.crowd(name(2), "", sh.now))
+
 	// After a day the oldest make room again, whosever they are.
 	sh.now = sh.now.Add(requestsKeptFor + time.Millisecond)
-	require.Zero(t, sh.s.Requests.crowd(sh.now))
+	require.Zero(t, sh.s.Requests.crowd(name(1), "", sh.now))
 }
 
 // Records from before the rule say nothing of whom they forget: that is the oldest.

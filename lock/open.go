@@ -123,8 +123,12 @@ func (s *State) open(a ask, now time.Time) (Decision, error) {
 	cmd := s.joinable(a, wait, now)
 	event := &LockOpenRequested{
 		Stamp: s.stampBy(a.by, now), RequestID: a.request, CommandID: a.command, UserID: a.by.UserID,
-		Reason: a.why, PIN: a.pin, Held: !online, Deadline: deadline(now, wait), Forgets: s.Requests.crowd(now),
+		Reason: a.why, PIN: a.pin, Held: !online, Deadline: deadline(now, wait),
 	}
+	if a.key != nil {
+		event.TempKeyID = a.key.UUID
+	}
+	event.Forgets = s.Requests.crowd(event.TempKeyID, event.By, now)
 	if err := s.makeRoom(&d, cmd != nil, now); err != nil {
 		return Decision{}, err
 	}
@@ -139,7 +143,6 @@ func (s *State) open(a ask, now time.Time) (Decision, error) {
 	}
 	d.Events = slices.Grow(d.Events, 2)
 	if a.key != nil {
-		event.TempKeyID = a.key.UUID
 		d.Events = append(d.Events, &TempKeyUsed{
 			Stamp: event.Stamp, TempKeyID: a.key.UUID, UserID: a.by.UserID, UsedCount: a.key.UsedCount + 1, RequestID: a.request,
 		})

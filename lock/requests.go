@@ -60,7 +60,7 @@ func (l *requestLog) find(id RequestID) *request {
 // add appends a request and forgets the oldest ones. It looks at no clock but the event's, so that a replay forgets the same ones.
 func (l *requestLog) add(r *request) {
 	l.open = append(l.open, r)
-	l.count(holderOf(r), 1)
+	l.counted(r, 1)
 	defer l.recount()
 	for l.len() > requestsKept {
 		inArchive := l.ended.len() > 0
@@ -76,11 +76,10 @@ func (l *requestLog) add(r *request) {
 			return
 		}
 		if inArchive {
-			who, _ := holderIn(nil, l.ended.entry(0))
-			l.count(who, -1)
+			l.countedEntry(0, -1)
 			l.ended.drop()
 		} else {
-			l.count(holderOf(l.open[0]), -1)
+			l.counted(l.open[0], -1)
 			l.open = slices.Delete(l.open, 0, 1)
 		}
 	}
