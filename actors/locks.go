@@ -132,7 +132,7 @@ func reply(answer any) (lock.Reply, error) {
 	if x, remote := answer.(*actorspb.Response); remote {
 		var err error
 		if r, err = responseOf(x); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: the answer of another member cannot be read: %v", cluster.ErrUnknown, err)
 		}
 	} else if !ok {
 		return nil, fmt.Errorf("actors: a lock answered %T", answer)

@@ -190,5 +190,5 @@ func eventOf(x *pb.Event) (lock.Event, error) {
 	if x == nil {
 		return nil, nil
 	}
-	return lock.UnmarshalEvent(x.GetType(), x.GetData())
+	return lock.UnmarshalReply(x.GetType(), x.GetData())
 }

@@ -135,7 +135,9 @@ type server struct {
 	flights   flights
 	bodies    bodies
 	origins   *http.CrossOriginProtection
-	exports   chan struct{} // has as many as run
+	exports   *places
+	// operatorExports has the place that no organisation can take.
+	operatorExports *places
 }
 
 // New makes the API.
@@ -143,7 +145,7 @@ func New(o Options) (*API, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &server{Options: o, origins: http.NewCrossOriginProtection(), bodies: newBodies(), exports: make(chan struct{}, maxExports)}
+	s := &server{Options: o, origins: http.NewCrossOriginProtection(), bodies: newBodies(), exports: newPlaces(maxExports, maxOwnExports), operatorExports: newPlaces(1, 1)}
 	var err error
 	if s.spec, err = loadSpec(); err != nil {
 		return nil, err

@@ -155,6 +155,10 @@ func (s *server) ListCollectiveKeys(w http.ResponseWriter, r *http.Request, para
 
 // RevokeCollectiveKey revokes a key for several doors, or deletes a temporary key of one lock.
 func (s *server) RevokeCollectiveKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid) {
+	if err := readOptionalBody(w, r, new(struct{})); err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	key, err := lock.ParseTempKeyID(uuid)
 	if err != nil {
 		s.fail(w, r, errNoTempKey)

@@ -428,3 +428,13 @@ func (a *answer) requireInvalidPIN() {
 	require.Equal(a.t, "Invalid PIN", a.json()["error"])
 	require.Equal(a.t, "invalid-pin", a.json()["reason"])
 }
+
+// The body of a DELETE is looked at, since a request is carried out from when all of it is there.
+func TestRevokingTakesNoBody(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	acme := s.orgKey("acme")
+	uuid, _ := s.withDoors(acme)
+	s.call("DELETE", "/temp-keys/"+uuid, `{"reason":"left"}`, as(acme)).requireError(http.StatusBadRequest, "field-unknown")
+	require.Equal(t, http.StatusOK, s.call("DELETE", "/temp-keys/"+uuid, `{}`, as(acme)).status)
+}

@@ -199,22 +199,11 @@ func (s *server) export(w http.ResponseWriter, r *http.Request, places cursors, 
 // beginExport gives what ends an export, or nil when there are too many. The operator is nobody's organisation, and has a place that no
 // organisation can take.
 func (s *server) beginExport(r *http.Request) func() {
-	release := func() {}
-	if caller := callerOf(r); !caller.Super {
-		if release = s.flights.oneOf("export "+callerScope(caller), maxOwnExports); release == nil {
-			return nil
-		}
+	end := s.exports.take(callerOf(r))
+	if end == nil && callerOf(r).Super {
+		end = s.operatorExports.take(callerOf(r))
 	}
-	select {
-	case s.exports <- struct{}{}:
-		return func() { <-s.exports; release() }
-	default:
-		release()
-		if callerOf(r).Super {
-			return s.flights.oneOf("export of the operator", 1)
-		}
-		return nil
-	}
+	return end
 }
 
 // writePart writes the lines of a part, and after the last part that we give the line that ends an export.

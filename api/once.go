@@ -104,16 +104,6 @@ func (f *flights) end(name string) {
 	delete(f.names, name)
 }
 
-// oneOf starts a request that there may be n of, and gives what ends it; nil when there are n.
-func (f *flights) oneOf(name string, n int) func() {
-	for i := range n {
-		if numbered := fmt.Sprintf("%s %d", name, i); f.start(numbered) {
-			return func() { f.end(numbered) }
-		}
-	}
-	return nil
-}
-
 // named reads the name of a request. Opens have names of their own, see openRequestID.
 func (s *server) named(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	keys := r.Header["Idempotency-Key"]

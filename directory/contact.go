@@ -14,7 +14,7 @@ const maxEmail = 254
 var (
 	phoneNumber  = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`) // E.164
 	phoneSpacing = strings.NewReplacer(" ", "", "-", "", ".", "", "/", "")
-	phoneTrunk   = regexp.MustCompile(`^(\+[1-9][0-9]{0,2})\(0\)`) // the 0 is for who calls from within the country
+	phoneTrunk   = regexp.MustCompile(`^(\+[1-9][0-9]{0,2})\(0\)`)
 	phoneBraces  = strings.NewReplacer("(", "", ")", "")
 )
 
@@ -47,13 +47,23 @@ func NormalEmail(s string) (string, error) {
 	return s, nil
 }
 
+// withoutTrunk drops the 0 that is for who calls from within the country. In Italy, San Marino and the Vatican it is part of the number.
+func withoutTrunk(s string) string {
+	for _, kept := range []string{"+39", "+378", "+379"} {
+		if strings.HasPrefix(s, kept) {
+			return s
+		}
+	}
+	return phoneTrunk.ReplaceAllString(s, "$1")
+}
+
 // NormalPhone gives a phone number with its country: a plus sign and up to 15 digits. What is written +49 (0)30 901820 is +49 30 901820.
 func NormalPhone(s string) (string, error) {
 	s = phoneSpacing.Replace(strings.TrimSpace(s))
 	if rest, ok := strings.CutPrefix(s, "00"); ok {
 		s = "+" + rest
 	}
-	s = phoneBraces.Replace(phoneTrunk.ReplaceAllString(s, "$1"))
+	s = phoneBraces.Replace(withoutTrunk(s))
 	if !phoneNumber.MatchString(s) {
 		return "", &lock.Error{Kind: lock.Invalid, Reason: "phone-invalid", Field: "phoneNumber", Message: "phoneNumber must have its country, such as +49 30 901820"}
 	}

@@ -46,3 +46,13 @@ func TestTheSameNumberInAnotherForm(t *testing.T) {
 		requireReason(t, err, lock.Invalid, "phone-invalid")
 	}
 }
+
+// In Italy the 0 belongs to the number, whoever calls.
+func TestAZeroOfTheNumberStays(t *testing.T) {
+	t.Parallel()
+	for _, form := range []string{"+39 06 12345678", "+39 (0)6 12345678", "0039(06)12345678"} {
+		phone, err := directory.NormalPhone(form)
+		require.NoError(t, err, form)
+		require.Equal(t, "+390612345678", phone, form)
+	}
+}

@@ -49,13 +49,21 @@ func MarshalEvent(e Event) (typ string, data []byte, err error) {
 }
 
 // UnmarshalEvent reads what MarshalEvent wrote.
-func UnmarshalEvent(typ string, data []byte) (Event, error) {
+func UnmarshalEvent(typ string, data []byte) (Event, error) { return unmarshalEvent(typ, data, Decode) }
+
+// UnmarshalReply reads an event that somebody else has stored, and that is only told of. What this program does not know of it is left out:
+// it was carried out, and nobody may hear that nothing was done.
+func UnmarshalReply(typ string, data []byte) (Event, error) {
+	return unmarshalEvent(typ, data, json.Unmarshal)
+}
+
+func unmarshalEvent(typ string, data []byte, decode func([]byte, any) error) (Event, error) {
 	create, ok := eventTypes[typ]
 	if !ok {
 		return nil, fmt.Errorf("lock: unknown event type %q: %w", typ, ErrNewer)
 	}
 	e := create()
-	if err := Decode(data, e); err != nil {
+	if err := decode(data, e); err != nil {
 		return nil, fmt.Errorf("lock: event %s: %w", typ, err)
 	}
 	return e, nil

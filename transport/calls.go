@@ -23,6 +23,8 @@ type call struct {
 	key     bool             // it changes a key
 	config  uint64           // of a SetConfig
 	asked   []lock.CommandID // of a CommandStatus
+
+	forgotten bool // what it was
 }
 
 // ask makes a call that is no command.
@@ -56,6 +58,7 @@ func (s *session) newCall(c call) string {
 	if c.command == "" && len(s.calls)-s.commandsOut() >= maxQuestions {
 		oldest := slices.IndexFunc(s.calls, func(c call) bool { return c.command == "" })
 		s.calls = slices.Delete(s.calls, oldest, oldest+1)
+		s.forgotten++
 	}
 	s.lastCall++
 	c.seq = s.lastCall
@@ -75,7 +78,12 @@ func (s *session) answered(id []byte) (call, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := slices.IndexFunc(s.calls, func(c call) bool { return c.seq == seq })
-	if i < 0 {
+	switch {
+	case i >= 0:
+	case seq <= s.lastCall && s.forgotten > 0: // it comes late, and was asked for
+		s.forgotten--
+		return call{forgotten: true}, true
+	default:
 		return call{}, false
 	}
 	c := s.calls[i]

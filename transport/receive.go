@@ -32,6 +32,8 @@ func (s *session) receive(message []byte) error {
 	}
 	s.rate.refund()
 	switch {
+	case c.forgotten:
+		return nil
 	case c.key:
 		return s.keyAnswered(c.command, &f)
 	case c.config != 0:

@@ -52,21 +52,22 @@ type session struct {
 	rate   limiter
 	strays int
 
-	mu       sync.Mutex // guards all that follows; device.Session is set before anybody else sees it
-	device   lock.Device
-	phase    phase
-	told     bool   // the grain knows of the session
-	home     string // the node of the grain that was told last
-	moved    bool   // the lock has another home since, which is to be told
-	writing  bool   // a goroutine is in flush, or has written the last frame
-	deadline bool   // the socket has a write deadline; whoever is writing sets it
-	cause    string
-	out      *buffer       // frames that wait
-	commands []lock.Effect // *lock.SendOpen and *lock.SendKey that wait
-	inFlight int           // bytes that are being written
-	calls    []call        // that wait for the device's answer
-	lastCall uint64
-	reported uint64 // seq of the last event that was handed to the grain
+	mu        sync.Mutex // guards all that follows; device.Session is set before anybody else sees it
+	device    lock.Device
+	phase     phase
+	told      bool   // the grain knows of the session
+	home      string // the node of the grain that was told last
+	moved     bool   // the lock has another home since, which is to be told
+	writing   bool   // a goroutine is in flush, or has written the last frame
+	deadline  bool   // the socket has a write deadline; whoever is writing sets it
+	cause     string
+	out       *buffer       // frames that wait
+	commands  []lock.Effect // *lock.SendOpen and *lock.SendKey that wait
+	inFlight  int           // bytes that are being written
+	calls     []call        // that wait for the device's answer
+	lastCall  uint64
+	forgotten int    // of the calls, and not answered yet
+	reported  uint64 // seq of the last event that was handed to the grain
 }
 
 // closed is the error that ends a session with a close code.

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/latchkey/latchkey/journal"
 )
 
 // lookEvery is how long records may go into files that are not in the folder any more.
@@ -16,6 +19,10 @@ const lookEvery = time.Second
 type openFiles map[string]os.FileInfo
 
 func filesAt(path string) (openFiles, error) {
+	path, err := filepath.EvalSymlinks(path) // the WAL is beside the file, and not beside a link to it
+	if err != nil {
+		return nil, err
+	}
 	files := make(openFiles)
 	for _, name := range []string{path, path + "-wal"} {
 		info, err := os.Stat(name)
@@ -44,10 +51,14 @@ func (f openFiles) there() error {
 
 // look fails the journal when its files are not there any more.
 func (j *Journal) look() error {
-	if err := j.files.there(); err != nil {
-		return j.fail(err)
+	err := j.files.there()
+	switch {
+	case err == nil:
+		return nil
+	case j.queue.Closed(): // who closes it takes the WAL away
+		return journal.ErrClosed
 	}
-	return nil
+	return j.fail(err)
 }
 
 // lookAfterFiles is a goroutine that ends with the writer's, before the files are closed.

@@ -5,9 +5,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/journal"
@@ -75,4 +77,40 @@ func TestProbesLookAfterTheFiles(t *testing.T) {
 	require.NoError(t, os.Rename(path+".copy", path))
 	require.ErrorIs(t, j.Healthy(t.Context()), journal.ErrFailed)
 	require.ErrorIs(t, j.Close(), journal.ErrFailed)
+}
+
+// SQLite follows a link to the file, and its WAL is there.
+func TestAFileBehindALink(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "journal.db")
+	require.NoError(t, open(t, file).Close())
+	link := filepath.Join(t.TempDir(), "journal.db")
+	require.NoError(t, os.Symlink(file, link))
+	j := open(t, link)
+	require.NoError(t, j.Healthy(t.Context()))
+	require.NoError(t, j.Close())
+}
+
+// A journal that is closed takes its WAL away, and whoever asks in that moment does not take it for failed.
+func TestWhoAsksForTheHealthOfAJournalThatCloses(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		failed := make(chan error, 1)
+		j, err := sqlite.Open(sqlite.Options{Path: filepath.Join(t.TempDir(), "journal.db"), OnFailure: func(err error) { failed <- err }})
+		require.NoError(t, err)
+		var asking sync.WaitGroup
+		for range 16 {
+			asking.Go(func() {
+				for {
+					if err := j.Healthy(t.Context()); err != nil {
+						assert.ErrorIs(t, err, journal.ErrClosed)
+						return
+					}
+				}
+			})
+		}
+		require.NoError(t, j.Close())
+		asking.Wait()
+		require.Empty(t, failed)
+	}
 }
