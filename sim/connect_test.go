@@ -245,6 +245,8 @@ func TestServerThatCannotFollowTheNumbersOfTheEvents(t *testing.T) {
 	appendTo(t, path, `{"lock":"`+testUUID+`","acked":2000000}`+"\n")
 	s := newServer(t)
 	s.keep = true
+	reported := make(chan struct{}) // before the first Hello
+	s.refuse = func(http.ResponseWriter, *http.Request) bool { <-reported; return false }
 	for life := range 3 {
 		flashes, err := sim.OpenFlashFile(path)
 		require.NoError(t, err)
@@ -256,6 +258,7 @@ func TestServerThatCannotFollowTheNumbersOfTheEvents(t *testing.T) {
 		case 0:
 			d.Report("rssi", "-60")
 			d.Report("tamper", "cover")
+			close(reported)
 			c := s.joined(d)
 			require.EqualValues(t, 2_000_002, c.hello.LastSeq)
 			require.EqualValues(t, 1, recv(t, c.events).Seq, "in their order, after what the server has")
