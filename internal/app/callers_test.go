@@ -29,6 +29,17 @@ func (c *callers) length() (all, waiting int) {
 	return len(c.all), waiting
 }
 
+// ask connects, and says something.
+func ask(t *testing.T, s *httpServer, says string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.addr())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = io.WriteString(conn, says)
+	require.NoError(t, err)
+	return conn
+}
+
 func TestBoundsOfCallers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -69,14 +80,7 @@ func TestWhoAsksNothingMakesRoom(t *testing.T) {
 		_, _ = io.WriteString(w, "answered")
 	}), func() int { return 0 })
 
-	dial := func(says string) net.Conn {
-		conn, err := net.Dial("tcp", s.addr())
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = conn.Close() })
-		_, err = io.WriteString(conn, says)
-		require.NoError(t, err)
-		return conn
-	}
+	dial := func(says string) net.Conn { return ask(t, s, says) }
 	shed := func() float64 {
 		families, err := registry.Gather()
 		require.NoError(t, err)
@@ -202,20 +206,12 @@ func TestWhoKeepsTheServerWaitingMakesRoom(t *testing.T) {
 				_, _ = io.WriteString(w, "answered")
 			}), func() int { return 0 })
 
-			ask := func(says string) net.Conn {
-				conn, err := net.Dial("tcp", s.addr())
-				require.NoError(t, err)
-				t.Cleanup(func() { _ = conn.Close() })
-				_, err = io.WriteString(conn, says)
-				require.NoError(t, err)
-				return conn
-			}
 			for range leastCallers {
-				ask(says)
+				ask(t, s, says)
 			}
 			require.Eventually(t, func() bool { return held.Load() == leastCallers }, 5*time.Second, time.Millisecond)
 			for range 3 {
-				told, err := io.ReadAll(ask("GET / HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n"))
+				told, err := io.ReadAll(ask(t, s, "GET / HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n"))
 				require.NoError(t, err)
 				require.Contains(t, string(told), "answered")
 			}
