@@ -22,6 +22,7 @@ const (
 	alertFolder = "../docs/prometheus"
 	dashboard   = alertFolder + "/dashboard.json"
 	runbook     = "../docs/operations.md"
+	metricsList = "../docs/metrics.md"
 	reasonsList = "../docs/errors.md"
 )
 
@@ -173,6 +174,19 @@ func TestAlertsAndDashboardReadWhatServersShow(t *testing.T) {
 			require.Positive(t, p.series(t, s), "the dashboard looks at %s", s)
 		}
 	}
+
+	var shown []string
+	_, metrics := fetch(t, http.MethodGet, n.ops+"/metrics", nil)
+	for _, found := range regexp.MustCompile(`(?m)^# HELP (latchkey_\w+)`).FindAllStringSubmatch(metrics, -1) {
+		shown = append(shown, found[1])
+	}
+	// These have no series yet, or are of a journal in SQLite, whose tests look at them.
+	shown = append(shown, "latchkey_journal_failures_total", "latchkey_journal_wal_pages", "latchkey_journal_unknown_commits_total")
+	var listed []string
+	for _, found := range regexp.MustCompile("`(latchkey_\\w+)`").FindAllStringSubmatch(read(t, metricsList), -1) {
+		listed = append(listed, found[1])
+	}
+	require.ElementsMatch(t, shown, listed, "what a server shows, and the list of metrics")
 
 	require.Eventually(t, func() bool {
 		alerts = slices.DeleteFunc(p.alerts(t), func(a alert) bool {
