@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -39,8 +40,13 @@ func loadJWKS(ctx context.Context, where string, transport http.RoundTripper, lo
 		}
 		return keys.Storage(), nil
 	}
+	shown, err := url.Parse(where)
+	if err != nil {
+		return nil, withoutURL(err)
+	}
+	shown.User, shown.RawQuery, shown.Fragment = nil, "", "" // they may be secrets
 	tell := func(ctx context.Context, err error) {
-		logger.WarnContext(ctx, "the keys of tokens could not be fetched; the known ones stay", "url", where, "error", err)
+		logger.WarnContext(ctx, "the keys of tokens could not be fetched; the known ones stay", "url", shown.String(), "error", withoutURL(err))
 	}
 	remote, err := jwkset.NewStorageFromHTTP(where, jwkset.HTTPClientStorageOptions{
 		Ctx: ctx, Client: &http.Client{Transport: bounded{transport}, CheckRedirect: stayHere}, HTTPTimeout: jwksTimeout,
@@ -55,6 +61,14 @@ func loadJWKS(ctx context.Context, where string, transport http.RoundTripper, lo
 		RateLimitWaitMax:  jwksTimeout, // it bounds the request as well
 		RefreshUnknownKID: rate.NewLimiter(rate.Every(jwksLookForKeys), 1),
 	})
+}
+
+// withoutURL leaves out the address that net/url and net/http put into their errors: its secrets are nothing for a log.
+func withoutURL(err error) error {
+	if named, ok := errors.AsType[*url.Error](err); ok {
+		return named.Err
+	}
+	return err
 }
 
 // stayHere follows no redirect to another server, nor to one without TLS: whose keys are believed is said by the operator.

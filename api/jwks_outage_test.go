@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -96,5 +97,22 @@ func TestTheProviderIsDownForAnHour(t *testing.T) {
 		p.change(func() { p.set = setOf("third") })
 		<-time.After(jwksRefresh + time.Second)
 		require.Error(t, show("second"), "sets are fetched again without anybody asking")
+	})
+}
+
+func TestSecretsOfTheAddressAreNotTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var log strings.Builder
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		_, err := loadJWKS(ctx, "https://ann:hush-1@id.example/jwks?key=hush-2", &fakeProvider{down: true}, logger)
+		require.NoError(t, err, "the keys may come later")
+		require.Contains(t, log.String(), "https://id.example/jwks")
+		require.Contains(t, log.String(), "connection refused", "the cause")
+		_, err = loadJWKS(ctx, "https://ann:hush-3@id.example/%zz", &fakeProvider{}, logger)
+		require.ErrorContains(t, err, "%zz")
+		require.NotContains(t, log.String()+err.Error(), "hush")
 	})
 }
