@@ -46,7 +46,6 @@ const (
 	maxBatch    = 256     // commands in one append
 	batchBytes  = 1 << 20 // a batch that has reached this is full
 	remembered  = 8       // replies kept for requests that are sent again
-	pageSize    = 512     // records read at a time
 	maxLoads    = 64      // grains that load at the same time
 	maxFound    = 1 << 16 // UUIDs whose lock is remembered, of devices and of keys
 	maxSends    = 3       // of a request whose node goes away

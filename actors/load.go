@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -65,12 +64,22 @@ func (g *grain) doubt() *doubt {
 	return d
 }
 
-// stored tells whether the records, which are those after the version expected, are the append's. Its ID alone proves
-// nothing: another activation may have stored an answer of its own to the same request.
-func (d *doubt) stored(records []journal.Record) bool {
-	return slices.EqualFunc(records, d.records, func(r journal.Record, own journal.NewRecord) bool {
-		return r.AppendID == d.id && r.Type == own.Type && bytes.Equal(r.Data, own.Data)
-	})
+// stored tells whether the records after the version expected are the append's. Its ID alone proves nothing: another activation may have
+// stored an answer of its own to the same request.
+func (s *shell) stored(ctx context.Context, stream string, d *doubt) (bool, error) {
+	found := 0
+	for r, err := range journal.All(ctx, s.Journal, stream, d.expected) {
+		if err != nil {
+			return false, err
+		}
+		if own := d.records[found]; r.AppendID != d.id || r.Type != own.Type || !bytes.Equal(r.Data, own.Data) {
+			return false, nil
+		}
+		if found++; found == len(d.records) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // reload drops what was staged and loads again what is durable.
@@ -178,11 +187,9 @@ func (s *shell) read(ctx context.Context, stream string, d *doubt) *image {
 	started := time.Now()
 	img := new(image)
 	if d != nil {
-		records, err := s.Journal.Read(ctx, stream, d.expected, len(d.records))
-		if err != nil {
-			return &image{err: err}
+		if img.durable, img.err = s.stored(ctx, stream, d); img.err != nil {
+			return img
 		}
-		img.durable = d.stored(records)
 	}
 	if img.err = s.replay(ctx, stream, img); img.err == nil {
 		s.metrics.loads.Observe(time.Since(started).Seconds())
@@ -213,20 +220,15 @@ func (s *shell) replay(ctx context.Context, stream string, img *image) (err erro
 			s.Logger.Warn("a snapshot is of no use, the stream is replayed", slog.String("stream", stream), slog.Any("error", err))
 		}
 	}
-	for {
-		records, err := s.Journal.Read(ctx, stream, img.state.Version, pageSize)
+	for r, err := range journal.All(ctx, s.Journal, stream, img.state.Version) {
+		if err == nil {
+			err = img.apply(r)
+		}
 		if err != nil {
 			return err
 		}
-		for i := range records {
-			if err := img.apply(&records[i]); err != nil {
-				return err
-			}
-		}
-		if len(records) < pageSize {
-			return nil
-		}
 	}
+	return nil
 }
 
 func (img *image) apply(r *journal.Record) error {

@@ -235,8 +235,8 @@ type Record struct {
 	Event    lock.Event
 }
 
-// Events returns up to limit events of a lock after a version, and how many there are in all. It asks the journal and not
-// the lock: who may see them is for the caller to know.
+// Events returns up to limit events of a lock after a version, fewer where they are large (journal.PageBytes), and how many there are in
+// all. It asks the journal and not the lock: who may see them is for the caller to know.
 func (l *Locks) Events(ctx context.Context, id lock.ID, after uint64, limit int) (events []Record, total uint64, err error) {
 	stream := Stream(id)
 	total, _, err = l.shell.Journal.Head(ctx, stream)

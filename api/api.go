@@ -34,7 +34,8 @@ type Locks interface {
 	FindTempKey(ctx context.Context, key lock.TempKeyID) (lock.ID, error)
 	// TempKeysBy lists up to limit temporary keys that somebody created, in the order of their UUIDs from the one after `after` on.
 	TempKeysBy(ctx context.Context, creator string, after lock.TempKeyID, limit int) ([]KeyOfLock, error)
-	// Events returns up to limit events of a lock from the version after `after` on, and how many there are in all.
+	// Events returns up to limit events of a lock from the version after `after` on, fewer where they are large, but one if there is any,
+	// and how many there are in all.
 	Events(ctx context.Context, id lock.ID, after uint64, limit int) (events []Event, total uint64, err error)
 }
 

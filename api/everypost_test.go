@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/latchkey/latchkey/journal/journaltest"
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -76,8 +77,7 @@ func (s *server) newPIN() string {
 // happened counts all that was stored, and all that reached a device.
 func (s *server) happened() (n int) {
 	s.t.Helper()
-	records, err := s.journal.ReadAll(s.t.Context(), 0, 10_000)
-	require.NoError(s.t, err)
+	records := journaltest.Whole(s.t, s.journal)
 	s.kernel.mu.Lock()
 	defer s.kernel.mu.Unlock()
 	for _, events := range s.kernel.events {

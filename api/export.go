@@ -99,15 +99,16 @@ func (s *server) ExportLockEvents(w http.ResponseWriter, r *http.Request, id Loc
 		return
 	}
 	s.export(w, r, places, max(after, i.EventsAfter), func(ctx context.Context, after uint64) (part, error) {
-		events, _, err := s.Locks.Events(ctx, i.ID, after, exportPage)
+		events, total, err := s.Locks.Events(ctx, i.ID, after, exportPage)
 		if err != nil {
 			return part{}, err
 		}
-		p := part{until: after, end: len(events) < exportPage, lines: make([]ExportedEvent, len(events))}
+		p := part{until: after, lines: make([]ExportedEvent, len(events))}
 		for n, e := range events {
 			p.until = e.Version
 			p.lines[n] = ExportedEvent{Cursor: places.at(e.Version), EventRecord: eventRecord(callerOf(r), i.ID, e)}
 		}
+		p.end = p.until >= total
 		return p, nil
 	})
 }

@@ -26,6 +26,7 @@ type kernel struct {
 	// trouble is what happens instead of a command.
 	trouble func() error
 	opens   int // commands that reached the device
+	large   int // so many events are as large as a read may be; 0: all are small
 }
 
 func newKernel(now func() time.Time) *kernel {
@@ -166,6 +167,9 @@ func (k *kernel) Events(_ context.Context, id lock.ID, after uint64, limit int) 
 	all := k.events[id]
 	total := uint64(len(all))
 	from := min(after, total)
+	if k.large > 0 {
+		limit = min(limit, k.large)
+	}
 	return all[from:min(from+uint64(limit), total)], total, nil
 }
 

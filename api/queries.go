@@ -85,20 +85,18 @@ func (s *server) ListEvents(w http.ResponseWriter, r *http.Request, id LockId, p
 		s.fail(w, r, err)
 		return
 	}
-	events, total, err := s.Locks.Events(r.Context(), i.ID, i.EventsAfter+uint64(page-1)*eventsPerPage, eventsPerPage)
+	first := i.EventsAfter + uint64(page-1)*eventsPerPage
+	events, stored, err := s.Locks.Events(r.Context(), i.ID, first, eventsPerPage)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	total -= min(total, i.EventsAfter)
+	total := stored - min(stored, i.EventsAfter)
 	answer := EventPage{
 		AggregateId: i.ID.String(), TotalEvents: int64(total), Page: page, PageSize: eventsPerPage,
-		TotalPages: int64(total+eventsPerPage-1) / eventsPerPage, Events: make([]EventRecord, len(events)),
+		TotalPages: int64(total+eventsPerPage-1) / eventsPerPage,
 	}
-	for n, e := range events {
-		answer.Events[n] = eventRecord(callerOf(r), i.ID, e)
-	}
-	s.write(w, r, http.StatusOK, &answer)
+	s.writeEventPage(w, r, i.ID, &answer, events, min(first+eventsPerPage, stored))
 }
 
 // eventRecord is an event as a caller sees it.

@@ -19,7 +19,7 @@ import (
 	"github.com/latchkey/latchkey/tenant"
 )
 
-// pageSize is how many records are read at a time. It bounds the memory of a reader.
+// pageSize is how many records are read at a time, as far as they are small.
 const pageSize = 1000
 
 const lockPrefix = "lock/"
@@ -60,7 +60,7 @@ func (l *Log) Organization(ctx context.Context, org lock.OrgID, after uint64) (P
 	if err != nil {
 		return Page{}, fmt.Errorf("audit: %w", err)
 	}
-	page := Page{Until: after, End: len(records) < pageSize}
+	page := Page{Until: after, End: !journal.Full(records, pageSize)}
 	mentions := mentionsOf(org)
 	for i := range records {
 		r := &records[i]

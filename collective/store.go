@@ -31,14 +31,12 @@ func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 // load reads a key. One that does not exist has the phase missing.
 func (k *Keys) load(ctx context.Context, key lock.TempKeyID) (*state, error) {
 	s := new(state)
-	// A stream has five records at most.
-	records, err := k.Journal.Read(ctx, streamOf(key), 0, pageSize)
-	if err != nil {
-		return nil, fmt.Errorf("collective: %w", err)
-	}
-	for i := range records {
-		if err := s.evolve(&records[i]); err != nil {
-			return nil, fmt.Errorf("collective: %s: %w", records[i].Stream, err)
+	for r, err := range journal.All(ctx, k.Journal, streamOf(key), 0) { // five records at most
+		if err != nil {
+			return nil, fmt.Errorf("collective: %w", err)
+		}
+		if err := s.evolve(r); err != nil {
+			return nil, fmt.Errorf("collective: %s: %w", r.Stream, err)
 		}
 	}
 	return s, nil

@@ -15,9 +15,9 @@ var errOthers = errors.New("directory: the name has led to a user of another org
 
 // again is the answer to a request that was carried out before: the user as it was then.
 func (d *Directory) again(ctx context.Context, org lock.OrgID, before *named.Found) (user User, created bool, err error) {
-	records, err := d.journal.Read(ctx, before.Stream, 0, int(min(before.Version, maxRecords)))
+	records, err := d.records(ctx, before.Stream, min(before.Version, maxRecords))
 	if err != nil {
-		return User{}, false, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return User{}, false, err
 	}
 	if user, _, err = userOf(before.Stream, records); err != nil {
 		return User{}, false, err

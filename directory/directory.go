@@ -197,11 +197,24 @@ func (d *Directory) write(ctx context.Context, org lock.OrgID, stream string, c 
 }
 
 func (d *Directory) read(ctx context.Context, stream string) (User, uint64, error) {
-	records, err := d.journal.Read(ctx, stream, 0, maxRecords)
+	records, err := d.records(ctx, stream, maxRecords)
 	if err != nil {
-		return User{}, 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return User{}, 0, err
 	}
 	return userOf(stream, records)
+}
+
+// records are the first ones of a user, which are small.
+func (d *Directory) records(ctx context.Context, stream string, most uint64) (records []journal.Record, err error) {
+	for r, err := range journal.All(ctx, d.journal, stream, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		if records = append(records, *r); r.Version >= most {
+			break
+		}
+	}
+	return records, nil
 }
 
 // userOf is what the records of a stream come to.

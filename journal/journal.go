@@ -36,9 +36,10 @@ type Journal interface {
 
 	// Head returns the version of a stream (0: it does not exist) and the ID of its last append.
 	Head(ctx context.Context, stream string) (version uint64, lastAppendID string, err error)
-	// Read returns up to limit records of a stream, from the version after `after` on.
+	// Read returns up to limit records of a stream, from the version after `after` on, and not more of them than PageBytes allows: Full tells
+	// whether there may be more.
 	Read(ctx context.Context, stream string, after uint64, limit int) ([]Record, error)
-	// ReadAll returns up to limit records of all streams, from the position after `after` on, without gaps.
+	// ReadAll returns up to limit records of all streams, from the position after `after` on, without gaps, and bounded as Read's are.
 	ReadAll(ctx context.Context, after uint64, limit int) ([]Record, error)
 
 	// Claimed returns the stream that holds a claim, or "" when nobody does.

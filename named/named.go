@@ -37,7 +37,6 @@ const StreamPrefix = "request/"
 const (
 	claimKind = "request"
 	claimDay  = 24 * time.Hour
-	pageSize  = 512 // records read at a time
 )
 
 // ErrUnavailable says that the journal could not be asked, so that nothing happened.
@@ -149,28 +148,21 @@ func (r *Request) under(ctx context.Context, j journal.Journal, scope string, no
 // in finds the request in the stream that has claimed its name: the last one, since a stream may have taken an old name again.
 func (m *Mark) in(ctx context.Context, j journal.Journal, stream string) (found *Found, err error) {
 	var same bool
-	for after := uint64(0); ; {
-		records, err := j.Read(ctx, stream, after, pageSize)
+	for r, err := range journal.All(ctx, j, stream, 0) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		for i := range records {
-			it, err := Read(&records[i])
-			if err != nil {
-				return nil, err
-			}
-			if it == nil || it.Of != m.Of || it.Key != m.Key {
-				continue
-			}
-			same = bytes.Equal(it.Hash, m.Hash)
-			if found = it.found(&records[i]); found.Stream == stream {
-				found.AppendID = records[i].AppendID
-			}
+		it, err := Read(r)
+		if err != nil {
+			return nil, err
 		}
-		if len(records) < pageSize {
-			break
+		if it == nil || it.Of != m.Of || it.Key != m.Key {
+			continue
 		}
-		after = records[len(records)-1].Version
+		same = bytes.Equal(it.Hash, m.Hash)
+		if found = it.found(r); found.Stream == stream {
+			found.AppendID = r.AppendID
+		}
 	}
 	switch {
 	case found == nil:

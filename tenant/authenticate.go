@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
 )
 
@@ -131,7 +132,7 @@ func (k *Keys) look(ctx context.Context, stream string) (view, error) {
 			}
 			v.organization = v.organization.after(records[len(records)-1].Version, events)
 		}
-		if len(records) < pageSize {
+		if !journal.Full(records, pageSize) {
 			k.views.Add(stream, v)
 			return v, nil
 		}

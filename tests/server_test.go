@@ -168,7 +168,7 @@ func readAll(ctx context.Context, j journal.Journal) (all []journal.Record, err 
 		if err != nil {
 			return all, err
 		}
-		if all = append(all, records...); len(records) < page {
+		if all = append(all, records...); !journal.Full(records, page) {
 			return all, nil
 		}
 	}

@@ -174,7 +174,7 @@ func (c *checker) checkPositions(ctx context.Context) error {
 			c.versions[r.Stream] = s
 		}
 		c.summary.Records += uint64(len(page))
-		if len(page) < pageSize {
+		if !journal.Full(page, pageSize) {
 			return nil
 		}
 	}
@@ -239,30 +239,23 @@ func (c *checker) checkStream(ctx context.Context, name string, versions span) e
 	}
 	replay := c.replayer(name)
 	var version uint64
-	for {
-		page, err := c.Read(ctx, name, version, pageSize)
+	for r, err := range journal.All(ctx, c.Journal, name, 0) {
 		if err != nil {
 			return err
 		}
-		for i := range page {
-			r := &page[i]
-			if r.Version != version+1 {
-				c.found(name, "version %d is read after version %d", r.Version, version)
-			}
-			version = r.Version
-			if replay != nil && !replay.record(r) {
-				replay = nil
-			}
-			if r.Version == head.Version && r.AppendID != head.AppendID {
-				c.found(name, "the head names the append %q, but version %d came with %q", head.AppendID, r.Version, r.AppendID)
-			}
-			if r.Version == snapshot.Version && replay != nil {
-				c.summary.Snapshots++
-				replay.snapshot(&snapshot)
-			}
+		if r.Version != version+1 {
+			c.found(name, "version %d is read after version %d", r.Version, version)
 		}
-		if len(page) < pageSize {
-			break
+		version = r.Version
+		if replay != nil && !replay.record(r) {
+			replay = nil
+		}
+		if r.Version == head.Version && r.AppendID != head.AppendID {
+			c.found(name, "the head names the append %q, but version %d came with %q", head.AppendID, r.Version, r.AppendID)
+		}
+		if r.Version == snapshot.Version && replay != nil {
+			c.summary.Snapshots++
+			replay.snapshot(&snapshot)
 		}
 	}
 	if version < versions.last {

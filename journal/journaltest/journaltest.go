@@ -44,6 +44,7 @@ func Run(t *testing.T, open Open) {
 		"a missing stream is empty, not an error":             (*suite).missing,
 		"a head is confirmed where it is, and nowhere else":   (*suite).confirm,
 		"reads come in pages":                                 (*suite).pages,
+		"large records make a page short":                     (*suite).largePages,
 		"a long stream is read from anywhere":                 (*suite).longStream,
 		"the newest snapshot is kept":                         (*suite).snapshots,
 		"the rows of the whole journal come in pages":         (*suite).whole,

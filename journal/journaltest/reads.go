@@ -1,6 +1,7 @@
 package journaltest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -54,6 +55,58 @@ func (s *suite) pages() {
 	require.Len(s, records, 3)
 	require.Equal(s, []any{"a", uint64(5), "b", uint64(1), "b", uint64(2)},
 		[]any{records[0].Stream, records[0].Version, records[1].Stream, records[1].Version, records[2].Stream, records[2].Version})
+}
+
+// Of records of these sizes, in kB, a page has as many as it takes to reach its bound, and one if that is larger.
+func (s *suite) largePages() {
+	const perPage = journal.PageBytes / 1000
+	sizes := []int{perPage / 2, 1, perPage, 3 * perPage, 5, 5, perPage/2 + 1, perPage / 2, 1, 2, 3, 4, 5, 6}
+	want := [][]uint64{{1, 2, 3}, {4}, {5, 6, 7, 8}, {9, 10, 11, 12, 13, 14}}
+	for i, kilobytes := range sizes {
+		a := event("large", uint64(i), 1)
+		a.Records[0].Data = bytes.Repeat([]byte{byte('a' + i)}, kilobytes*1000)
+		s.add(a)
+		s.add(event(fmt.Sprint("small ", i), 0, 1))
+	}
+	s.restarted()
+	var after uint64
+	for _, versions := range want {
+		page, err := s.Read(s.ctx(), "large", after, 1000)
+		require.NoError(s, err)
+		for _, r := range page {
+			after++
+			require.Equal(s, after, r.Version)
+			require.True(s, bytes.Equal(bytes.Repeat([]byte{byte('a' + after - 1)}, sizes[after-1]*1000), r.Data), "version %d", after)
+		}
+		require.Len(s, page, len(versions))
+		require.Equal(s, versions[len(versions)-1], after)
+		require.Equal(s, after < uint64(len(sizes)), journal.Full(page, 1000))
+		few, err := s.Read(s.ctx(), "large", versions[0]-1, 1)
+		require.NoError(s, err)
+		require.Len(s, few, 1, "a page that is short for its limit is as before")
+		require.Equal(s, versions[0], few[0].Version)
+	}
+	var all []uint64
+	for r, err := range journal.All(s.ctx(), s.Journal, "large", 2) {
+		require.NoError(s, err)
+		all = append(all, r.Version)
+	}
+	require.Equal(s, []uint64{3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, all)
+
+	// By their positions there is a small one after each.
+	var ends []uint64
+	for position := uint64(0); ; {
+		page, err := s.ReadAll(s.ctx(), position, 1000)
+		require.NoError(s, err)
+		for _, r := range page {
+			position++
+			require.Equal(s, position, r.Position)
+		}
+		if ends = append(ends, position); !journal.Full(page, 1000) {
+			break
+		}
+	}
+	require.Equal(s, []uint64{5, 7, 15, 28}, ends)
 }
 
 func (s *suite) longStream() {

@@ -189,8 +189,12 @@ func (j *Journal) Read(ctx context.Context, stream string, after uint64, limit i
 	j.store.mu.RLock()
 	defer j.store.mu.RUnlock()
 	var records []journal.Record
+	size := 0
 	for _, i := range page(j.store.streams[stream], after, limit) {
 		records = append(records, copied(j.store.log[i]))
+		if size += len(j.store.log[i].Data); size >= journal.PageBytes {
+			break
+		}
 	}
 	return records, nil
 }
@@ -203,8 +207,12 @@ func (j *Journal) ReadAll(ctx context.Context, after uint64, limit int) ([]journ
 	j.store.mu.RLock()
 	defer j.store.mu.RUnlock()
 	var records []journal.Record
+	size := 0
 	for _, r := range page(j.store.log, after, limit) {
 		records = append(records, copied(r))
+		if size += len(r.Data); size >= journal.PageBytes {
+			break
+		}
 	}
 	return records, nil
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/journal/postgres/pgtest"
 )
@@ -73,4 +75,25 @@ func BenchmarkHotStream(b *testing.B) {
 		})
 	}
 	wg.Wait()
+}
+
+// BenchmarkRead reads a stream of 100 records that lie among those of others.
+func BenchmarkRead(b *testing.B) {
+	j := open(b, pgtest.Database(b))
+	for version := range uint64(100) {
+		answers := make(chan error, 200)
+		for s := range 200 {
+			j.Submit(benchmarked(fmt.Sprint("lock/", s), version), func(r journal.Result) { answers <- r.Err })
+		}
+		for range cap(answers) {
+			require.NoError(b, <-answers)
+		}
+	}
+	b.ResetTimer()
+	for i := range b.N {
+		records, err := j.Read(b.Context(), fmt.Sprint("lock/", i%200), 0, 1000)
+		if err != nil || len(records) != 100 {
+			b.Fatal(len(records), err)
+		}
+	}
 }

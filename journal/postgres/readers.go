@@ -17,13 +17,32 @@ import (
 // broke while nobody used them when somebody does.
 const readAttempts = 4
 
-const recordFields = "r.stream, r.version, r.position, r.type, r.time, r.append_id, r.data"
+// small is the data in bytes that a record may have to be read before it is known whether its page has room for it.
+const small = 4096
 
-func toRecord(row pgx.CollectableRow) (r journal.Record, err error) {
+const (
+	placeFields  = "r.stream, r.version, r.position, r.type, r.time, r.append_id"
+	recordFields = placeFields + ", r.data, 0"
+)
+
+var sizedFields = placeFields + fmt.Sprintf(", CASE WHEN octet_length(r.data) <= %d THEN r.data END, octet_length(r.data)", small)
+
+// sized is a record, without its data if they are not small.
+type sized struct {
+	journal.Record
+	size int
+}
+
+func toSized(row pgx.CollectableRow) (r sized, err error) {
 	var version, position int64
-	err = row.Scan(&r.Stream, &version, &position, &r.Type, &r.Time, &r.AppendID, &r.Data)
+	err = row.Scan(&r.Stream, &version, &position, &r.Type, &r.Time, &r.AppendID, &r.Data, &r.size)
 	r.Version, r.Position, r.Time = uint64(version), uint64(position), r.Time.UTC()
 	return r, err
+}
+
+func toRecord(row pgx.CollectableRow) (journal.Record, error) {
+	r, err := toSized(row)
+	return r.Record, err
 }
 
 // query asks one question and collects its rows, on a connection of the pool.
@@ -104,24 +123,55 @@ func (j *Journal) Head(ctx context.Context, stream string) (version uint64, last
 
 // Read implements journal.Journal.
 func (j *Journal) Read(ctx context.Context, stream string, after uint64, limit int) ([]journal.Record, error) {
-	return j.records(ctx, "SELECT "+recordFields+` FROM records r
-		WHERE r.stream = $1 AND r.version > $2 ORDER BY r.version LIMIT $3`, stream, bounded(after), max(limit, 0))
+	return j.records(ctx, `r.stream = $1 AND r.version > $2 ORDER BY r.version LIMIT $3`, stream, bounded(after), max(limit, 0))
 }
 
 // ReadAll implements journal.Journal.
 func (j *Journal) ReadAll(ctx context.Context, after uint64, limit int) ([]journal.Record, error) {
-	return j.records(ctx, "SELECT "+recordFields+` FROM records r
-		WHERE r.position > $1 ORDER BY r.position LIMIT $2`, bounded(after), max(limit, 0))
+	return j.records(ctx, `r.position > $1 ORDER BY r.position LIMIT $2`, bounded(after), max(limit, 0))
 }
 
-// records returns records in the order of their positions, and covers them.
-func (j *Journal) records(ctx context.Context, question string, args ...any) ([]journal.Record, error) {
-	records, err := query(ctx, j, toRecord, question, args...)
+// records returns a page of records, in the order of their positions, and covers them.
+func (j *Journal) records(ctx context.Context, which string, args ...any) ([]journal.Record, error) {
+	found, err := query(ctx, j, toSized, `SELECT `+sizedFields+` FROM records r WHERE `+which, args...)
+	if err != nil {
+		return nil, err
+	}
+	records, err := j.fill(ctx, found)
 	if err == nil && len(records) > 0 {
 		err = j.cover(ctx, records[len(records)-1].Position)
 	}
 	if err != nil {
 		return nil, err
+	}
+	return records, nil
+}
+
+// fill makes records of as many as are one page, with the data that are missing.
+func (j *Journal) fill(ctx context.Context, found []sized) ([]journal.Record, error) {
+	var large []int64
+	records := make([]journal.Record, 0, len(found))
+	for total := 0; len(records) < len(found) && total < journal.PageBytes; {
+		r := &found[len(records)]
+		if total += r.size; r.size > small {
+			large = append(large, int64(r.Position))
+		}
+		records = append(records, r.Record)
+	}
+	if len(large) == 0 {
+		return records, nil
+	}
+	data, err := query(ctx, j, pgx.RowTo[[]byte], "SELECT data FROM records WHERE position = ANY($1) ORDER BY position", large)
+	if err == nil && len(data) != len(large) {
+		err = fmt.Errorf("postgres journal: %d of %d records are gone", len(large)-len(data), len(large))
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i := range records {
+		if len(data) > 0 && int64(records[i].Position) == large[0] {
+			records[i].Data, data, large = data[0], data[1:], large[1:]
+		}
 	}
 	return records, nil
 }

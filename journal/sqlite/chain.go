@@ -61,8 +61,12 @@ func (r *reader) head(stream string, t *tail) (head link, appendID string, err e
 	return head, appendID, err
 }
 
-// page returns up to limit records of a stream, from the version after `after` on. The transaction spares each step the
-// locks of one of its own; what it sees of the file is what is there at its first query, which is head's.
+// small is the data in bytes that a record may have to be read on the way back through its stream, before it is known whether its page has
+// room for it.
+const small = 4096
+
+// page returns up to limit records of a stream, from the version after `after` on, as far as journal.PageBytes goes. The transaction
+// spares each step the locks of one of its own; what it sees of the file is what is there at its first query, which is head's.
 func (r *reader) page(stream string, t *tail, after uint64, limit int) (records []journal.Record, err error) {
 	if err := run(r.begin); err != nil {
 		return nil, err
@@ -83,17 +87,39 @@ func (r *reader) page(stream string, t *tail, after uint64, limit int) (records 
 	if err != nil {
 		return nil, err
 	}
-	records = make([]journal.Record, last-after)
+	records, sizes := make([]journal.Record, last-after), make([]int, last-after)
 	for version := last; version > after; version-- {
 		at, id := position, int64(0)
 		r.record.BindInt64(1, at)
+		r.record.BindInt64(2, small)
 		if err := rows(r.record, func(row *sqlite.Stmt) {
 			records[version-after-1], id, position = record(row, stream), row.ColumnInt64(6), row.ColumnInt64(7)
+			sizes[version-after-1] = row.ColumnInt(8)
 		}); err != nil {
 			return nil, err
 		}
 		if id != head.stream || records[version-after-1].Version != version {
 			return nil, corrupt("record %d is not version %d of %s", at, version, stream)
+		}
+	}
+	return r.fill(records, sizes)
+}
+
+// fill reads the data that page has left out, of as many of the records as are one page.
+func (r *reader) fill(records []journal.Record, sizes []int) ([]journal.Record, error) {
+	total := 0
+	for i := range records {
+		if total >= journal.PageBytes {
+			clear(records[i:])
+			return records[:i], nil
+		}
+		total += sizes[i]
+		if sizes[i] <= small {
+			continue
+		}
+		r.data.BindInt64(1, int64(records[i].Position))
+		if err := rows(r.data, func(row *sqlite.Stmt) { records[i].Data = blob(row, 0) }); err != nil {
+			return nil, err
 		}
 	}
 	return records, nil

@@ -24,7 +24,7 @@ const (
 type reader struct {
 	conn                            *sqlite.Conn
 	begin, commit, rollback         *sqlite.Stmt
-	end, link, record               *sqlite.Stmt
+	end, link, record, data         *sqlite.Stmt
 	all, claimed, entries, snapshot *sqlite.Stmt
 	streams, index, snapshots       *sqlite.Stmt
 }
@@ -64,8 +64,10 @@ func openReader(path string) (*reader, error) {
 		&r.rollback: "ROLLBACK",
 		&r.end: "SELECT s.id, " + linkFields + `, r.append_id FROM streams s LEFT JOIN records r ON r.position = coalesce(
 			(SELECT max(n.position) FROM records n WHERE n.position > ?2 AND n.stream = s.id), ?3, s.head) WHERE s.name = ?1`,
-		&r.link:   "SELECT " + linkFields + " FROM records r WHERE r.position = ?",
-		&r.record: "SELECT " + fields + ", r.stream, r.previous FROM records r WHERE r.position = ?",
+		&r.link: "SELECT " + linkFields + " FROM records r WHERE r.position = ?",
+		&r.record: `SELECT r.version, r.position, r.type, r.time, r.append_id, CASE WHEN length(r.data) <= ?2 THEN r.data END,
+			r.stream, r.previous, length(r.data) FROM records r WHERE r.position = ?1`,
+		&r.data: "SELECT r.data FROM records r WHERE r.position = ?",
 		// CROSS JOIN keeps the order of the tables: along the positions, never along the streams.
 		&r.all: "SELECT " + fields + `, s.name FROM records r CROSS JOIN streams s ON s.id = r.stream
 			WHERE r.position > ? ORDER BY r.position LIMIT ?`,
@@ -184,11 +186,23 @@ func (j *Journal) Read(ctx context.Context, stream string, after uint64, limit i
 
 // ReadAll implements journal.Journal.
 func (j *Journal) ReadAll(ctx context.Context, after uint64, limit int) (records []journal.Record, err error) {
-	err = j.read(ctx, func(r *reader) *sqlite.Stmt {
+	size := 0
+	err = j.borrow(ctx, func(r *reader) error {
 		r.all.BindInt64(1, bounded(after))
 		r.all.BindInt64(2, int64(max(limit, 0)))
-		return r.all
-	}, func(row *sqlite.Stmt) { records = append(records, record(row, row.ColumnText(6))) })
+		for size < journal.PageBytes {
+			found, err := r.all.Step()
+			if err != nil {
+				return err
+			}
+			if !found {
+				break
+			}
+			records = append(records, record(r.all, r.all.ColumnText(6)))
+			size += r.all.ColumnLen(5)
+		}
+		return r.all.Reset()
+	})
 	return records, err
 }
 
