@@ -31,9 +31,10 @@ build: ## build bin/latchkey, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/latchkey
 
 .PHONY: test
-test: tools ## go vet and all tests with the race detector; installs what is missing, then takes some minutes
+test: tools ## go vet and all tests with the race detector; installs what is missing, then takes a quarter of an hour at most
 	$(GO) vet $(PACKAGES)
-	$(GO) test -race -timeout 12m $(PACKAGES)
+	@echo "The tests of whole servers begin first, since they take longest; results are shown from their end on."
+	$(GO) test -race -timeout 30m ./tests $(PACKAGES)
 
 .PHONY: faults
 faults: tools ## the faults of make test in large doses, for hours; FAULTS=0.1 makes them a tenth, FUZZTIME bounds each fuzz target
