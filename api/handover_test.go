@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/lock"
 )
 
 // A lock that was handed on brings no history along: what its people did is told to whose it was then, to the owner, and to the operator.
@@ -91,6 +94,42 @@ func TestAnOwnerIsTakenAway(t *testing.T) {
 	}
 	with := basic(as(hostel)).json()
 	require.Equal(t, without["ownerId"], with["ownerId"], "it is as of a lock that never had an owner")
+}
+
+// A lock that somebody else has prepared is not told to the next organisation as one that it has just created, and what it is told to do
+// leaves nothing of what was prepared.
+func TestALockThatWasPreparedIsNotCreated(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel, hostel := s.orgKey("hotel-9"), s.orgKey("hostel-2")
+	create := func(body string, who option) *answer { return s.call("POST", "/locks/42/CreateLock", body, who) }
+	same := `{"index":1,"uuid":"` + deviceUUID + `"}`
+	require.Equal(t, http.StatusCreated, create(same, as(hotel)).status)
+	require.Equal(t, http.StatusOK, create(same, as(hotel)).status)
+	s.call("POST", "/locks/42/SetOwner", `{"userId":"mallory"}`, as(hotel))
+	s.withKey(hotel, "")
+	known := s.call("POST", "/locks/42/RotateDeviceSecret", "", as(hotel)).json()["secret"].(string)
+	s.call("POST", "/locks/42/SetOrganization", `{"orgId":"hostel-2"}`, as(hotel))
+
+	create(same, as(hostel)).requireError(http.StatusConflict, "lock-handed-over")
+	create(`{"index":2,"uuid":"`+deviceUUID+`"}`, as(hostel)).requireError(http.StatusConflict, "lock-handed-over")
+	create(same, as(hotel)).requireError(http.StatusConflict, "lock-exists")
+	require.Equal(t, http.StatusOK, create(same, as(superKey)).status)
+
+	// As docs/access.md has it.
+	details := s.call("GET", "/locks/42/details", "", as(hostel)).json()
+	require.Equal(t, "mallory", details["ownerId"])
+	require.Equal(t, http.StatusOK, s.call("POST", "/locks/42/SetOwner", `{"userId":null}`, as(hostel)).status)
+	rotated := s.call("POST", "/locks/42/RotateDeviceSecret", `{"graceSeconds":0}`, as(hostel)).json()["secret"].(string)
+	require.Equal(t, http.StatusOK, s.call("POST", "/locks/42/delete-temp-key", `{"tempKeyUuid":"`+keyUUID+`"}`, as(hostel)).status)
+
+	s.call("POST", "/locks/42/OpenLock", `{}`, bearer(token(t, "mallory"))).requireError(http.StatusNotFound, "lock-not-found")
+	s.call("POST", "/temp-keys/"+keyUUID+"/open", "", header("Accept", "application/json")).requireError(http.StatusNotFound, "temp-key-not-found")
+	for secret, good := range map[string]bool{known: false, rotated: true} {
+		hash := sha256.Sum256([]byte(secret))
+		_, err := s.kernel.Do(t.Context(), 42, &lock.AuthenticateDevice{UUID: deviceUUID, Hash: hash[:]})
+		require.Equal(t, good, err == nil, err)
+	}
 }
 
 // Whoever lost the answer to a hand-over hears that it was carried out, and not that there is no such lock.

@@ -407,7 +407,7 @@ type RotateApiKeyRequest struct {
 
 // RotateDeviceSecretRequest defines model for RotateDeviceSecretRequest.
 type RotateDeviceSecretRequest struct {
-	// GraceSeconds How long the secret before stays good.
+	// GraceSeconds How long the secrets before stay good at most; 0: not at all.
 	GraceSeconds int64 `json:"graceSeconds,omitempty"`
 }
 

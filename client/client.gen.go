@@ -1460,7 +1460,7 @@ type RotateApiKeyRequest struct {
 
 // RotateDeviceSecretRequest defines model for RotateDeviceSecretRequest.
 type RotateDeviceSecretRequest struct {
-	// GraceSeconds How long the secret before stays good.
+	// GraceSeconds How long the secrets before stay good at most; 0: not at all.
 	GraceSeconds *int64 `json:"graceSeconds,omitempty"`
 }
 
@@ -2517,6 +2517,8 @@ type ClientInterface interface {
 	//
 	// Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 	// again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+	// So is a lock that the organisation has not had since it was created: that is a 409 `lock-handed-over`, since it may have an owner, keys and
+	// residents that the organisation before gave it. docs/access.md says what to look at then.
 	// IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 	//
 	// Takes any type of body and a specified content type.
@@ -2528,6 +2530,8 @@ type ClientInterface interface {
 	//
 	// Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 	// again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+	// So is a lock that the organisation has not had since it was created: that is a 409 `lock-handed-over`, since it may have an owner, keys and
+	// residents that the organisation before gave it. docs/access.md says what to look at then.
 	// IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 	//
 	// Takes a body of the `application/json` content type.
@@ -2597,8 +2601,9 @@ type ClientInterface interface {
 
 	// RotateDeviceSecretWithBody Give the lock's device a new secret
 	//
-	// The answer is the only place where the secret can ever be read. The secret before stays good for the grace, so that the
-	// device can be told in the meantime.
+	// The answer is the only place where the secret can ever be read. The secrets before stay good for the grace, so that the
+	// device can be told in the meantime, and none of them longer than it was granted before. A rotation that is repeated shuts no device out: up to eight
+	// secrets are good at a time. With a grace of 0 all others end at once, and so does the device's connection.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2607,8 +2612,9 @@ type ClientInterface interface {
 
 	// RotateDeviceSecret Give the lock's device a new secret
 	//
-	// The answer is the only place where the secret can ever be read. The secret before stays good for the grace, so that the
-	// device can be told in the meantime.
+	// The answer is the only place where the secret can ever be read. The secrets before stay good for the grace, so that the
+	// device can be told in the meantime, and none of them longer than it was granted before. A rotation that is repeated shuts no device out: up to eight
+	// secrets are good at a time. With a grace of 0 all others end at once, and so does the device's connection.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2638,8 +2644,8 @@ type ClientInterface interface {
 	// SetOrganizationWithBody Hand the lock to an organisation
 	//
 	// The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
-	// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
-	// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
+	// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret, which the
+	// organisation before knows: take away (`SetOwner` with null), delete and rotate (with a grace of 0) what the new organisation does not want, as docs/access.md lists it. An organisation that was never
 	// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 	//
 	// Takes any type of body and a specified content type.
@@ -2650,8 +2656,8 @@ type ClientInterface interface {
 	// SetOrganization Hand the lock to an organisation
 	//
 	// The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
-	// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
-	// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
+	// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret, which the
+	// organisation before knows: take away (`SetOwner` with null), delete and rotate (with a grace of 0) what the new organisation does not want, as docs/access.md lists it. An organisation that was never
 	// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 	//
 	// Takes a body of the `application/json` content type.
@@ -3561,6 +3567,8 @@ func (c *Client) ChangeLockUuid(ctx context.Context, id LockId, body ChangeLockU
 //
 // Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 // again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+// So is a lock that the organisation has not had since it was created: that is a 409 `lock-handed-over`, since it may have an owner, keys and
+// residents that the organisation before gave it. docs/access.md says what to look at then.
 // IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 //
 // Takes any type of body and a specified content type.
@@ -3582,6 +3590,8 @@ func (c *Client) CreateLockWithBody(ctx context.Context, id LockId, contentType 
 //
 // Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 // again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+// So is a lock that the organisation has not had since it was created: that is a 409 `lock-handed-over`, since it may have an owner, keys and
+// residents that the organisation before gave it. docs/access.md says what to look at then.
 // IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 //
 // Takes a body of the `application/json` content type.
@@ -3721,8 +3731,9 @@ func (c *Client) RemoveResident(ctx context.Context, id LockId, body RemoveResid
 
 // RotateDeviceSecretWithBody Give the lock's device a new secret
 //
-// The answer is the only place where the secret can ever be read. The secret before stays good for the grace, so that the
-// device can be told in the meantime.
+// The answer is the only place where the secret can ever be read. The secrets before stay good for the grace, so that the
+// device can be told in the meantime, and none of them longer than it was granted before. A rotation that is repeated shuts no device out: up to eight
+// secrets are good at a time. With a grace of 0 all others end at once, and so does the device's connection.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3741,8 +3752,9 @@ func (c *Client) RotateDeviceSecretWithBody(ctx context.Context, id LockId, cont
 
 // RotateDeviceSecret Give the lock's device a new secret
 //
-// The answer is the only place where the secret can ever be read. The secret before stays good for the grace, so that the
-// device can be told in the meantime.
+// The answer is the only place where the secret can ever be read. The secrets before stay good for the grace, so that the
+// device can be told in the meantime, and none of them longer than it was granted before. A rotation that is repeated shuts no device out: up to eight
+// secrets are good at a time. With a grace of 0 all others end at once, and so does the device's connection.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3802,8 +3814,8 @@ func (c *Client) SetConfig(ctx context.Context, id LockId, body SetConfigJSONReq
 // SetOrganizationWithBody Hand the lock to an organisation
 //
 // The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
-// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
-// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
+// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret, which the
+// organisation before knows: take away (`SetOwner` with null), delete and rotate (with a grace of 0) what the new organisation does not want, as docs/access.md lists it. An organisation that was never
 // registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 //
 // Takes any type of body and a specified content type.
@@ -3824,8 +3836,8 @@ func (c *Client) SetOrganizationWithBody(ctx context.Context, id LockId, content
 // SetOrganization Hand the lock to an organisation
 //
 // The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
-// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
-// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
+// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret, which the
+// organisation before knows: take away (`SetOwner` with null), delete and rotate (with a grace of 0) what the new organisation does not want, as docs/access.md lists it. An organisation that was never
 // registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 //
 // Takes a body of the `application/json` content type.
@@ -7628,6 +7640,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 	// again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+	// So is a lock that the organisation has not had since it was created: that is a 409 `lock-handed-over`, since it may have an owner, keys and
+	// residents that the organisation before gave it. docs/access.md says what to look at then.
 	// IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -7639,6 +7653,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 	// again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+	// So is a lock that the organisation has not had since it was created: that is a 409 `lock-handed-over`, since it may have an owner, keys and
+	// residents that the organisation before gave it. docs/access.md says what to look at then.
 	// IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -7708,8 +7724,9 @@ type ClientWithResponsesInterface interface {
 
 	// RotateDeviceSecretWithBodyWithResponse Give the lock's device a new secret
 	//
-	// The answer is the only place where the secret can ever be read. The secret before stays good for the grace, so that the
-	// device can be told in the meantime.
+	// The answer is the only place where the secret can ever be read. The secrets before stay good for the grace, so that the
+	// device can be told in the meantime, and none of them longer than it was granted before. A rotation that is repeated shuts no device out: up to eight
+	// secrets are good at a time. With a grace of 0 all others end at once, and so does the device's connection.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7718,8 +7735,9 @@ type ClientWithResponsesInterface interface {
 
 	// RotateDeviceSecretWithResponse Give the lock's device a new secret
 	//
-	// The answer is the only place where the secret can ever be read. The secret before stays good for the grace, so that the
-	// device can be told in the meantime.
+	// The answer is the only place where the secret can ever be read. The secrets before stay good for the grace, so that the
+	// device can be told in the meantime, and none of them longer than it was granted before. A rotation that is repeated shuts no device out: up to eight
+	// secrets are good at a time. With a grace of 0 all others end at once, and so does the device's connection.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7749,8 +7767,8 @@ type ClientWithResponsesInterface interface {
 	// SetOrganizationWithBodyWithResponse Hand the lock to an organisation
 	//
 	// The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
-	// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
-	// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
+	// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret, which the
+	// organisation before knows: take away (`SetOwner` with null), delete and rotate (with a grace of 0) what the new organisation does not want, as docs/access.md lists it. An organisation that was never
 	// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -7761,8 +7779,8 @@ type ClientWithResponsesInterface interface {
 	// SetOrganizationWithResponse Hand the lock to an organisation
 	//
 	// The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
-	// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
-	// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
+	// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret, which the
+	// organisation before knows: take away (`SetOwner` with null), delete and rotate (with a grace of 0) what the new organisation does not want, as docs/access.md lists it. An organisation that was never
 	// registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -13018,6 +13036,8 @@ func (c *ClientWithResponses) ChangeLockUuidWithResponse(ctx context.Context, id
 //
 // Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 // again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+// So is a lock that the organisation has not had since it was created: that is a 409 `lock-handed-over`, since it may have an owner, keys and
+// residents that the organisation before gave it. docs/access.md says what to look at then.
 // IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -13035,6 +13055,8 @@ func (c *ClientWithResponses) CreateLockWithBodyWithResponse(ctx context.Context
 //
 // Takes an organisation's API key, whose lock it then is, or the super key. Creating exactly the same lock
 // again changes nothing and answers 200; anything else under the same ID, or a uuid that another lock has, is a 409.
+// So is a lock that the organisation has not had since it was created: that is a 409 `lock-handed-over`, since it may have an owner, keys and
+// residents that the organisation before gave it. docs/access.md says what to look at then.
 // IDs and uuids are of the whole server, so the 409 also tells an organisation that another one uses them, and nothing else.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -13146,8 +13168,9 @@ func (c *ClientWithResponses) RemoveResidentWithResponse(ctx context.Context, id
 
 // RotateDeviceSecretWithBodyWithResponse Give the lock's device a new secret
 //
-// The answer is the only place where the secret can ever be read. The secret before stays good for the grace, so that the
-// device can be told in the meantime.
+// The answer is the only place where the secret can ever be read. The secrets before stay good for the grace, so that the
+// device can be told in the meantime, and none of them longer than it was granted before. A rotation that is repeated shuts no device out: up to eight
+// secrets are good at a time. With a grace of 0 all others end at once, and so does the device's connection.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13162,8 +13185,9 @@ func (c *ClientWithResponses) RotateDeviceSecretWithBodyWithResponse(ctx context
 
 // RotateDeviceSecretWithResponse Give the lock's device a new secret
 //
-// The answer is the only place where the secret can ever be read. The secret before stays good for the grace, so that the
-// device can be told in the meantime.
+// The answer is the only place where the secret can ever be read. The secrets before stay good for the grace, so that the
+// device can be told in the meantime, and none of them longer than it was granted before. A rotation that is repeated shuts no device out: up to eight
+// secrets are good at a time. With a grace of 0 all others end at once, and so does the device's connection.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13211,8 +13235,8 @@ func (c *ClientWithResponses) SetConfigWithResponse(ctx context.Context, id Lock
 // SetOrganizationWithBodyWithResponse Hand the lock to an organisation
 //
 // The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
-// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
-// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
+// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret, which the
+// organisation before knows: take away (`SetOwner` with null), delete and rotate (with a grace of 0) what the new organisation does not want, as docs/access.md lists it. An organisation that was never
 // registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -13229,8 +13253,8 @@ func (c *ClientWithResponses) SetOrganizationWithBodyWithResponse(ctx context.Co
 // SetOrganizationWithResponse Hand the lock to an organisation
 //
 // The organisation that had the lock before does not see it any more, and the new one reads the lock's events from this one on. The owner
-// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret: take
-// away (`SetOwner` with null), delete and rotate what the new organisation does not want. An organisation that was never
+// stays, with all rights of an owner, and so do temporary keys with their links, permanent keys, residents and the device's secret, which the
+// organisation before knows: take away (`SetOwner` with null), delete and rotate (with a grace of 0) what the new organisation does not want, as docs/access.md lists it. An organisation that was never
 // registered and never had an API key is a 404 `organization-not-found`, so that a mistyped name does not lose the lock; the super key may name any.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).

@@ -19,8 +19,12 @@ func (s *State) createLock(c *CreateLock, now time.Time) (Decision, error) {
 		return Decision{}, err
 	}
 	if s.Exists() {
-		if s.UUID == uuid && s.agrees(c) && s.see(c.By) == nil {
+		if s.UUID == uuid && s.agrees(c) && (c.By.Super || s.madeBy(c.By.OrgID)) {
 			return s.unchanged()
+		}
+		if c.By.OrgID != "" && c.By.OrgID == s.OrgID && !s.madeBy(c.By.OrgID) {
+			return Decision{}, reject(Conflict, "lock-handed-over", "This lock was not created by your organisation, it was handed over to it, with all that it had. Look at its owner, residents, keys and temporary keys, "+
+				"take away what you do not want, and give its device a new secret with RotateDeviceSecret and graceSeconds 0.")
 		}
 		return Decision{}, reject(Conflict, "lock-exists", "A lock with this ID exists already, and it is not as this request describes it. Choose another ID, or change the lock.")
 	}
@@ -32,6 +36,10 @@ func (s *State) createLock(c *CreateLock, now time.Time) (Decision, error) {
 		OwnerID: c.OwnerID, Keys: unknownToDevices(c.Keys),
 	})
 }
+
+// madeBy tells whether the organisation created the lock and has had it ever since. Nobody else hears that it did: a lock that was handed
+// over has whatever the organisation before put into it, and the next one must know that.
+func (s *State) madeBy(org OrgID) bool { return org != "" && org == s.OrgID && s.OrgSince == 1 }
 
 // agrees tells whether the lock is as the request describes it: nothing in the request is otherwise by now.
 func (s *State) agrees(c *CreateLock) bool {

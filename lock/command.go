@@ -38,7 +38,8 @@ const (
 
 // The commands of platforms. By must hold credentials that were checked.
 type (
-	// CreateLock brings a lock into being. Repeating it is fine as long as the lock is still as it says.
+	// CreateLock brings a lock into being. Repeating it is fine as long as the lock is still as it says, and was never
+	// another organisation's.
 	CreateLock struct {
 		By           Caller
 		ID           ID
