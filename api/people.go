@@ -88,7 +88,13 @@ func (s *server) addedBefore(r *http.Request, id lock.ID, resident lock.Resident
 	return err == nil && done.Event != nil || errors.As(err, &rejection) && rejection.Reason == lock.ErrKeyReused.Reason
 }
 
-// resolve finds or makes the user of a contact, for a lock that the caller may see: nobody else's organisation gets users.
+var errForeignDirectory = &lock.Error{
+	Kind: lock.Forbidden, Reason: "api-key-required", Field: "userId",
+	Message: "The directory is the organisation's: who shows no API key of the lock's organisation has to name the resident by userId.",
+}
+
+// resolve finds or makes the user of a contact, for the organisation of the lock or the operator. An owner sees the lock too, and must
+// learn nothing of who else is in the directory, nor write what others are found by.
 func (s *server) resolve(r *http.Request, id lock.ID, name string, contact directory.Contact) (lock.UserID, error) {
 	if name == "" {
 		return "", badRequest("name-invalid", "name", "name must have 1 to 800 bytes, without control characters")
@@ -99,6 +105,9 @@ func (s *server) resolve(r *http.Request, id lock.ID, name string, contact direc
 	info, err := ask[*lock.Info](r.Context(), s, id, &lock.GetLock{By: callerOf(r)})
 	if err != nil {
 		return "", err
+	}
+	if c := callerOf(r); !c.Super && c.OrgID != info.OrgID {
+		return "", errForeignDirectory
 	}
 	user, _, err := s.Users.FindOrCreate(r.Context(), info.OrgID, contact, callerOf(r))
 	return user.ID, err

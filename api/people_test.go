@@ -87,17 +87,35 @@ func TestResidentsOfOneHome(t *testing.T) {
 	require.Equal(t, id, left[0].(map[string]any)["userId"])
 }
 
-// A lock's people are in the directory of its organisation, whoever adds them; nobody makes users in somebody else's.
+// The directory is the organisation's. An owner names residents by userId, and neither reads who is in the directory nor writes there,
+// not even with another organisation's key beside the token; nobody makes users in somebody else's.
 func TestResidentsOfAnOwner(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	hotel, hostel := s.orgKey("hotel-9"), s.orgKey("hostel-2")
 	s.withLock(hotel)
 	s.call("POST", "/locks/42/SetOwner", `{"userId":"olga"}`, as(hotel))
-	a := s.call("POST", "/locks/42/AddResident", `{"name":"Bob","email":"bob@example.org"}`, bearer(token(t, "olga")))
-	require.Equal(t, http.StatusOK, a.status, a.body)
-	require.Equal(t, a.json()["userId"], s.call("GET", "/users/by-email?email=bob%40example.org", "", as(hotel)).json()["userId"])
-	s.call("GET", "/users/by-email?email=bob@example.org", "", as(hostel)).requireError(http.StatusNotFound, "user-not-found")
+	maid := s.call("POST", "/users/by-email", `{"email":"maid@example.org"}`, as(hotel)).json()
+	olga := bearer(token(t, "olga"))
+	for _, who := range [][]option{{olga}, {olga, as(hostel)}} {
+		for _, contact := range []string{
+			`"email":"maid@example.org"`, `"email":"bob@example.org"`, `"phoneNumber":"+49 170 6660666"`,
+			`"email":"maid@example.org","phoneNumber":"+49 170 6660666"`,
+		} {
+			v := s.call("POST", "/locks/42/AddResident", `{"name":"Bob",`+contact+`}`, who...).requireError(http.StatusForbidden, "api-key-required")
+			require.Equal(t, "userId", v["field"])
+		}
+		a := s.call("POST", "/locks/42/AddResident", `{"name":"Bob","userId":"bob","email":"bob@example.org","phoneNumber":"+49 170 6660666"}`, who...)
+		require.Equal(t, http.StatusOK, a.status, a.body)
+	}
+	require.Equal(t, maid, s.call("GET", "/users/by-email?email=maid@example.org", "", as(hotel)).json(), "no phone has come to the maid")
+	for _, key := range []string{hotel, hostel, superKey} {
+		s.call("GET", "/users/by-email?email=bob@example.org", "", as(key)).requireError(http.StatusNotFound, "user-not-found")
+	}
+	a := s.call("POST", "/locks/42/RemoveResident", `{"email":"bob@example.org"}`, olga)
+	require.Equal(t, http.StatusOK, a.status, "the list is the lock's, which the owner sees")
+	a = s.call("POST", "/locks/42/AddResident", `{"name":"Maid","email":"maid@example.org"}`, olga, as(hotel))
+	require.Equal(t, maid["userId"], a.json()["userId"], a.body)
 
 	s.call("POST", "/locks/42/AddResident", `{"name":"Eve","email":"eve@example.org"}`, as(hostel)).requireError(http.StatusNotFound, "lock-not-found")
 	for _, key := range []string{hotel, hostel, superKey} {

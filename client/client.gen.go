@@ -2437,7 +2437,8 @@ type ClientInterface interface {
 	// AddResidentWithBody Put a person on the doorbell list
 	//
 	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
-	// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+	// number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
+	// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
 	//
 	// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 	// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -2450,7 +2451,8 @@ type ClientInterface interface {
 	// AddResident Put a person on the doorbell list
 	//
 	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
-	// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+	// number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
+	// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
 	//
 	// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 	// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -3417,7 +3419,8 @@ func (c *Client) AddKey(ctx context.Context, id LockId, body AddKeyJSONRequestBo
 // AddResidentWithBody Put a person on the doorbell list
 //
 // The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
-// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+// number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
+// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
 //
 // People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 // that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -3440,7 +3443,8 @@ func (c *Client) AddResidentWithBody(ctx context.Context, id LockId, contentType
 // AddResident Put a person on the doorbell list
 //
 // The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
-// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+// number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
+// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
 //
 // People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 // that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -7558,7 +7562,8 @@ type ClientWithResponsesInterface interface {
 	// AddResidentWithBodyWithResponse Put a person on the doorbell list
 	//
 	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
-	// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+	// number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
+	// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
 	//
 	// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 	// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -7571,7 +7576,8 @@ type ClientWithResponsesInterface interface {
 	// AddResidentWithResponse Put a person on the doorbell list
 	//
 	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
-	// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+	// number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
+	// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
 	//
 	// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 	// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -12912,7 +12918,8 @@ func (c *ClientWithResponses) AddKeyWithResponse(ctx context.Context, id LockId,
 // AddResidentWithBodyWithResponse Put a person on the doorbell list
 //
 // The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
-// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+// number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
+// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
 //
 // People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 // that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -12931,7 +12938,8 @@ func (c *ClientWithResponses) AddResidentWithBodyWithResponse(ctx context.Contex
 // AddResidentWithResponse Put a person on the doorbell list
 //
 // The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
-// number where there is no address, and makes one if there is none. Somebody who is on the list already is changed.
+// number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
+// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
 //
 // People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 // that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
