@@ -111,7 +111,7 @@ func (s *server) credentials(r *http.Request) (c credentials, err error) {
 		if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxTokenLength {
 			return c, errBadScheme
 		}
-		if c.caller.UserID, err = s.tokens.check(r.Context(), token); err != nil {
+		if c.caller.UserID, err = s.checkToken(r, token); err != nil {
 			return c, err
 		}
 	}

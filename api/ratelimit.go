@@ -139,20 +139,20 @@ func newLimiter(r Rates) (l limiter, err error) {
 }
 
 // wrongCredentials counts credentials that were not good as a request without any. When an address has had as many as it may have,
-// no key of it is looked up any more but those that are known, or whoever makes keys up could have the journal all for themselves.
+// no key of it is looked up any more, and no token verified, but those that are known: or whoever makes them up could have the journal,
+// or the processors, all for themselves.
 // What was not looked up costs nothing, nor does what could not be: while the journal is away, good keys are not told from others.
 func (s *server) wrongCredentials(w http.ResponseWriter, r *http.Request, err error) {
 	b := s.limiter.addresses
 	if b == nil {
 		return
 	}
-	from, now := s.network(r), s.Now()
-	if b.empty(from, now) {
-		w.Header().Set("Retry-After", "1")
-	}
 	var refusal *lock.Error
-	if errors.As(err, &refusal) && refusal.Kind == lock.Unauthentic {
-		b.overdraw(from, now)
+	switch {
+	case errors.Is(err, errTooMany):
+		w.Header().Set("Retry-After", "1")
+	case errors.As(err, &refusal) && refusal.Kind == lock.Unauthentic:
+		b.overdraw(s.network(r), s.Now())
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/api"
@@ -274,6 +275,44 @@ func TestWrongKeysAreCountedByAddress(t *testing.T) {
 	s.clock.Advance(2 * time.Second)
 	require.Equal(t, http.StatusNotFound, s.call("GET", "/locks/42/details", "", as(hostel)).status)
 	require.Equal(t, http.StatusNotFound, s.call("GET", "/locks/42/details", "", as(hostel)).status)
+}
+
+// A token costs more to verify than a request is worth: whoever makes tokens up has as many verified as they may make requests, and keeps
+// nobody else from theirs whose token was good before.
+func TestWrongTokensAreCountedByAddress(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, limited(api.Rates{Address: api.Rate{PerSecond: 1, Burst: 5}}))
+	s.super("POST", "/locks/42/CreateLock", `{"index":1,"uuid":"`+deviceUUID+`","ownerId":"ann"}`)
+	show := func(token string) *answer { return s.call("GET", "/locks/42/details", "", bearer(token)) }
+	exhaust := func(first int) {
+		t.Helper()
+		for i := range 20 {
+			a := show(fmt.Sprint(token(t, "ann"), i))
+			if i < first {
+				a.requireError(http.StatusUnauthorized, "token-invalid")
+				continue
+			}
+			a.requireError(http.StatusTooManyRequests, "too-many-requests")
+			require.Equal(t, "1", a.header.Get("Retry-After"))
+		}
+	}
+	known, brief := token(t, "ann"), sign(t, jwt.SigningMethodHS256, tokenSecret, claims{"sub": "ann", "exp": start.Add(time.Minute).Unix()}, nil)
+	require.Equal(t, http.StatusOK, show(known).status)
+	require.Equal(t, http.StatusOK, show(brief).status)
+	exhaust(5)
+	require.Equal(t, http.StatusOK, show(known).status)
+	show(token(t, "bob")).requireError(http.StatusTooManyRequests, "too-many-requests")
+	s.call("POST", "/temp-keys/"+keyUUID+"/open", "", bearer(token(t, "bob")), header("Accept", "application/json")).requireError(http.StatusTooManyRequests, "too-many-requests")
+	s.clock.Advance(2 * time.Second)
+	require.Equal(t, http.StatusNotFound, show(token(t, "bob")).status)
+	require.Equal(t, http.StatusNotFound, show(token(t, "bob")).status)
+
+	// What has expired was good, and is a guess after it was looked at once.
+	s.clock.Advance(2 * time.Minute)
+	exhaust(5)
+	show(brief).requireError(http.StatusUnauthorized, "token-expired")
+	show(brief).requireError(http.StatusTooManyRequests, "too-many-requests")
+	require.Equal(t, http.StatusOK, show(known).status)
 }
 
 // While the journal is away nobody's key can be told from one that was made up, and when it is back nobody has to wait for that.

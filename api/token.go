@@ -12,6 +12,7 @@ import (
 
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/latchkey/latchkey/lock"
 )
@@ -28,6 +29,7 @@ const (
 	tokenLeeway      = 30 * time.Second
 	maxSubjectLength = 800
 	minSecretLength  = 32
+	maxGoodTokens    = 1 << 16
 	latestInstant    = 253402300799 // the last second of the year 9999, in which no reader of RFC 3339 overflows
 )
 
@@ -36,15 +38,19 @@ type tokens struct {
 	parser *jwt.Parser // nil: none are taken
 	keys   jwkset.Storage
 	secret []byte
+	good   *lru.Cache[bucketHash, struct{}] // the tokens that were good when they were shown last
 	close  context.CancelFunc
 }
 
 func newTokens(o TokenOptions, now func() time.Time, logger *slog.Logger) (*tokens, error) {
+	good, err := lru.New[bucketHash, struct{}](maxGoodTokens)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &tokens{secret: o.HS256Secret, close: cancel}
+	t := &tokens{secret: o.HS256Secret, good: good, close: cancel}
 	var methods []string
 	if o.JWKS != "" {
-		var err error
 		if t.keys, err = loadJWKS(ctx, o.JWKS, http.DefaultTransport, logger); err != nil {
 			cancel()
 			return nil, fmt.Errorf("api: JWKS: %w", err)
@@ -80,7 +86,23 @@ func newTokens(o TokenOptions, now func() time.Time, logger *slog.Logger) (*toke
 
 var errTokenUser = unauthentic("token-without-user", "The token names no user: it needs a sub of 1 to 800 bytes, without control characters.")
 
-// check returns the user of a token.
+// checkToken returns the user of a token. To verify one costs as much as many requests, so whoever shows wrong ones may show as many as
+// wrong API keys; what is known to have been good is looked at all the same, since it is somebody else's at the same address.
+func (s *server) checkToken(r *http.Request, text string) (lock.UserID, error) {
+	token := hashOf(text)
+	if !s.tokens.good.Contains(token) && s.mayNotGuess(r) {
+		return "", errTooMany
+	}
+	user, err := s.tokens.check(r.Context(), text)
+	if err != nil {
+		s.tokens.good.Remove(token) // it has expired, or its key was withdrawn: from now on it is a wrong one like others
+		return "", err
+	}
+	s.tokens.good.Add(token, struct{}{})
+	return user, nil
+}
+
+// check verifies a token and returns its user.
 func (t *tokens) check(ctx context.Context, text string) (lock.UserID, error) {
 	if t.parser == nil {
 		return "", unauthentic("tokens-not-taken", "This server takes no tokens. Show an API key in X-API-Key.")
