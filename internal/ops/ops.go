@@ -19,19 +19,26 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 )
 
 const (
 	probeTimeout      = 2 * time.Second
 	readHeaderTimeout = 5 * time.Second
 	idleTimeout       = time.Minute
-	maxScrapes        = 4 // at once
+	writeTimeout      = 30 * time.Second // of an answer; pprof adds the seconds that a profile takes
+	maxScrapes        = 4                // at once
+
+	// maxConnections is bounded because they take files of those that guests and devices need. Further ones wait.
+	maxConnections    = 64
+	maxProfileSeconds = 300 // the benchmark takes minutes
 )
 
 // Check looks at one dependency.
@@ -92,12 +99,13 @@ func Start(o Options) (*Server, error) {
 	s.http = &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: readHeaderTimeout,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
 	go func() {
 		defer close(s.served)
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(netutil.LimitListener(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 			o.Logger.Error("the ops address stopped serving", "error", err)
 		}
 	}()
@@ -145,12 +153,23 @@ func (s *Server) routes() http.Handler {
 	}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/pprof/", brief(pprof.Index))
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", brief(pprof.Profile))
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", brief(pprof.Trace))
 	return mux
+}
+
+// brief refuses profiles that take longer than anybody needs: while one is taken the server is slower, and nobody else gets theirs.
+func brief(profile http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if seconds, err := strconv.ParseFloat(r.URL.Query().Get("seconds"), 64); err == nil && seconds > maxProfileSeconds {
+			http.Error(w, fmt.Sprintf("A profile may take up to %d seconds.", maxProfileSeconds), http.StatusBadRequest)
+			return
+		}
+		profile(w, r)
+	}
 }
 
 // The states of /readyz, of the server and of one dependency.

@@ -1,14 +1,18 @@
 package ops_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -115,6 +119,47 @@ func TestMetricsAndProfiles(t *testing.T) {
 	code, body = get(t, s, "/debug/pprof/goroutine?debug=1")
 	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, body, "goroutine profile")
+	for path, want := range map[string]int{
+		"profile?seconds=1": http.StatusOK, "profile?seconds=301": http.StatusBadRequest, "trace?seconds=300.5": http.StatusBadRequest, "heap?seconds=3600": http.StatusBadRequest,
+	} {
+		code, body = get(t, s, "/debug/pprof/"+path)
+		require.Equal(t, want, code, "%s: %s", path, body)
+	}
+}
+
+// The files of the process are the guests' and the devices': so many connections are here at a time, and the others wait for one of them to end.
+func TestConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const bound = 64
+	ask := func() (net.Conn, *bufio.Reader) {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.Addr())
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		_, err = io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, err)
+		return conn, bufio.NewReader(conn)
+	}
+	answered := func(conn net.Conn, r *bufio.Reader, within time.Duration) error {
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(within)))
+		response, err := http.ReadResponse(r, nil)
+		if err == nil {
+			require.Equal(t, http.StatusOK, response.StatusCode)
+			_, err = io.Copy(io.Discard, response.Body)
+			require.NoError(t, response.Body.Close())
+		}
+		return err
+	}
+	first, r := ask()
+	require.NoError(t, answered(first, r, 10*time.Second))
+	for range bound - 1 {
+		conn, r := ask()
+		require.NoError(t, answered(conn, r, 10*time.Second))
+	}
+	last, r := ask()
+	require.ErrorIs(t, answered(last, r, 200*time.Millisecond), os.ErrDeadlineExceeded)
+	require.NoError(t, first.Close())
+	require.NoError(t, answered(last, r, 10*time.Second))
 }
 
 func TestAddressInUse(t *testing.T) {
