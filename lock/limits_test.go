@@ -347,6 +347,39 @@ func TestTextIsBounded(t *testing.T) {
 	sh.must(&DeleteTempKey{By: by, TempKeyID: name(100)})
 	sh.must(create(n))
 
+	// Neither do the keys of one call come to more together.
+	items := func(c Command) (refused []int) {
+		t.Helper()
+		for i, item := range sh.must(c).Reply.(*TempKeysDone).Items {
+			if item.Err != nil {
+				require.Equal(t, "temp-keys-too-large", item.Err.Reason)
+				refused = append(refused, i)
+			}
+		}
+		require.LessOrEqual(t, sh.s.TempKeys.text, maxTempKeyText)
+		return refused
+	}
+	for i := range 3 {
+		sh.must(&DeleteTempKey{By: by, TempKeyID: name(101 + i)})
+	}
+	many, small := new(CreateTempKeys), create(n+5)
+	many.By, small.AllowedUserIDs, small.Description = by, nil, ""
+	for i := range 5 {
+		many.Keys = append(many.Keys, *create(n + 1 + i))
+	}
+	many.Keys = append(many.Keys, *small)
+	many.Keys[5].UUID = name(200)
+	require.Equal(t, []int{3, 4}, items(many), "what is small still fits")
+	for i := range 2 {
+		sh.must(&UpdateTempKey{By: by, TempKeyID: name(104 + i), Changes: Changes{AllowedUserIDs: new([]UserID)}})
+	}
+	updates := new(UpdateTempKeys)
+	updates.By = by
+	for _, id := range []TempKeyID{name(104), name(105), name(200)} {
+		updates.Updates = append(updates.Updates, UpdateTempKey{TempKeyID: id, Changes: Changes{AllowedUserIDs: &users}})
+	}
+	require.Equal(t, []int{2}, items(updates))
+
 	for i := range maxKeyText / (2 * maxText) {
 		Evolve(sh.s, &KeyAdded{Key: Key{UUID: strings.Repeat("k", maxText-4) + fmt.Sprintf("%04d", i), UserID: users[0]}})
 	}

@@ -78,7 +78,7 @@ func (s *State) updateTempKeys(c *UpdateTempKeys, now time.Time) (Decision, erro
 }
 
 // bulk puts the decisions about n keys together. They are about different keys, so that none of them changes what another one
-// was decided on.
+// was decided on, but for how much the lock has of all.
 func (s *State) bulk(by Caller, n int, decide func(i int) (TempKeyID, Decision, error)) (Decision, error) {
 	if err := s.see(by); err != nil {
 		return Decision{}, err
@@ -87,6 +87,7 @@ func (s *State) bulk(by Caller, n int, decide func(i int) (TempKeyID, Decision, 
 		return Decision{}, invalid("items", "bulk-size-invalid", "one call may name 1 to 500 temporary keys")
 	}
 	var all Decision
+	grown := 0 // by what was accepted
 	result := &TempKeysDone{Items: make([]TempKeyDone, n)}
 	named := make(map[TempKeyID]bool, n)
 	for i := range n {
@@ -96,6 +97,11 @@ func (s *State) bulk(by Caller, n int, decide func(i int) (TempKeyID, Decision, 
 			d, err = Decision{}, ErrTempKeyTwice
 		}
 		named[id] = true
+		if more := s.growth(d); err == nil && more > 0 && s.TempKeys.text+grown+more > maxTempKeyText {
+			d, err = Decision{}, tooMuchText()
+		} else {
+			grown += more
+		}
 		if err != nil && !errors.As(err, &item.Err) {
 			return Decision{}, err
 		}
@@ -112,4 +118,20 @@ func (s *State) bulk(by Caller, n int, decide func(i int) (TempKeyID, Decision, 
 	}
 	all.Reply = result
 	return all, nil
+}
+
+// growth is by how much a decision about one key makes the text of all keys longer.
+func (s *State) growth(d Decision) int {
+	for _, e := range d.Events {
+		switch e := e.(type) {
+		case *TempKeyCreated:
+			return e.Key.text()
+		case *TempKeyUpdated:
+			old := s.TempKeys.find(e.TempKeyID)
+			next := *old
+			next.apply(e.Changes)
+			return next.text() - old.text()
+		}
+	}
+	return 0
 }
