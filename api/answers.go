@@ -96,7 +96,7 @@ func runFor[R lock.Reply](
 	if lockID, err = lock.ParseID(id); err != nil {
 		return 0, reply, err
 	}
-	if err := readBody(w, r, body); err != nil {
+	if err := s.readBody(w, r, body); err != nil {
 		return 0, reply, err
 	}
 	c, err := make(lockID)

@@ -62,7 +62,7 @@ func errEncoding(encoding string) error {
 }
 
 // readAll reads the body within its bounds of size and time, so that nobody can hold a request open by dripping.
-func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func (s *server) readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	t := traceOf(r)
 	bound := t.body
 	switch encoding := strings.Join(r.Header["Content-Encoding"], ", "); {
@@ -84,6 +84,7 @@ func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	limited := c.SetReadDeadline(time.Now().Add(bodyTimeout)) == nil
 	var data bytes.Buffer
 	_, err := io.Copy(&data, http.MaxBytesReader(w, r.Body, bound.most))
+	s.owe(r, (data.Len()-1)/bytesPerToken) // the first of them is the request's own
 	if limited && err == nil {
 		// The server goes on reading, to notice when the caller leaves: that must not time out.
 		err = c.SetReadDeadline(time.Time{})

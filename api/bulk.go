@@ -64,7 +64,7 @@ func (s *server) newBulk(r *http.Request, n int) (*bulk, error) {
 // CreateTempKeys creates many keys.
 func (s *server) CreateTempKeys(w http.ResponseWriter, r *http.Request) {
 	var body CreateTempKeysRequest
-	if err := readBody(w, r, &body); err != nil {
+	if err := s.readBody(w, r, &body); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -102,7 +102,7 @@ func (s *server) CreateTempKeys(w http.ResponseWriter, r *http.Request) {
 // UpdateTempKeys changes many keys.
 func (s *server) UpdateTempKeys(w http.ResponseWriter, r *http.Request) {
 	var body UpdateTempKeysRequest
-	if err := readBody(w, r, &body); err != nil {
+	if err := s.readBody(w, r, &body); err != nil {
 		s.fail(w, r, err)
 		return
 	}

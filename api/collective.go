@@ -79,7 +79,7 @@ func doorsOf(k *collective.Key) []Door {
 // CreateCollectiveKey creates a key for several doors.
 func (s *server) CreateCollectiveKey(w http.ResponseWriter, r *http.Request) {
 	var body CreateCollectiveKeyRequest
-	if err := readBody(w, r, &body); err != nil {
+	if err := s.readBody(w, r, &body); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -155,7 +155,7 @@ func (s *server) ListCollectiveKeys(w http.ResponseWriter, r *http.Request, para
 
 // RevokeCollectiveKey revokes a key for several doors, or deletes a temporary key of one lock.
 func (s *server) RevokeCollectiveKey(w http.ResponseWriter, r *http.Request, uuid TempKeyUuid) {
-	if err := readOptionalBody(w, r, new(struct{})); err != nil {
+	if err := s.readOptionalBody(w, r, new(struct{})); err != nil {
 		s.fail(w, r, err)
 		return
 	}

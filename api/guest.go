@@ -136,7 +136,7 @@ func lead(w http.ResponseWriter, to string) {
 
 // guestRequestID reads the name of the request from the header, the page's form or a JSON body.
 func (s *server) guestRequestID(w http.ResponseWriter, r *http.Request, header string) (lock.RequestID, error) {
-	data, err := readAll(w, r)
+	data, err := s.readAll(w, r)
 	if err != nil {
 		return "", err
 	}

@@ -55,8 +55,8 @@ func (l *optionalLimit) readJSON(token json.Token) error {
 }
 
 // readBody reads the JSON body of a request into v.
-func readBody(w http.ResponseWriter, r *http.Request, v any) error {
-	data, err := readAll(w, r)
+func (s *server) readBody(w http.ResponseWriter, r *http.Request, v any) error {
+	data, err := s.readAll(w, r)
 	if err != nil {
 		return err
 	}
@@ -67,8 +67,8 @@ func readBody(w http.ResponseWriter, r *http.Request, v any) error {
 }
 
 // readOptionalBody reads a body that may be left out.
-func readOptionalBody(w http.ResponseWriter, r *http.Request, v any) error {
-	data, err := readAll(w, r)
+func (s *server) readOptionalBody(w http.ResponseWriter, r *http.Request, v any) error {
+	data, err := s.readAll(w, r)
 	if err != nil || len(data) == 0 {
 		return err
 	}

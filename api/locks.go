@@ -100,7 +100,7 @@ func (s *server) RotateDeviceSecret(w http.ResponseWriter, r *http.Request, id L
 		return
 	}
 	body := RotateDeviceSecretRequest{GraceSeconds: int64(s.SecretGrace / time.Second)}
-	if err := readOptionalBody(w, r, &body); err != nil {
+	if err := s.readOptionalBody(w, r, &body); err != nil {
 		s.fail(w, r, err)
 		return
 	}

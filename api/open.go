@@ -25,7 +25,7 @@ func (s *server) OpenLock(w http.ResponseWriter, r *http.Request, id LockId) {
 		return
 	}
 	var body OpenLockRequest
-	if err := readOptionalBody(w, r, &body); err != nil {
+	if err := s.readOptionalBody(w, r, &body); err != nil {
 		s.fail(w, r, err)
 		return
 	}

@@ -34,7 +34,7 @@ func organizationOf(o tenant.Organization) Organization {
 // RegisterOrganization names an organisation: 201, or 200 when it was there already.
 func (s *server) RegisterOrganization(w http.ResponseWriter, r *http.Request) {
 	var body RegisterOrganizationRequest
-	if err := readBody(w, r, &body); err != nil {
+	if err := s.readBody(w, r, &body); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -84,7 +84,7 @@ const DefaultKeyGrace = 24 * time.Hour
 // CreateApiKey makes an API key for an organisation.
 func (s *server) CreateApiKey(w http.ResponseWriter, r *http.Request, orgID string) {
 	var body CreateApiKeyRequest
-	if err := readOptionalBody(w, r, &body); err != nil {
+	if err := s.readOptionalBody(w, r, &body); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -95,7 +95,7 @@ func (s *server) CreateApiKey(w http.ResponseWriter, r *http.Request, orgID stri
 // RotateApiKey makes an API key a successor.
 func (s *server) RotateApiKey(w http.ResponseWriter, r *http.Request, orgID, keyID string) {
 	body := RotateApiKeyRequest{GraceSeconds: int64(DefaultKeyGrace / time.Second)}
-	if err := readOptionalBody(w, r, &body); err != nil {
+	if err := s.readOptionalBody(w, r, &body); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -106,7 +106,7 @@ func (s *server) RotateApiKey(w http.ResponseWriter, r *http.Request, orgID, key
 
 // RevokeApiKey ends an API key.
 func (s *server) RevokeApiKey(w http.ResponseWriter, r *http.Request, orgID, keyID string) {
-	if err := readOptionalBody(w, r, new(struct{})); err != nil {
+	if err := s.readOptionalBody(w, r, new(struct{})); err != nil {
 		s.fail(w, r, err)
 		return
 	}

@@ -192,7 +192,7 @@ func (s *server) FindOrCreateUser(w http.ResponseWriter, r *http.Request) {
 	org, err := directoryOf(r)
 	var body FindOrCreateUserRequest
 	if err == nil {
-		err = readBody(w, r, &body)
+		err = s.readBody(w, r, &body)
 	}
 	if err == nil && body.Email == "" {
 		err = badRequest("email-invalid", "email", "email must be an address such as ann@example.org")

@@ -33,7 +33,7 @@ var (
 func (s *server) OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId) {
 	refuseAt := time.Now().Add(refusalAfter)
 	var body OpenWithPinRequest
-	if err := readBody(w, r, &body); err != nil {
+	if err := s.readBody(w, r, &body); err != nil {
 		s.fail(w, r, err)
 		return
 	}

@@ -235,9 +235,10 @@ func targetOf(r *http.Request) string {
 	return ""
 }
 
-// What counts as one request more, by about what it costs: keys of a bulk call, keys that a list over several locks looks at,
-// and keys in a list.
+// What counts as one request more, by about what it costs: bytes of a body, which may have to be stored and kept for ever, keys of a
+// bulk call, keys that a list over several locks looks at, and keys in a list.
 const (
+	bytesPerToken  = 8 << 10
 	bulkPerToken   = 8
 	scanPerToken   = 8
 	listedPerToken = 25

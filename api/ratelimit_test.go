@@ -238,17 +238,59 @@ func TestLargeCallsCountMore(t *testing.T) {
 	was := left()
 	items := strings.TrimSuffix(strings.Repeat(bulkKey(1, "")+",", 80), ",")
 	require.Equal(t, http.StatusOK, s.call("POST", "/bulk/create-temp-keys", `{"items":[`+items+`]}`, as(hotel)).status)
-	require.Equal(t, was-12, left(), "the call, 80/8 and the question how many are left")
+	require.Equal(t, was-13, left(), "the call, 80/8, its second 8 KiB, and the question how many are left")
 	require.Equal(t, http.StatusOK, s.call("GET", "/locks/1/temp-keys", "", as(hotel)).status)
-	require.Equal(t, was-12-5, left(), "the list, 80/25 and the question")
+	require.Equal(t, was-13-5, left(), "the list, 80/25 and the question")
 	require.Equal(t, http.StatusOK, s.call("GET", "/locks/temp-keys?createdBy=hotel-9", "", as(hotel)).status)
-	require.Equal(t, was-12-5-12, left())
+	require.Equal(t, was-13-5-12, left())
 	items = strings.TrimSuffix(strings.Repeat(bulkKey(1, "")+",", 400), ",")
 	require.Equal(t, http.StatusOK, s.call("POST", "/bulk/create-temp-keys", `{"items":[`+items+`]}`, as(hotel)).status)
 	s.clock.Advance(30 * time.Second)
 	require.Equal(t, http.StatusTooManyRequests, s.call("GET", "/locks/1/details", "", as(hotel)).status, "it has a debt")
 	s.clock.Advance(20 * time.Second)
 	require.Equal(t, http.StatusOK, s.call("GET", "/locks/1/details", "", as(hotel)).status)
+}
+
+// A body counts for what it weighs, whether it is good for anything or not: bytes are read, stored and kept.
+func TestLargeBodiesCountMore(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, limited(api.Rates{Caller: api.Rate{PerSecond: 1, Burst: 400}}))
+	hotel := s.orgKey("hotel-9")
+	s.withLock(superKey)
+	s.super("POST", "/locks/42/SetOrganization", `{"orgId":"hotel-9"}`)
+	left := func() (left int) {
+		t.Helper()
+		after := 0
+		a := s.call("GET", "/locks/42/details", "", as(hotel))
+		_, err := fmt.Sscanf(a.header.Get("RateLimit"), `"caller";r=%d;t=%d`, &left, &after)
+		require.NoError(t, err, a.header)
+		return left
+	}
+	for range 200 {
+		s.call("GET", "/locks/42/details", "", as(hotel))
+	}
+	cost := func(body string, path string, want int, status int) {
+		t.Helper()
+		was := left()
+		require.Equal(t, status, s.call("POST", path, body, as(hotel)).status)
+		require.Equal(t, was-want, left()+1, "the question costs one")
+	}
+	secret := func(of int) string {
+		return `{"graceSeconds":60` + strings.Repeat(" ", of-len(`{"graceSeconds":60}`)) + `}`
+	}
+	const path = "/locks/42/RotateDeviceSecret"
+	cost("", path, 1, http.StatusOK)
+	cost(secret(8<<10), path, 1, http.StatusOK)
+	cost(secret(8<<10+1), path, 2, http.StatusOK)
+	cost(secret(16<<10+1), path, 3, http.StatusOK)
+	cost(strings.Repeat("x", 64<<10), path, 8, http.StatusBadRequest)
+	cost(`{"items":[`+strings.Repeat(" ", 1<<20-len(`{"items":[]}`))+`]}`, "/bulk/create-temp-keys", 128, http.StatusBadRequest)
+	for tokens := left(); tokens > 0; tokens -= 8 {
+		require.Equal(t, http.StatusOK, s.call("POST", path, secret(64<<10), as(hotel)).status)
+	}
+	require.Equal(t, http.StatusTooManyRequests, s.call("GET", "/locks/42/details", "", as(hotel)).status)
+	s.clock.Advance(time.Minute)
+	require.Equal(t, http.StatusOK, s.call("GET", "/locks/42/details", "", as(hotel)).status)
 }
 
 // Whoever makes keys up has the journal asked for as many as they may make requests, and keeps nobody else from theirs.
