@@ -121,6 +121,11 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 			"ops", a.ops.Addr())
 	}
 
+	if wide := c.WideProxies(); len(wide) > 0 {
+		a.logger.Warn("every machine of these networks is believed in what it says of its callers' addresses, by which wrong PINs and keys are counted: name the proxies one by one in --trusted-proxies, as in 10.0.0.5/32",
+			"networks", wide)
+	}
+
 	// What a wrong flag or file would stop later is looked at before the others hear of this node.
 	tokens, err := tokenOptions(c)
 	if err != nil {

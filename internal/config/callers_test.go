@@ -22,6 +22,20 @@ func TestTrustedProxies(t *testing.T) {
 	}
 }
 
+// A network with more than proxies in it lets others say whose requests theirs are. The start warns of it.
+func TestWideNetworksOfProxies(t *testing.T) {
+	t.Parallel()
+	c, err := parse(t, "serve", "--trusted-proxies", "10.0.0.5/32,10.0.0.0/24,2001:db8::5/128,2001:db8::/64")
+	require.NoError(t, err)
+	require.Empty(t, c.WideProxies())
+	c, err = parse(t, "serve", "--trusted-proxies", "10.0.0.0/23,10.0.0.5/32,2001:db8::/63,0.0.0.0/0,::/0")
+	require.NoError(t, err)
+	require.Equal(t, []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.0/23"), netip.MustParsePrefix("2001:db8::/63"), netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0"),
+	}, c.WideProxies())
+	require.Len(t, c.TrustedProxies, 5)
+}
+
 // Whoever can change the set of keys on its way can be any user.
 func TestKeysOfTokensComeEncrypted(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ type Server struct {
 	HTTPAddr       string         `name:"http-addr" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the API, the guests' pages and the devices' WebSockets (${default})."`
 	OpsAddr        string         `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Address of metrics, health and profiles: for the operator only (${default})."`
 	PublicURL      string         `name:"public-url" placeholder:"URL" help:"Where guests reach this server, as in https://keys.example.com (default: the host that their requests name)."`
-	TrustedProxies []netip.Prefix `placeholder:"CIDR" help:"Proxies in front of this server, as in 10.0.0.0/8: only they are believed in X-Forwarded-For, which the audit of changes keeps (default: none)."`
+	TrustedProxies []netip.Prefix `placeholder:"CIDR" help:"Proxies in front of this server, as in 10.0.0.5/32,10.0.0.6/32: only they are believed in X-Forwarded-For, by which callers are counted and which the audit of changes keeps (default: none)."`
 	TLSCert        string         `name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM) for --http-addr. It is read again for each connection, so it can be renewed at any time."`
 	TLSKey         string         `name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert."`
 	DeviceTLSCA    string         `name:"device-tls-ca" placeholder:"FILE" help:"CA (PEM) of devices' certificates: a device that shows one with its UUID needs no secret (default: devices need secrets)."`
@@ -72,6 +73,23 @@ const (
 	minDrainTimeout = time.Second
 	maxDrainTimeout = 10 * time.Minute
 )
+
+// Networks of proxies that are wider than this have other machines too, as a rule.
+const (
+	leastProxyBits  = 24
+	leastProxyBits6 = 64
+)
+
+// WideProxies gives the networks of --trusted-proxies in which there is room for more than proxies: whoever is there is believed, and can say
+// for each request that it comes from somebody else.
+func (s *Server) WideProxies() []netip.Prefix {
+	return slices.DeleteFunc(slices.Clone(s.TrustedProxies), func(p netip.Prefix) bool {
+		if p.Addr().Is4() {
+			return p.Bits() >= leastProxyBits
+		}
+		return p.Bits() >= leastProxyBits6
+	})
+}
 
 // Validate tells everything that is wrong at once, each with what to do about it. kong calls it after parsing.
 func (s *Server) Validate() error {
