@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
@@ -84,7 +83,7 @@ func newTokens(o TokenOptions, now func() time.Time, logger *slog.Logger) (*toke
 	return t, nil
 }
 
-var errTokenUser = unauthentic("token-without-user", "The token names no user: it needs a sub of 1 to 800 bytes, without control characters.")
+var errTokenUser = unauthentic("token-without-user", "The token names no user: it needs a sub of 1 to 800 bytes, without control characters and those that turn the direction of text.")
 
 // checkToken returns the user of a token. To verify one costs as much as many requests, so whoever shows wrong ones may show as many as
 // wrong API keys; what is known to have been good is looked at all the same, since it is somebody else's at the same address.
@@ -119,7 +118,7 @@ func (t *tokens) check(ctx context.Context, text string) (lock.UserID, error) {
 	if err != nil {
 		return "", tokenError(err)
 	}
-	if user == "" || len(user) > maxSubjectLength || strings.ContainsFunc(user, unicode.IsControl) {
+	if user == "" || len(user) > maxSubjectLength || lock.HasUnseen(user) {
 		return "", errTokenUser
 	}
 	return lock.UserID(user), nil

@@ -174,6 +174,8 @@ func TestHostileTokens(t *testing.T) {
 		{"sub as a list", rs(with("sub", []string{"ann"})), "token-invalid"},
 		{"sub huge", rs(with("sub", strings.Repeat("x", 801))), "token-without-user"},
 		{"sub with a line break", rs(with("sub", "ann\nsuper")), "token-without-user"},
+		{"sub with a line separator", rs(with("sub", "ann\u2028super")), "token-without-user"},
+		{"sub that turns text", rs(with("sub", "ann\u202ereppus")), "token-without-user"},
 
 		{"the whole token huge", rs(with("x", strings.Repeat("x", 9000))), "authorization-invalid"},
 		{"a million dots", strings.Repeat(".", 8000), "token-invalid"},

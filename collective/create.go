@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -52,7 +51,7 @@ func (c *Create) check() error {
 		switch {
 		case seen[d.LockID]:
 			return invalid(field+".lockId", "door-named-twice", fmt.Sprintf("lock %s is named twice: each door of a key is another lock", d.LockID))
-		case !text(d.Label, maxLabel) || strings.ContainsFunc(d.Label, unicode.IsControl) || lock.TurnsText(d.Label):
+		case !text(d.Label, maxLabel) || lock.HasUnseen(d.Label):
 			return invalid(field+".label", "label-invalid", "a label may have up to 120 characters, without control characters and those that turn the direction of text")
 		case d.Access != ByKey && d.Access != ByCode && d.Access != ByBoth:
 			return invalid(field+".accessMethod", "access-method-invalid", `accessMethod must be "key", "code" or "both"`)

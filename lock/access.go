@@ -2,8 +2,10 @@ package lock
 
 // check rejects callers whose names could not be stored.
 func (c Caller) check() error {
-	if !isOptional(string(c.OrgID)) || !isOptional(string(c.UserID)) {
-		return reject(Forbidden, "caller-invalid", "The name of a user or an organisation may have up to 800 bytes, without control characters.")
+	for _, name := range []string{string(c.OrgID), string(c.UserID)} {
+		if !isOptional(name) || HasUnseen(name) {
+			return reject(Forbidden, "caller-invalid", "The name of a user or an organisation may have up to 800 bytes, without control characters and those that turn the direction of text.")
+		}
 	}
 	return nil
 }

@@ -287,8 +287,12 @@ func TestTextThatTurnsItselfRound(t *testing.T) {
 		"": false, "Haustür": false, "باب الشقة (3)\u200f": false, "\u200eA\u061c": false, "👩\u200d👦": false,
 		"a\u202eb": true, "\u202a": true, "x\u2066": true, "\u2069": true,
 	} {
-		require.Equal(t, turns, TurnsText(text), "%q", text)
+		require.Equal(t, turns, turnsText(text), "%q", text)
 		require.Equal(t, turns, CheckDescription(text) != nil, "%q", text)
+		require.Equal(t, turns, HasUnseen(text), "%q", text)
+		for _, by := range []Caller{{OrgID: OrgID(text)}, {UserID: UserID(text)}} {
+			require.Equal(t, turns, by.check() != nil, "%q", text)
+		}
 	}
 }
 

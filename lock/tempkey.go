@@ -133,7 +133,7 @@ func CheckDescription(s string) error {
 	if !isText(s, maxDescription) {
 		return invalid("description", "description-too-long", "description may have up to 2000 characters")
 	}
-	if TurnsText(s) || strings.ContainsFunc(s, func(r rune) bool { return isControl(r) && !strings.ContainsRune("\t\n\r", r) }) {
+	if turnsText(s) || strings.ContainsFunc(s, func(r rune) bool { return isControl(r) && !strings.ContainsRune("\t\n\r", r) }) {
 		return invalid("description", "description-invalid", "description may have no control characters but tabs and line breaks, and none that turn the direction of text")
 	}
 	return nil

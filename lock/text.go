@@ -37,14 +37,17 @@ func isToken(s string) bool {
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
-// TurnsText tells whether text has a character that says in which direction what follows is written. On a screen such text reads as
+// turnsText tells whether text has a character that says in which direction what follows is written. On a screen such text reads as
 // something else, and may turn what stands after it. The marks beside a single word turn nothing, and people who write from right to
 // left type them.
-func TurnsText(s string) bool {
+func turnsText(s string) bool {
 	return strings.ContainsFunc(s, turns)
 }
 
 func turns(r rune) bool { return '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069' }
+
+// HasUnseen tells whether text that somebody else is shown has a character that is not shown: names of callers and labels may have none.
+func HasUnseen(s string) bool { return strings.ContainsFunc(s, isUnseen) }
 
 // isUnseen tells whether a character is nothing that a screen shows, but a command to it: to end the line, to turn the text, and worse.
 func isUnseen(r rune) bool {

@@ -10,9 +10,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -124,18 +122,18 @@ func streamOf(org lock.OrgID) string { return StreamPrefix + string(org) }
 
 func checkOrg(org lock.OrgID) error {
 	if org == "" || !text(string(org), maxOrgID) {
-		return &lock.Error{Kind: lock.Invalid, Reason: "org-id-invalid", Field: "orgId", Message: "orgId must name an organisation, in up to 800 bytes without control characters"}
+		return &lock.Error{Kind: lock.Invalid, Reason: "org-id-invalid", Field: "orgId", Message: "orgId must name an organisation, in up to 800 bytes, without control characters and those that turn the direction of text"}
 	}
 	return nil
 }
 
 func checkName(name string) error {
 	if !text(name, maxName) {
-		return &lock.Error{Kind: lock.Invalid, Reason: "name-invalid", Field: "name", Message: "name may have up to 800 bytes, without control characters"}
+		return &lock.Error{Kind: lock.Invalid, Reason: "name-invalid", Field: "name", Message: "name may have up to 800 bytes, without control characters and those that turn the direction of text"}
 	}
 	return nil
 }
 
 func text(s string, most int) bool {
-	return len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+	return len(s) <= most && utf8.ValidString(s) && !lock.HasUnseen(s)
 }
