@@ -37,8 +37,8 @@ func (s *State) createLock(c *CreateLock, now time.Time) (Decision, error) {
 	})
 }
 
-// madeBy tells whether the organisation created the lock and has had it ever since. Nobody else hears that it did: a lock that was handed
-// over has whatever the organisation before put into it, and the next one must know that.
+// madeBy tells whether the organisation created the lock and has had it ever since. A lock that was handed over has whatever the
+// organisation before put into it, so the next one must not hear that it has just created it.
 func (s *State) madeBy(org OrgID) bool { return org != "" && org == s.OrgID && s.OrgSince == 1 }
 
 // agrees tells whether the lock is as the request describes it: nothing in the request is otherwise by now.
@@ -124,8 +124,8 @@ func (s *State) setOrganization(c *SetOrganization, now time.Time) (Decision, er
 	if !c.By.Super && s.OrgID != "" && c.By.OrgID != s.OrgID {
 		return Decision{}, reject(Forbidden, "organization-required", "Only the lock's own organisation, or the super key, can hand the lock to another organisation.")
 	}
-	if !isName(string(c.OrgID)) {
-		return Decision{}, invalid("orgId", "org-id-invalid", "orgId must name an organisation, in up to 800 bytes, without control characters")
+	if !isName(string(c.OrgID)) || HasUnseen(string(c.OrgID)) {
+		return Decision{}, invalid("orgId", "org-id-invalid", "orgId must name an organisation, in up to 800 bytes, without control characters and those that turn the direction of text")
 	}
 	if s.OrgID == c.OrgID {
 		return s.unchanged()
