@@ -192,7 +192,7 @@ func TestNobodyGetsAtWhatIsNotTheirs(t *testing.T) {
 	id, revoked := s.key("hotel-9", tenant.NewKey{})
 	_, err := s.tenants.Revoke(t.Context(), lock.Caller{Super: true}, "hotel-9", id)
 	require.NoError(t, err)
-	_, expired := s.key("hotel-9", tenant.NewKey{ExpiresAt: start.Add(time.Hour)})
+	_, expired := s.key("hotel-9", tenant.NewKey{ExpiresAt: new(start.Add(time.Hour))})
 	eve := token(t, "eve")
 	s.clock.Advance(59 * time.Minute)
 	require.Equal(t, http.StatusOK, s.call("GET", "/locks/42/details", "", as(expired)).status, "it is good until it expires")

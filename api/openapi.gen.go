@@ -86,7 +86,7 @@ type Config struct {
 
 // CreateApiKeyRequest defines model for CreateApiKeyRequest.
 type CreateApiKeyRequest struct {
-	ExpiresAt Timestamp `json:"expiresAt,omitempty"`
+	ExpiresAt *Timestamp `json:"expiresAt,omitempty"`
 
 	// Name For people.
 	Name string `json:"name,omitempty"`

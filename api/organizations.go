@@ -88,7 +88,11 @@ func (s *server) CreateApiKey(w http.ResponseWriter, r *http.Request, orgID stri
 		s.fail(w, r, err)
 		return
 	}
-	key, secret, err := s.APIKeys.Create(underOwnName(r), callerOf(r), lock.OrgID(orgID), tenant.NewKey{Name: body.Name, Scopes: body.Scopes, ExpiresAt: body.ExpiresAt.Time})
+	want := tenant.NewKey{Name: body.Name, Scopes: body.Scopes}
+	if body.ExpiresAt != nil {
+		want.ExpiresAt = &body.ExpiresAt.Time
+	}
+	key, secret, err := s.APIKeys.Create(underOwnName(r), callerOf(r), lock.OrgID(orgID), want)
 	s.writeNewKey(w, r, key, secret, err)
 }
 

@@ -20,6 +20,7 @@ func TestOrganisations(t *testing.T) {
 	a = s.super("POST", "/organizations", `{"orgId":"hotel-9","name":"Hotel 9"}`)
 	require.Equal(t, http.StatusOK, a.status, a.body)
 	require.Equal(t, "Hotel 9", a.json()["name"])
+	require.Equal(t, "Hotel 9", s.super("POST", "/organizations", `{"orgId":"hotel-9"}`).json()["name"])
 	s.orgKey("a/b")
 	s.orgKey("Zürich")
 
@@ -44,6 +45,9 @@ func TestOrganisations(t *testing.T) {
 	s.super("POST", "/organizations", `{"orgId":""}`).requireError(http.StatusBadRequest, "org-id-invalid")
 	s.super("POST", "/organizations", `{"orgId":"a","name":"\u0007"}`).requireError(http.StatusBadRequest, "name-invalid")
 	s.super("POST", "/organizations", "").requireError(http.StatusBadRequest, "body-missing")
+	for _, past := range []string{"0001-01-01T00:00:00Z", "0001-01-01T00:00:00+01:00", "2026-05-01T10:00:00Z"} { // the first is Go's zero time
+		s.super("POST", "/organizations/a/api-keys", `{"expiresAt":"`+past+`"}`).requireError(http.StatusBadRequest, "expiry-invalid")
+	}
 }
 
 func TestTheLifeOfAnAPIKey(t *testing.T) {

@@ -2879,7 +2879,8 @@ type ClientInterface interface {
 
 	// RegisterOrganizationWithBody Register an organisation
 	//
-	// Registering it again gives it another name. An organisation is also there from its first API key on.
+	// Registering it again gives it another name; without a name, or with an empty one, it keeps the one it has. An organisation is also there from
+	// its first API key on.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2888,7 +2889,8 @@ type ClientInterface interface {
 
 	// RegisterOrganization Register an organisation
 	//
-	// Registering it again gives it another name. An organisation is also there from its first API key on.
+	// Registering it again gives it another name; without a name, or with an empty one, it keeps the one it has. An organisation is also there from
+	// its first API key on.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2931,8 +2933,8 @@ type ClientInterface interface {
 
 	// RotateApiKeyWithBody Replace an API key
 	//
-	// Makes a successor with the same name, scopes and lifetime. The key before stays good for the grace, so that the organisation can
-	// change over in the meantime.
+	// Makes a successor with the same name, scopes and lifetime, until the end of the year 9999 at most. The key before stays good for the grace, or
+	// until it expires if that is earlier, so that the organisation can change over in the meantime.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2941,8 +2943,8 @@ type ClientInterface interface {
 
 	// RotateApiKey Replace an API key
 	//
-	// Makes a successor with the same name, scopes and lifetime. The key before stays good for the grace, so that the organisation can
-	// change over in the meantime.
+	// Makes a successor with the same name, scopes and lifetime, until the end of the year 9999 at most. The key before stays good for the grace, or
+	// until it expires if that is earlier, so that the organisation can change over in the meantime.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4291,7 +4293,8 @@ func (c *Client) ListOrganizations(ctx context.Context, params *ListOrganization
 
 // RegisterOrganizationWithBody Register an organisation
 //
-// Registering it again gives it another name. An organisation is also there from its first API key on.
+// Registering it again gives it another name; without a name, or with an empty one, it keeps the one it has. An organisation is also there from
+// its first API key on.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4310,7 +4313,8 @@ func (c *Client) RegisterOrganizationWithBody(ctx context.Context, contentType s
 
 // RegisterOrganization Register an organisation
 //
-// Registering it again gives it another name. An organisation is also there from its first API key on.
+// Registering it again gives it another name; without a name, or with an empty one, it keeps the one it has. An organisation is also there from
+// its first API key on.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4403,8 +4407,8 @@ func (c *Client) RevokeApiKey(ctx context.Context, orgId OrgId, keyId ApiKeyId, 
 
 // RotateApiKeyWithBody Replace an API key
 //
-// Makes a successor with the same name, scopes and lifetime. The key before stays good for the grace, so that the organisation can
-// change over in the meantime.
+// Makes a successor with the same name, scopes and lifetime, until the end of the year 9999 at most. The key before stays good for the grace, or
+// until it expires if that is earlier, so that the organisation can change over in the meantime.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4423,8 +4427,8 @@ func (c *Client) RotateApiKeyWithBody(ctx context.Context, orgId OrgId, keyId Ap
 
 // RotateApiKey Replace an API key
 //
-// Makes a successor with the same name, scopes and lifetime. The key before stays good for the grace, so that the organisation can
-// change over in the meantime.
+// Makes a successor with the same name, scopes and lifetime, until the end of the year 9999 at most. The key before stays good for the grace, or
+// until it expires if that is earlier, so that the organisation can change over in the meantime.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -8022,7 +8026,8 @@ type ClientWithResponsesInterface interface {
 
 	// RegisterOrganizationWithBodyWithResponse Register an organisation
 	//
-	// Registering it again gives it another name. An organisation is also there from its first API key on.
+	// Registering it again gives it another name; without a name, or with an empty one, it keeps the one it has. An organisation is also there from
+	// its first API key on.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8031,7 +8036,8 @@ type ClientWithResponsesInterface interface {
 
 	// RegisterOrganizationWithResponse Register an organisation
 	//
-	// Registering it again gives it another name. An organisation is also there from its first API key on.
+	// Registering it again gives it another name; without a name, or with an empty one, it keeps the one it has. An organisation is also there from
+	// its first API key on.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8078,8 +8084,8 @@ type ClientWithResponsesInterface interface {
 
 	// RotateApiKeyWithBodyWithResponse Replace an API key
 	//
-	// Makes a successor with the same name, scopes and lifetime. The key before stays good for the grace, so that the organisation can
-	// change over in the meantime.
+	// Makes a successor with the same name, scopes and lifetime, until the end of the year 9999 at most. The key before stays good for the grace, or
+	// until it expires if that is earlier, so that the organisation can change over in the meantime.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8088,8 +8094,8 @@ type ClientWithResponsesInterface interface {
 
 	// RotateApiKeyWithResponse Replace an API key
 	//
-	// Makes a successor with the same name, scopes and lifetime. The key before stays good for the grace, so that the organisation can
-	// change over in the meantime.
+	// Makes a successor with the same name, scopes and lifetime, until the end of the year 9999 at most. The key before stays good for the grace, or
+	// until it expires if that is earlier, so that the organisation can change over in the meantime.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13636,7 +13642,8 @@ func (c *ClientWithResponses) ListOrganizationsWithResponse(ctx context.Context,
 
 // RegisterOrganizationWithBodyWithResponse Register an organisation
 //
-// Registering it again gives it another name. An organisation is also there from its first API key on.
+// Registering it again gives it another name; without a name, or with an empty one, it keeps the one it has. An organisation is also there from
+// its first API key on.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13651,7 +13658,8 @@ func (c *ClientWithResponses) RegisterOrganizationWithBodyWithResponse(ctx conte
 
 // RegisterOrganizationWithResponse Register an organisation
 //
-// Registering it again gives it another name. An organisation is also there from its first API key on.
+// Registering it again gives it another name; without a name, or with an empty one, it keeps the one it has. An organisation is also there from
+// its first API key on.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13728,8 +13736,8 @@ func (c *ClientWithResponses) RevokeApiKeyWithResponse(ctx context.Context, orgI
 
 // RotateApiKeyWithBodyWithResponse Replace an API key
 //
-// Makes a successor with the same name, scopes and lifetime. The key before stays good for the grace, so that the organisation can
-// change over in the meantime.
+// Makes a successor with the same name, scopes and lifetime, until the end of the year 9999 at most. The key before stays good for the grace, or
+// until it expires if that is earlier, so that the organisation can change over in the meantime.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13744,8 +13752,8 @@ func (c *ClientWithResponses) RotateApiKeyWithBodyWithResponse(ctx context.Conte
 
 // RotateApiKeyWithResponse Replace an API key
 //
-// Makes a successor with the same name, scopes and lifetime. The key before stays good for the grace, so that the organisation can
-// change over in the meantime.
+// Makes a successor with the same name, scopes and lifetime, until the end of the year 9999 at most. The key before stays good for the grace, or
+// until it expires if that is earlier, so that the organisation can change over in the meantime.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -25,21 +25,23 @@ type Organization struct {
 	Since time.Time
 }
 
-// NewKey says what a key shall be. Without scopes (nil) it gets them all, and without an end it has none.
+// NewKey says what a key shall be. Without scopes (nil) it gets them all, and without an end (nil) it has none. The zero time is an end
+// like any other that is over: a program sends it that never set one.
 type NewKey struct {
 	Name      string
 	Scopes    []Scope
-	ExpiresAt time.Time
+	ExpiresAt *time.Time
 }
 
-// Register names an organisation. created is false when it was there already; then it has the new name, if that is another.
+// Register names an organisation. created is false when it was there already; then it has the new name, if that is another. Without a name
+// it keeps the one that it has: whoever makes sure that it is there does not rename it.
 func (k *Keys) Register(ctx context.Context, by lock.Caller, org lock.OrgID, name string) (o Organization, created bool, err error) {
 	if err := errors.Join(checkOrg(org), checkName(name)); err != nil {
 		return o, false, err
 	}
 	now := k.stampNow()
 	done, err := k.change(ctx, by, org, now, func(o *organization) ([]Event, error) {
-		if o.registered && o.name == name {
+		if o.registered && (name == "" || o.name == name) {
 			return nil, nil
 		}
 		return []Event{&OrganizationRegistered{Stamp: stampOf(by, org, now), Name: name}}, nil
@@ -96,7 +98,7 @@ func (k *Keys) Create(ctx context.Context, by lock.Caller, org lock.OrgID, want 
 		return key, "", err
 	}
 	now := k.stampNow()
-	event := &KeyCreated{Stamp: stampOf(by, org, now), Name: want.Name, Scopes: want.scopes(), ExpiresAt: millis(want.ExpiresAt)}
+	event := &KeyCreated{Stamp: stampOf(by, org, now), Name: want.Name, Scopes: want.scopes(), ExpiresAt: want.end()}
 	secret = event.mint()
 	done, err := k.change(ctx, by, org, now, func(o *organization) ([]Event, error) {
 		return []Event{event}, errors.Join(want.check(now), o.room(now))
@@ -125,10 +127,8 @@ func (k *Keys) Rotate(ctx context.Context, by lock.Caller, org lock.OrgID, id st
 			return nil, &lock.Error{Kind: lock.Conflict, Reason: "api-key-" + string(status), Message: "This key is good for nothing any more. Create another one."}
 		}
 		event.Name, event.Scopes = old.Name, old.Scopes
-		if old.lifetime > 0 {
-			event.ExpiresAt = now.Add(old.lifetime)
-		}
-		return []Event{event, &KeyReplaced{Stamp: event.Stamp, KeyID: id, GraceUntil: now.Add(grace).Truncate(time.Millisecond)}}, o.room(now)
+		event.ExpiresAt = old.asLong(now)
+		return []Event{event, &KeyReplaced{Stamp: event.Stamp, KeyID: id, GraceUntil: old.graceUntil(now, grace)}}, o.room(now)
 	})
 	return done.newKey(event, secret, err)
 }
@@ -185,7 +185,7 @@ func (n *NewKey) check(now time.Time) error {
 			return &lock.Error{Kind: lock.Invalid, Reason: "scope-invalid", Field: "scopes", Message: "scopes may have read, manage and open"}
 		}
 	}
-	if !n.ExpiresAt.IsZero() && (!n.ExpiresAt.After(now) || n.ExpiresAt.UTC().Year() > 9999) {
+	if n.ExpiresAt != nil && (!n.ExpiresAt.After(now) || n.ExpiresAt.After(lastInstant)) {
 		return &lock.Error{Kind: lock.Invalid, Reason: "expiry-invalid", Field: "expiresAt", Message: "expiresAt must be in the future, until the year 9999 in UTC"}
 	}
 	return checkName(n.Name)
@@ -197,6 +197,14 @@ func (n *NewKey) scopes() []Scope {
 		return AllScopes()
 	}
 	return slices.DeleteFunc(AllScopes(), func(s Scope) bool { return !slices.Contains(n.Scopes, s) })
+}
+
+// end is when the key ends, in the form of the event, in which zero is never.
+func (n *NewKey) end() time.Time {
+	if n.ExpiresAt == nil {
+		return time.Time{}
+	}
+	return millis(*n.ExpiresAt)
 }
 
 // mint gives the new key a secret, of which the event keeps the hash and the first characters.

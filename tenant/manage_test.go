@@ -17,7 +17,7 @@ func TestAKeyHasScopesAndAnEnd(t *testing.T) {
 	t.Parallel()
 	keys, _, now := newKeys(t, 0)
 	key, secret, err := keys.Create(t.Context(), operator, "hotel-9", tenant.NewKey{
-		Name: "Dashboard", Scopes: []tenant.Scope{tenant.Open, tenant.Read, tenant.Open}, ExpiresAt: start.Add(time.Hour),
+		Name: "Dashboard", Scopes: []tenant.Scope{tenant.Open, tenant.Read, tenant.Open}, ExpiresAt: new(start.Add(time.Hour)),
 	})
 	require.NoError(t, err)
 	require.Equal(t, []tenant.Scope{tenant.Read, tenant.Open}, key.Scopes)
@@ -49,8 +49,9 @@ func TestWhatAKeyMayNotBe(t *testing.T) {
 		{tenant.NewKey{Scopes: []tenant.Scope{"admin"}}, "scopes", "scope-invalid"},
 		{tenant.NewKey{Scopes: []tenant.Scope{""}}, "scopes", "scope-invalid"},
 		{tenant.NewKey{Scopes: []tenant.Scope{"super"}}, "scopes", "scope-invalid"},
-		{tenant.NewKey{ExpiresAt: start}, "expiresAt", "expiry-invalid"},
-		{tenant.NewKey{ExpiresAt: time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -3600))}, "expiresAt", "expiry-invalid"},
+		{tenant.NewKey{ExpiresAt: new(start)}, "expiresAt", "expiry-invalid"},
+		{tenant.NewKey{ExpiresAt: new(time.Time)}, "expiresAt", "expiry-invalid"},
+		{tenant.NewKey{ExpiresAt: new(time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -3600)))}, "expiresAt", "expiry-invalid"},
 		{tenant.NewKey{Name: strings.Repeat("x", 801)}, "name", "name-invalid"},
 		{tenant.NewKey{Name: "a\nb"}, "name", "name-invalid"},
 	} {
@@ -69,7 +70,7 @@ func TestRotation(t *testing.T) {
 	t.Parallel()
 	keys, _, now := newKeys(t, 0)
 	old, secret, err := keys.Create(t.Context(), operator, "hotel-9", tenant.NewKey{
-		Name: "PMS", Scopes: []tenant.Scope{tenant.Manage}, ExpiresAt: start.Add(90 * 24 * time.Hour),
+		Name: "PMS", Scopes: []tenant.Scope{tenant.Manage}, ExpiresAt: new(start.Add(90 * 24 * time.Hour)),
 	})
 	require.NoError(t, err)
 	now.Advance(30 * 24 * time.Hour)
@@ -110,14 +111,36 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// A time.Duration ends at 292 years, and the lifetime of a key does not.
+func TestALongLifeIsAsLongAfterARotation(t *testing.T) {
+	t.Parallel()
+	for end, want := range map[time.Time]time.Time{
+		start.AddDate(400, 0, 0):                         start.AddDate(400, 0, 0).Add(time.Hour),
+		time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC): time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC),
+	} {
+		keys, _, now := newKeys(t, 0)
+		old, _, err := keys.Create(t.Context(), operator, "hotel-9", tenant.NewKey{ExpiresAt: &end})
+		require.NoError(t, err)
+		now.Advance(time.Hour)
+		successor, _, err := keys.Rotate(t.Context(), operator, "hotel-9", old.ID, 0)
+		require.NoError(t, err)
+		require.Equal(t, want, successor.ExpiresAt)
+	}
+}
+
 // A grace never makes a key live longer than it would have.
 func TestAGraceEndsWithTheKey(t *testing.T) {
 	t.Parallel()
-	keys, _, now := newKeys(t, 0)
-	old, secret, err := keys.Create(t.Context(), operator, "hotel-9", tenant.NewKey{ExpiresAt: start.Add(time.Hour)})
+	keys, j, now := newKeys(t, 0)
+	old, secret, err := keys.Create(t.Context(), operator, "hotel-9", tenant.NewKey{ExpiresAt: new(start.Add(time.Hour))})
 	require.NoError(t, err)
 	_, _, err = keys.Rotate(t.Context(), operator, "hotel-9", old.ID, 24*time.Hour)
 	require.NoError(t, err)
+	records, err := j.Read(t.Context(), "org/hotel-9", 2, 1)
+	require.NoError(t, err)
+	replaced, err := tenant.ReadEvent(&records[0])
+	require.NoError(t, err)
+	require.Equal(t, start.Add(time.Hour), replaced.(*tenant.KeyReplaced).GraceUntil, "its event does not say so either")
 	now.Advance(time.Hour)
 	_, err = keys.Authenticate(t.Context(), secret)
 	requireUnauthentic(t, err, "api-key-expired")
@@ -153,11 +176,11 @@ func TestOrganisationsAreListed(t *testing.T) {
 	require.Equal(t, tenant.Organization{ID: "hotel-9", Name: "Hotel Nine", Since: start}, o)
 	_, _, err = keys.Create(t.Context(), operator, "hostel-2", tenant.NewKey{})
 	require.NoError(t, err)
-	for _, name := range []string{"Hotel 9", "Hotel 9"} {
+	for _, name := range []string{"Hotel 9", "Hotel 9", ""} {
 		o, created, err = keys.Register(t.Context(), operator, "hotel-9", name)
 		require.NoError(t, err)
 		require.False(t, created)
-		require.Equal(t, name, o.Name)
+		require.Equal(t, "Hotel 9", o.Name)
 	}
 	version, _, err := j.Head(t.Context(), "org/hotel-9")
 	require.NoError(t, err)
@@ -221,7 +244,7 @@ func TestEventsTellWhoAndFromWhereAndNoSecrets(t *testing.T) {
 	keys, j, _ := newKeys(t, 0)
 	_, _, err := keys.Register(t.Context(), operator, "hotel-9", "Hotel Nine")
 	require.NoError(t, err)
-	key, secret, err := keys.Create(t.Context(), operator, "hotel-9", tenant.NewKey{ExpiresAt: start.Add(time.Hour)})
+	key, secret, err := keys.Create(t.Context(), operator, "hotel-9", tenant.NewKey{ExpiresAt: new(start.Add(time.Hour))})
 	require.NoError(t, err)
 	successor, _, err := keys.Rotate(t.Context(), operator, "hotel-9", key.ID, time.Minute)
 	require.NoError(t, err)

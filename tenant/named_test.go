@@ -84,13 +84,13 @@ func TestANamedRequestIsAnsweredAsItWas(t *testing.T) {
 	_, _, err = k.Register(under(t.Context(), "n1", "z"), super, "hostel", "Hotel")
 	require.ErrorIs(t, err, lock.ErrKeyReused, "of another organisation, too")
 
-	key, secret, err := k.Create(under(t.Context(), "k1", "a"), super, "hotel", NewKey{ExpiresAt: now.Add(time.Hour)})
+	key, secret, err := k.Create(under(t.Context(), "k1", "a"), super, "hotel", NewKey{ExpiresAt: new(now.Add(time.Hour))})
 	require.NoError(t, err)
 	require.NotEmpty(t, secret)
 	revoked, err := k.Revoke(under(t.Context(), "r1", "a"), super, "hotel", key.ID)
 	require.NoError(t, err)
 	now = now.Add(2 * time.Hour) // it has expired meanwhile
-	told, secret, err := k.Create(under(t.Context(), "k1", "a"), super, "hotel", NewKey{ExpiresAt: key.ExpiresAt})
+	told, secret, err := k.Create(under(t.Context(), "k1", "a"), super, "hotel", NewKey{ExpiresAt: new(key.ExpiresAt)})
 	require.NoError(t, err)
 	require.Empty(t, secret)
 	require.Equal(t, key, told)

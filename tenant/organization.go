@@ -35,7 +35,7 @@ type Key struct {
 	Replaces  string    // the ID of the key that it takes over from
 
 	hash     string
-	lifetime time.Duration // that it was made for; zero: without end
+	lifetime int64 // in milliseconds, that it was made for; zero: without end. A time.Duration ends at 292 years
 }
 
 // Status is what a key is worth.
@@ -74,9 +74,29 @@ func keyOf(e *KeyCreated) Key {
 		k.Scopes = AllScopes()
 	}
 	if !e.ExpiresAt.IsZero() {
-		k.lifetime = e.ExpiresAt.Sub(e.At)
+		k.lifetime = e.ExpiresAt.UnixMilli() - e.At.UnixMilli()
 	}
 	return k
+}
+
+// lastInstant is the last one that an API key can end at.
+var lastInstant = time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC)
+
+// asLong is when a key ends that is made now for as long as this one was; zero: never.
+func (k *Key) asLong(now time.Time) time.Time {
+	if k.lifetime == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(min(now.UnixMilli()+k.lifetime, lastInstant.UnixMilli())).UTC()
+}
+
+// graceUntil is when a key ends that is replaced now: the grace never makes it live longer than it would have.
+func (k *Key) graceUntil(now time.Time, grace time.Duration) time.Time {
+	until := millis(now.Add(grace))
+	if !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(until) {
+		return k.ExpiresAt
+	}
+	return until
 }
 
 // maxKept bounds the keys of an organisation that are remembered. The oldest that are worth nothing are forgotten first,
