@@ -243,7 +243,7 @@ type EventRecord struct {
 	// Event The data of the event, as in the answers to commands.
 	Event any `json:"event"`
 
-	// From The address that the call came from, for the organisation whose event it is. None is kept of guests.
+	// From The address that the call came from, told as `via` is. None is kept of guests.
 	From string `json:"from,omitempty"`
 
 	// OrgId The organisation that the lock belonged to then; empty when it had none.
@@ -254,7 +254,7 @@ type EventRecord struct {
 	Type    string `json:"type"`
 	Version int64  `json:"version"`
 
-	// Via The first characters of the API key that was shown, for the organisation whose event it is.
+	// Via The first characters of the API key that was shown, for the organisation whose event and whose key it is.
 	Via string `json:"via,omitempty"`
 }
 

@@ -43,7 +43,7 @@ func (w *world) happened(id lock.ID, e lock.Event) {
 }
 
 func stamp(org lock.OrgID) lock.Stamp {
-	return lock.Stamp{At: noon, LockUUID: "u", OrgID: org, By: "ann", Via: "lk_abcdef", From: "203.0.113.7"}
+	return lock.Stamp{At: noon, LockUUID: "u", OrgID: org, By: "ann", ByUser: true, Via: "lk_abcdef", From: "203.0.113.7"}
 }
 
 // read reads a whole log from a position on.
@@ -86,7 +86,7 @@ func TestALogHasWhatIsTheOrganisationsAndNothingElse(t *testing.T) {
 	require.Equal(t, []string{"ApiKeyCreated", "LockCreated", "OrganizationSet", "ApiKeyRevoked"},
 		[]string{hotel[0].Type, hotel[1].Type, hotel[2].Type, hotel[3].Type})
 	require.Equal(t, audit.Event{
-		AggregateType: "lock", AggregateID: "1", Version: 1, Position: 2, Type: "LockCreated", At: noon, OrgID: "hotel", By: "ann", ByType: "organization",
+		AggregateType: "lock", AggregateID: "1", Version: 1, Position: 2, Type: "LockCreated", At: noon, OrgID: "hotel", By: "ann", ByType: "user",
 		Via: "lk_abcdef", From: "203.0.113.7", Data: hotel[1].Data,
 	}, hotel[1])
 	require.Equal(t, "organization", hotel[3].AggregateType)

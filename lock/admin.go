@@ -134,7 +134,9 @@ func (s *State) setOrganization(c *SetOrganization, now time.Time) (Decision, er
 		return Decision{}, reject(NotFound, "organization-not-found", "There is no such organisation. Look at its ID, or ask the server's operator to register it.")
 	}
 	e := &OrganizationSet{Stamp: s.stampBy(c.By, now), NewOrgID: c.OrgID, OldOrgID: s.OrgID}
-	e.OrgID = c.OrgID
+	if e.OrgID = c.OrgID; s.OrgID == "" && c.By.usesKeyOfOthers(c.OrgID) {
+		e.Via, e.From = "", "" // the next organisation reads the event as its own
+	}
 	var d Decision
 	s.endJobs(&d, "organization-changed", s.stampBy(c.By, now)) // the next organisation gets no keys of this one
 	d.Events = append(d.Events, e)

@@ -56,6 +56,7 @@ func TestNamesDoNotMixUp(t *testing.T) {
 func TestTheOriginIsForTheOrganisationOnly(t *testing.T) {
 	t.Parallel()
 	stamp := Stamp{OrgID: "acme", ByUser: true, Via: "lk_abcdef", From: "203.0.113.7"}
+	key := func(of string) Stamp { return Stamp{OrgID: "acme", By: of, Via: "lk_abcdef", From: "203.0.113.7"} }
 	for _, c := range []struct {
 		event Event
 		org   OrgID
@@ -68,10 +69,44 @@ func TestTheOriginIsForTheOrganisationOnly(t *testing.T) {
 		{&OrganizationSet{Stamp: stamp, OldOrgID: "umbrella"}, "umbrella", true},
 		{&OrganizationSet{Stamp: stamp, OldOrgID: "umbrella"}, "acme", false},
 		{&OrganizationSet{Stamp: stamp}, "acme", true},
+		{&TempKeyDeleted{Stamp: key("acme")}, "acme", true},
+		{&TempKeyDeleted{Stamp: key("umbrella")}, "acme", false}, // a collective key is revoked by whose it is
+		{&TempKeyDeleted{Stamp: key("umbrella")}, "umbrella", false},
+		{&OrganizationSet{Stamp: key("umbrella"), OldOrgID: "umbrella"}, "umbrella", true},
+		{&OrganizationSet{Stamp: key("umbrella"), OldOrgID: "umbrella"}, "acme", false},
 	} {
 		via, from := OriginOf(c.event, c.org)
 		require.Equal(t, c.told, via == "lk_abcdef" && from == "203.0.113.7", "%T to %q", c.event, c.org)
 		require.Equal(t, !c.told, via == "" && from == "")
+	}
+}
+
+// An owner may come with the API key of an organisation that the lock is not of. The record does not say whose a key is, and is read by the
+// lock's organisation.
+func TestTheKeyOfAnotherOrganisationIsNotKept(t *testing.T) {
+	t.Parallel()
+	s := new(State)
+	Evolve(s, &LockCreated{Stamp: Stamp{At: noon, LockUUID: deviceUUID("u1")}, LockID: 1, Index: 1, OwnerID: "ann"})
+	owner := func(of OrgID) Caller { return Caller{OrgID: of, UserID: "ann", Key: "lk_abcdef", Addr: "203.0.113.7"} }
+	for _, c := range []struct {
+		by      Caller
+		command func(Caller) Command
+		told    bool
+	}{
+		{owner("umbrella"), func(by Caller) Command { return &SetConfig{By: by, RelockMs: 1000} }, true}, // nobody but the operator reads it
+		{owner("umbrella"), func(by Caller) Command { return &SetOrganization{By: by, OrgID: "acme"} }, false},
+		{owner("umbrella"), func(by Caller) Command { return &SetConfig{By: by, RelockMs: 2000} }, false},
+		{owner("acme"), func(by Caller) Command { return &SetConfig{By: by, RelockMs: 3000} }, true},
+		{owner(""), func(by Caller) Command { return &SetConfig{By: by, RelockMs: 4000} }, true},
+	} {
+		d, err := Decide(s, c.command(c.by), noon)
+		require.NoError(t, err)
+		stamp := d.Events[0].(interface{ EventStamp() Stamp }).EventStamp()
+		require.Equal(t, c.told, stamp.Via == "lk_abcdef" && stamp.From == "203.0.113.7", "%+v", c.by)
+		require.Equal(t, !c.told, stamp.Via == "" && stamp.From == "")
+		require.Equal(t, "ann", stamp.By)
+		require.Equal(t, "user", stamp.ByType())
+		Evolve(s, d.Events[0])
 	}
 }
 

@@ -260,8 +260,9 @@ func (s *Stamp) ByType() string {
 	return ""
 }
 
-// OriginOf gives where an event came from, to those who may know it: the organisation whose the lock was at that moment. What
-// hands a lock over bears the name of the next one, which is told nothing of the addresses of the one before.
+// OriginOf gives where an event came from, to those who may know it: the organisation whose the lock was at that moment, unless it was done
+// with the key of another one, as when a collective key is revoked that was made before the lock was handed over. What hands a
+// lock over bears the name of the next one, which is told nothing of the addresses of the one before.
 func OriginOf(e Event, org OrgID) (via, from string) {
 	stamped, ok := e.(interface{ EventStamp() Stamp })
 	if !ok {
@@ -272,7 +273,8 @@ func OriginOf(e Event, org OrgID) (via, from string) {
 	if handed, ok := e.(*OrganizationSet); ok && handed.OldOrgID != "" {
 		whose = handed.OldOrgID
 	}
-	if org == "" || org != whose {
+	othersKey := s.ByType() == "organization" && s.By != string(org)
+	if org == "" || org != whose || othersKey {
 		return "", ""
 	}
 	return s.Via, s.From

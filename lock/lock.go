@@ -166,8 +166,17 @@ func (s *State) stamp(by string, now time.Time) Stamp {
 // stampBy is the stamp of what a caller wanted, with all that the audit asks for: who, when, and from where.
 func (s *State) stampBy(by Caller, now time.Time) Stamp {
 	stamp := s.stamp("", now)
-	stamp.By, stamp.ByUser, stamp.Via, stamp.From = by.Name(), by.UserID != "", by.Key, by.Addr
+	stamp.By, stamp.ByUser = by.Name(), by.UserID != ""
+	if !by.usesKeyOfOthers(s.OrgID) {
+		stamp.Via, stamp.From = by.Key, by.Addr
+	}
 	return stamp
+}
+
+// usesKeyOfOthers tells whether a user has come with the API key of another organisation than the lock's. It gives no right to the lock, and
+// the record would not say whose it is: so neither the key nor the address is kept, which are not for the lock's organisation.
+func (c Caller) usesKeyOfOthers(org OrgID) bool {
+	return c.UserID != "" && c.OrgID != "" && org != "" && c.OrgID != org
 }
 
 // done is the decision of a command that made one event.
