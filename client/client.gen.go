@@ -2438,7 +2438,8 @@ type ClientInterface interface {
 	//
 	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
 	// number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
-	// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
+	// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list
+	// already gets what is named here, and keeps what is not: an address or a number goes with `RemoveResident`. What is so already changes nothing.
 	//
 	// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 	// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -2452,7 +2453,8 @@ type ClientInterface interface {
 	//
 	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
 	// number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
-	// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
+	// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list
+	// already gets what is named here, and keeps what is not: an address or a number goes with `RemoveResident`. What is so already changes nothing.
 	//
 	// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 	// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -3422,7 +3424,8 @@ func (c *Client) AddKey(ctx context.Context, id LockId, body AddKeyJSONRequestBo
 //
 // The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
 // number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
-// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
+// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list
+// already gets what is named here, and keeps what is not: an address or a number goes with `RemoveResident`. What is so already changes nothing.
 //
 // People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 // that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -3446,7 +3449,8 @@ func (c *Client) AddResidentWithBody(ctx context.Context, id LockId, contentType
 //
 // The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
 // number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
-// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
+// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list
+// already gets what is named here, and keeps what is not: an address or a number goes with `RemoveResident`. What is so already changes nothing.
 //
 // People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 // that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -7567,7 +7571,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
 	// number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
-	// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
+	// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list
+	// already gets what is named here, and keeps what is not: an address or a number goes with `RemoveResident`. What is so already changes nothing.
 	//
 	// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 	// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -7581,7 +7586,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
 	// number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
-	// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
+	// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list
+	// already gets what is named here, and keeps what is not: an address or a number goes with `RemoveResident`. What is so already changes nothing.
 	//
 	// People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 	// that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -12925,7 +12931,8 @@ func (c *ClientWithResponses) AddKeyWithResponse(ctx context.Context, id LockId,
 //
 // The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
 // number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
-// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
+// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list
+// already gets what is named here, and keeps what is not: an address or a number goes with `RemoveResident`. What is so already changes nothing.
 //
 // People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 // that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.
@@ -12945,7 +12952,8 @@ func (c *ClientWithResponses) AddResidentWithBodyWithResponse(ctx context.Contex
 //
 // The person is named by `userId`. Without one, the directory of the lock's organisation gives the user of the e-mail address, or of the phone
 // number where there is no address, and makes one if there is none. That takes the API key of the lock's organisation: an owner names people by `userId`,
-// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list already is changed.
+// and hears a 403 `api-key-required` otherwise; e-mail address and number stay with the lock then. Somebody who is on the list
+// already gets what is named here, and keeps what is not: an address or a number goes with `RemoveResident`. What is so already changes nothing.
 //
 // People who live together share a phone number. One that comes with the e-mail address of another user, or of nobody yet, is a 409 `contacts-differ`, and one
 // that comes alone, with another name than on the list, a 409 `phone-shared`: nobody takes another one's place on the list. Name the person by `userId` then.

@@ -87,7 +87,7 @@ type (
 		Job  JobID
 		Keys []Key
 	}
-	// AddResident puts a person on the doorbell list, or changes the one of the same user ID.
+	// AddResident puts a person on the doorbell list, or changes the one of the same user ID: what it does not name stays.
 	AddResident struct {
 		By       Caller
 		Resident Resident

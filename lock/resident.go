@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -18,10 +19,14 @@ func (s *State) addResident(c *AddResident, now time.Time) (Decision, error) {
 	if err := r.check(); err != nil {
 		return Decision{}, err
 	}
-	if slices.Contains(s.Residents, r) {
-		return s.unchanged()
-	}
 	known := s.resident(r.UserID)
+	if known >= 0 { // what is not named stays: nobody could read a number that was lost
+		r.Email = cmp.Or(r.Email, s.Residents[known].Email)
+		r.Phone = cmp.Or(r.Phone, s.Residents[known].Phone)
+		if s.Residents[known] == r {
+			return s.unchanged()
+		}
+	}
 	if known < 0 && len(s.Residents) >= maxResidents {
 		return Decision{}, reject(Conflict, "too-many-residents", "The lock has 1000 residents, the most that it takes. Remove some first.")
 	}
