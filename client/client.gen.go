@@ -1597,7 +1597,7 @@ type SetOrganizationResult struct {
 // SetOwnerRequest defines model for SetOwnerRequest.
 type SetOwnerRequest struct {
 	// UserId A user; null takes the lock from its owner.
-	UserId string `json:"userId"`
+	UserId nullable.Nullable[string] `json:"userId"`
 }
 
 // SetOwnerResult defines model for SetOwnerResult.
@@ -1750,27 +1750,17 @@ type TempKeyResult struct {
 
 // TempKeyUpdatedData defines model for TempKeyUpdatedData.
 type TempKeyUpdatedData struct {
+	// Changes What the update named of these. It is empty when that was the schedule, the grace or the description alone, which the reference's event
+	// does not know: `GET /locks/{id}/temp-keys` has the whole key.
 	Changes struct {
 		// AccessMode Who may open with the key. `public` is whoever has the link, `user-whitelist` the users that the key names.
 		AccessMode     *AccessMode `json:"accessMode,omitempty"`
 		AllowedUserIds *[]string   `json:"allowedUserIds,omitempty"`
-		Description    *string     `json:"description,omitempty"`
 
-		// GraceAfterSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
-		// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
-		// Windows that touch after that are one. The device itself must not move later than the widened end.
-		GraceAfterSeconds *Grace `json:"graceAfterSeconds,omitempty"`
-
-		// GraceBeforeSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
-		// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
-		// Windows that touch after that are one. The device itself must not move later than the widened end.
-		GraceBeforeSeconds *Grace `json:"graceBeforeSeconds,omitempty"`
-		MaxUses            *int   `json:"maxUses,omitempty"`
-
-		// Schedule A schedule; null, or none, means that the key opens at any hour.
-		Schedule   *OptionalSchedule `json:"schedule,omitempty"`
-		ValidFrom  *time.Time        `json:"validFrom,omitempty"`
-		ValidUntil *time.Time        `json:"validUntil,omitempty"`
+		// MaxUses null when the limit was lifted.
+		MaxUses    nullable.Nullable[int] `json:"maxUses,omitempty"`
+		ValidFrom  *time.Time             `json:"validFrom,omitempty"`
+		ValidUntil *time.Time             `json:"validUntil,omitempty"`
 	} `json:"changes"`
 	LockId      int64     `json:"lockId"`
 	LockUuid    string    `json:"lockUuid"`

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/oapi-codegen/nullable"
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/client"
@@ -87,7 +88,7 @@ func TestACallIsMadeAgainWhenThatIsSafe(t *testing.T) {
 
 		// A command is made again when the server did nothing, and not when nobody knows.
 		s = &script{steps: []func(*http.Request) (*http.Response, error){busy, breaks}}
-		_, err = s.client(t).SetOwnerWithResponse(t.Context(), 42, client.SetOwnerJSONRequestBody{UserId: "ann"})
+		_, err = s.client(t).SetOwnerWithResponse(t.Context(), 42, client.SetOwnerJSONRequestBody{UserId: nullable.NewNullableWithValue("ann")})
 		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 		require.Len(t, s.calls, 2)
 		body, err := io.ReadAll(s.calls[1].Body)

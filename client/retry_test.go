@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/oapi-codegen/nullable"
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/client"
@@ -23,7 +24,7 @@ var (
 )
 
 func own(t *testing.T, c *client.ClientWithResponses, more ...client.RequestEditorFn) error {
-	_, err := c.SetOwnerWithResponse(t.Context(), 42, client.SetOwnerJSONRequestBody{UserId: "ann"}, more...)
+	_, err := c.SetOwnerWithResponse(t.Context(), 42, client.SetOwnerJSONRequestBody{UserId: nullable.NewNullableWithValue("ann")}, more...)
 	return err
 }
 

@@ -113,6 +113,7 @@ func publicTempKey(id ID, e Event) payload {
 	return p
 }
 
+// publicChanges has the fields of the reference and no more. Of an update of others alone it is empty: that the key changed is told all the same.
 func publicChanges(c Changes) payload {
 	p := payload{}
 	if c.ValidFrom != nil {
@@ -129,18 +130,6 @@ func publicChanges(c Changes) payload {
 	}
 	if c.AccessMode != nil {
 		p["accessMode"] = *c.AccessMode
-	}
-	if c.Description != nil {
-		p["description"] = *c.Description
-	}
-	if c.Schedule != nil {
-		p["schedule"] = c.Schedule.Schedule
-	}
-	if c.GraceBeforeSeconds != nil {
-		p["graceBeforeSeconds"] = *c.GraceBeforeSeconds
-	}
-	if c.GraceAfterSeconds != nil {
-		p["graceAfterSeconds"] = *c.GraceAfterSeconds
 	}
 	return p
 }

@@ -62,7 +62,7 @@ func TestAProgramFollowsEvents(t *testing.T) {
 	}
 	follow()
 	for i := range 20 {
-		_, err = c.SetOwnerWithResponse(t.Context(), 42, client.SetOwnerRequest{UserId: []string{"ann", "ben"}[i%2]})
+		_, err = c.SetOwnerWithResponse(t.Context(), 42, client.SetOwnerRequest{UserId: nullable.NewNullableWithValue([]string{"ann", "ben"}[i%2])})
 		require.NoError(t, err)
 		if i == 12 {
 			s.restart(t)

@@ -106,6 +106,9 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 	terms := map[string]any{"tempKeyUuid": key, "accessMode": "public", "validFrom": now, "validUntil": now.Add(time.Hour), "maxUses": 3, "description": "Room 12"}
 	do(200, post, "/locks/1/create-temp-key", terms)
 	do(200, post, "/locks/1/update-temp-key", map[string]any{"tempKeyUuid": key, "maxUses": 4, "validUntil": now.Add(2 * time.Hour)})
+	do(200, post, "/locks/1/update-temp-key", map[string]any{"tempKeyUuid": key, "maxUses": nil, "description": "Room 13", "graceAfterSeconds": 60}) // the last two are our own
+	do(200, post, "/locks/1/update-temp-key", map[string]any{"tempKeyUuid": key, "maxUses": 4, "schedule": nil, "graceAfterSeconds": 0})
+	do(200, post, "/locks/1/update-temp-key", map[string]any{"tempKeyUuid": key, "description": "Room 12"})
 
 	hours := map[string]any{"timeZone": "Europe/Berlin", "rules": []any{map[string]any{"days": []string{"mon", "sat"}, "from": "22:00", "until": "06:00"}}}
 	regular := map[string]any{"tempKeyUuid": uuid.NewString(), "accessMode": "public", "validFrom": now, "validUntil": now.AddDate(0, 1, 0), "schedule": hours, "graceBeforeSeconds": 60}
