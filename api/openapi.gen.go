@@ -67,7 +67,7 @@ type BulkAddKeysRequest struct {
 
 // ChangeLockUuidRequest defines model for ChangeLockUuidRequest.
 type ChangeLockUuidRequest struct {
-	// NewUuid The UUID of the new device.
+	// NewUuid The UUID of the new device; not one of zeros or of fs alone.
 	NewUuid string `json:"newUuid"`
 }
 
@@ -112,7 +112,7 @@ type CreateLockRequest struct {
 	OwnerId      string `json:"ownerId,omitempty"`
 	SerialNumber string `json:"serialNumber,omitempty"`
 
-	// Uuid The UUID of the device.
+	// Uuid The UUID of the device; not one of zeros or of fs alone.
 	Uuid       string `json:"uuid"`
 	VendorName string `json:"vendorName,omitempty"`
 }
@@ -140,10 +140,12 @@ type CreateTempKeyRequest struct {
 	MaxUses OptionalLimit `json:"maxUses,omitempty"`
 
 	// Schedule A schedule; null, or none, means that the key opens at any hour.
-	Schedule    OptionalSchedule `json:"schedule,omitempty"`
-	TempKeyUuid *string          `json:"tempKeyUuid,omitempty"`
-	ValidFrom   Timestamp        `json:"validFrom"`
-	ValidUntil  Timestamp        `json:"validUntil"`
+	Schedule OptionalSchedule `json:"schedule,omitempty"`
+
+	// TempKeyUuid The secret part of the link, so that it must be random; not one of zeros or of fs alone.
+	TempKeyUuid *string   `json:"tempKeyUuid,omitempty"`
+	ValidFrom   Timestamp `json:"validFrom"`
+	ValidUntil  Timestamp `json:"validUntil"`
 }
 
 // CreateTempKeysItem defines model for CreateTempKeysItem.
@@ -512,10 +514,12 @@ type TempKey struct {
 	// GraceBeforeSeconds By how many seconds each window of the key is widened at this end. Without a schedule there is one window, from `validFrom` to
 	// `validUntil`. With one, each stretch of its hours is a window: it is first cut at `validFrom` and `validUntil`, and then widened.
 	// Windows that touch after that are one. The device itself must not move later than the widened end.
-	GraceBeforeSeconds Grace  `json:"graceBeforeSeconds,omitempty"`
-	LockId             int64  `json:"lockId"`
-	LockUuid           string `json:"lockUuid"`
-	MaxUses            *int64 `json:"maxUses"`
+	GraceBeforeSeconds Grace `json:"graceBeforeSeconds,omitempty"`
+	LockId             int64 `json:"lockId"`
+
+	// LockUuid The device that the lock has now.
+	LockUuid string `json:"lockUuid"`
+	MaxUses  *int64 `json:"maxUses"`
 
 	// NextWindow Of a key with a schedule or grace that is in no window, the next one.
 	NextWindow *NextWindow `json:"nextWindow,omitempty"`

@@ -623,7 +623,7 @@ type BulkProgressStatus string
 
 // ChangeLockUuidRequest defines model for ChangeLockUuidRequest.
 type ChangeLockUuidRequest struct {
-	// NewUuid The UUID of the new device.
+	// NewUuid The UUID of the new device; not one of zeros or of fs alone.
 	NewUuid openapi_types.UUID `json:"newUuid"`
 }
 
@@ -765,7 +765,7 @@ type CreateLockRequest struct {
 	OwnerId      *string `json:"ownerId,omitempty"`
 	SerialNumber *string `json:"serialNumber,omitempty"`
 
-	// Uuid The UUID of the device.
+	// Uuid The UUID of the device; not one of zeros or of fs alone.
 	Uuid       openapi_types.UUID `json:"uuid"`
 	VendorName *string            `json:"vendorName,omitempty"`
 }
@@ -807,7 +807,9 @@ type CreateTempKeyRequest struct {
 	MaxUses *OptionalLimit `json:"maxUses,omitempty"`
 
 	// Schedule A schedule; null, or none, means that the key opens at any hour.
-	Schedule    *OptionalSchedule   `json:"schedule,omitempty"`
+	Schedule *OptionalSchedule `json:"schedule,omitempty"`
+
+	// TempKeyUuid The secret part of the link, so that it must be random; not one of zeros or of fs alone.
 	TempKeyUuid *openapi_types.UUID `json:"tempKeyUuid,omitempty"`
 	ValidFrom   Timestamp           `json:"validFrom"`
 	ValidUntil  Timestamp           `json:"validUntil"`
@@ -915,10 +917,12 @@ type Door struct {
 	AccessMethod AccessMethod `json:"accessMethod"`
 
 	// Id The number of the door, from 1.
-	Id       int     `json:"id"`
-	Label    *string `json:"label"`
-	LockId   string  `json:"lockId"`
-	LockUuid string  `json:"lockUuid"`
+	Id     int     `json:"id"`
+	Label  *string `json:"label"`
+	LockId string  `json:"lockId"`
+
+	// LockUuid The device that the lock had when the key was created. Of the one that it has now tells the lock, by its `lockId`.
+	LockUuid string `json:"lockUuid"`
 
 	// TempKeyUuid The temporary key that the lock has for this door: its events name it, also after the revocation.
 	TempKeyUuid string `json:"tempKeyUuid"`
@@ -1652,8 +1656,10 @@ type TempKey struct {
 	// Windows that touch after that are one. The device itself must not move later than the widened end.
 	GraceBeforeSeconds *Grace `json:"graceBeforeSeconds,omitempty"`
 	LockId             int64  `json:"lockId"`
-	LockUuid           string `json:"lockUuid"`
-	MaxUses            *int64 `json:"maxUses"`
+
+	// LockUuid The device that the lock has now.
+	LockUuid string `json:"lockUuid"`
+	MaxUses  *int64 `json:"maxUses"`
 
 	// NextWindow Of a key with a schedule or grace that is in no window, the next one.
 	NextWindow *NextWindow `json:"nextWindow,omitempty"`

@@ -61,6 +61,9 @@ func checkLock(c *CreateLock) (UUID, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := checkNew(string(uuid), "uuid", "uuid-invalid"); err != nil {
+		return "", err
+	}
 	if c.Index < 1 {
 		return "", invalid("index", "index-invalid", "index must be a whole number of 1 or more")
 	}

@@ -74,6 +74,21 @@ func ParseTempKeyID(s string) (TempKeyID, error) {
 	return TempKeyID(u), nil
 }
 
+// The UUIDs that RFC 9562 keeps for "none": a program sends them whose own was never set. Nothing new is named by one, least of all a
+// key, whose UUID is its secret. What was named so before stays as it is.
+const (
+	nilUUID = "00000000-0000-0000-0000-000000000000"
+	maxUUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+)
+
+// checkNew tells what is wrong with a UUID that is about to name something.
+func checkNew(uuid, field, reason string) error {
+	if uuid == nilUUID || uuid == maxUUID {
+		return invalid(field, reason, field+" must be a UUID of its own, and not one of zeros or of fs alone")
+	}
+	return nil
+}
+
 func canonicalUUID(s string) (string, bool) {
 	if len(s) != 36 {
 		return "", false

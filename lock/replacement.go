@@ -18,6 +18,9 @@ func (s *State) changeUUID(c *ChangeLockUUID, now time.Time) (Decision, error) {
 	if uuid == s.UUID {
 		return s.unchanged()
 	}
+	if err := checkNew(string(uuid), "newUuid", "uuid-invalid"); err != nil {
+		return Decision{}, err
+	}
 	// What may be on the wire ends by the word of the old device, or by its deadline. The new one knows nothing of it, and its
 	// "not seen" would be no proof.
 	for _, cmd := range s.Commands {

@@ -2,6 +2,7 @@ package lock
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,6 +102,31 @@ func apply(t require.TestingT, s *State, c Command) {
 	}
 	for _, e := range d.Events {
 		Evolve(s, e)
+	}
+}
+
+// A program sends the UUID of zeros that never set its own, and anybody can guess it. What was named so before is as good as it was.
+func TestNothingNewIsNamedByAUUIDOfNone(t *testing.T) {
+	t.Parallel()
+	super := Caller{Super: true}
+	for _, none := range []string{nilUUID, maxUUID, strings.ToUpper(maxUUID)} {
+		_, err := Decide(new(State), &CreateLock{By: super, ID: 1, UUID: UUID(none), Index: 1}, noon)
+		require.Equal(t, "uuid", err.(*Error).Field)
+		s := new(State)
+		Evolve(s, &LockCreated{Stamp: Stamp{At: noon, LockUUID: deviceUUID("u1")}, LockID: 1, Index: 1})
+		_, err = Decide(s, &ChangeLockUUID{By: super, NewUUID: UUID(none)}, noon)
+		require.Equal(t, "newUuid", err.(*Error).Field)
+		c := &CreateTempKey{By: super, UUID: TempKeyID(none), AccessMode: Public, ValidFrom: noon, ValidUntil: noon.Add(time.Hour)}
+		_, err = Decide(s, c, noon)
+		require.Equal(t, "temp-key-uuid-invalid", err.(*Error).Reason)
+
+		stored := TempKey{UUID: TempKeyID(strings.ToLower(none)), AccessMode: Public, ValidFrom: noon, ValidUntil: noon.Add(time.Hour), CreatedBy: "super", CreatedAt: noon}
+		Evolve(s, &TempKeyCreated{Stamp: Stamp{At: noon}, Key: stored})
+		d, err := Decide(s, c, noon)
+		require.NoError(t, err)
+		require.Empty(t, d.Events, "it is there")
+		_, err = Decide(s, &DeleteTempKey{By: super, TempKeyID: stored.UUID}, noon)
+		require.NoError(t, err)
 	}
 }
 
