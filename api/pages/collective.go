@@ -51,7 +51,7 @@ func (p *Collective) Why() string {
 	case p.Key.RevokedAt != nil:
 		return "This key was revoked. Ask whoever sent it to you for a new one."
 	case p.Status() == lock.StatusNotYetValid:
-		return openFrom(instant(p.Key.ValidFrom), p.Key.ValidFrom.Sub(p.Now))
+		return openFrom(instant(p.Key.ValidFrom), left(p.Key.ValidFrom, p.Now))
 	default:
 		return stopped(instant(p.Key.ValidUntil))
 	}
@@ -71,8 +71,8 @@ func (p *Collective) Refresh() int {
 	return refreshAt(p.Key.ValidFrom.Sub(p.Now))
 }
 
-// Left is for how long the key still works.
-func (p *Collective) Left() time.Duration { return p.Key.ValidUntil.Sub(p.Now) }
+// Left is for how long the key still works; 0: it is not told.
+func (p *Collective) Left() time.Duration { return left(p.Key.ValidUntil, p.Now) }
 
 // PIN is the code, as long as it is or will be good.
 func (p *Collective) PIN() string {

@@ -63,7 +63,7 @@ func (p *Key) Why() string {
 	case k.Status == lock.StatusValid:
 		return "This door is opened with the code, at the door. The code is on the page of the key for all its doors."
 	case k.Status == lock.StatusNotYetValid:
-		return openFrom(p.instant(p.From()), p.From().Sub(p.Now))
+		return openFrom(p.instant(p.From()), left(p.From(), p.Now))
 	case k.Status == lock.StatusUsedUp:
 		return "This key has been used as often as it may be. Ask whoever sent it to you for a new one."
 	case k.Schedule != nil:
@@ -74,6 +74,9 @@ func (p *Key) Why() string {
 }
 
 func openFrom(instant string, wait time.Duration) string {
+	if wait == 0 {
+		return "You can open from " + instant + " on."
+	}
 	return "You can open from " + instant + " on, in about " + duration(wait) + "."
 }
 

@@ -87,6 +87,32 @@ func TestAPageComesAgainWhenTheKeyBegins(t *testing.T) {
 	require.Zero(t, shared(now).Refresh())
 }
 
+// A platform says the year 9999 for "for ever". A time.Duration ends at 292 years, and grace may reach into the year 10000.
+func TestWhatIsFarAwayIsNotCounted(t *testing.T) {
+	t.Parallel()
+	end, begin := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+	i := info(lock.StatusValid)
+	i.Key.ValidFrom, i.Key.ValidUntil, i.Key.GraceBeforeSeconds, i.Key.GraceAfterSeconds = begin, end, 60, 60
+	html := render(t, &pages.Key{Info: i, Now: now})
+	require.Contains(t, html, "31 Dec 9999, 23:59 UTC")
+	require.Contains(t, html, "1 Jan 0001, 00:00 UTC")
+	require.NotContains(t, html, "10000")
+	require.NotContains(t, html, " left</small>")
+	p := shared(now)
+	p.Key.ValidUntil = end
+	require.NotContains(t, render(t, p), " left</small>")
+	i = info(lock.StatusNotYetValid)
+	i.Key.ValidFrom, p.Key.ValidFrom = end.Add(-time.Hour), end.Add(-time.Hour)
+	for _, page := range []interface {
+		pages.Page
+		Why() string
+		Refresh() int
+	}{&pages.Key{Info: i, Now: now}, p} {
+		require.Equal(t, "You can open from 31 Dec 9999, 22:59 UTC on.", page.Why())
+		require.Zero(t, page.Refresh())
+	}
+}
+
 func TestDurationsAreNotCutShort(t *testing.T) {
 	t.Parallel()
 	for wait, want := range map[time.Duration]string{

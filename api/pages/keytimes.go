@@ -44,7 +44,7 @@ func (p *Key) Times() []Time {
 func (p *Key) end(name string, at time.Time) Time {
 	t := Time{Name: name, At: at}
 	if p.CanOpen() {
-		t.Left = at.Sub(p.Now)
+		t.Left = left(at, p.Now)
 	}
 	return t
 }
@@ -62,7 +62,7 @@ func (p *Key) instant(t time.Time) string {
 	if s == nil {
 		return instant(t)
 	}
-	at := s.Local(t)
+	at := shown(s.Local(t))
 	return at.Format(instantFormat) + " " + clock(at.Location().String())
 }
 

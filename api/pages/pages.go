@@ -24,7 +24,7 @@ var (
 		"docsStyle": func() template.CSS { return template.CSS(docsStyle) },
 		"words":     words,
 		"instant":   instant,
-		"machine":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"machine":   func(t time.Time) string { return shown(t.UTC()).Format(time.RFC3339) },
 		"duration":  duration,
 	}).ParseFS(files, "*.html"))
 
@@ -59,7 +59,30 @@ const (
 )
 
 // instant formats a point in time for a person. The server does not know the guest's time zone, so it names its own.
-func instant(t time.Time) string { return t.UTC().Format(instantFormat + " UTC") }
+func instant(t time.Time) string { return shown(t.UTC()).Format(instantFormat + " UTC") }
+
+// shown brings an instant into the years from 1 to 9999: grace, and the clock at a door, may reach beyond those that a key can name.
+func shown(t time.Time) time.Time {
+	switch year := t.Year(); {
+	case year > 9999:
+		return time.Date(9999, 12, 31, 23, 59, 59, 0, t.Location())
+	case year < 1:
+		return time.Date(1, 1, 1, 0, 0, 0, 0, t.Location())
+	}
+	return t
+}
+
+// farAway is how far off an instant is to which nobody counts the days. The year 9999 says "for ever", and is further away than a
+// time.Duration can tell.
+const farAway = 10 * 365 * 24 * time.Hour
+
+// left is for how long it is until an instant; 0: it is not told.
+func left(at, now time.Time) time.Duration {
+	if at.After(now.Add(farAway)) {
+		return 0
+	}
+	return at.Sub(now)
+}
 
 // duration says about how long something takes, in two units where one does not tell enough: whoever is told two days instead of
 // nearly three comes a day early.
