@@ -39,11 +39,8 @@ func (c *Create) check() error {
 	if err := lock.CheckDescription(c.Description); err != nil {
 		return err
 	}
-	if c.ValidFrom.UTC().Year() < 1 || c.ValidUntil.UTC().Year() > 9999 {
-		return invalid("validUntil", "instant-invalid", "validFrom and validUntil must be in the years 1 to 9999 in UTC")
-	}
-	if !c.ValidFrom.Before(c.ValidUntil) {
-		return invalid("validUntil", "window-empty", "validUntil must be later than validFrom")
+	if err := checkWindow(millis(c.ValidFrom), millis(c.ValidUntil)); err != nil {
+		return err
 	}
 	seen := make(map[lock.ID]bool, len(c.Doors))
 	for i, d := range c.Doors {
