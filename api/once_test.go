@@ -84,6 +84,8 @@ func TestNamesOfRequests(t *testing.T) {
 	require.Equal(t, opened.json()["commandId"], s.super("POST", "/locks/42/OpenLock", `{"requestId":"r1"}`, named("r1")).json()["commandId"])
 	s.super("POST", "/locks/42/OpenLock", `{"requestId":"r2"}`, named("r1")).requireError(http.StatusBadRequest, "request-id-invalid")
 	s.super("POST", "/locks/42/OpenLock", `{"reason":"another"}`, named("r1")).requireError(http.StatusUnprocessableEntity, "idempotency-key-reused")
+	again := s.super("POST", "/locks/42/OpenLock", `{"requestId":"r1","reason":"another"}`) // a requestId names the open, and no body
+	require.Equal(t, opened.json()["commandId"], again.json()["commandId"], again.body)
 	require.Equal(t, 1, s.kernel.opens)
 
 	// A name that was used by mistake for an open and for something else opens no door, and changes nothing.

@@ -45,8 +45,10 @@ type BasicInfo struct {
 	LockId int64  `json:"lockId"`
 
 	// Online Whether the device is connected.
-	Online bool   `json:"online"`
-	OrgId  string `json:"orgId,omitempty"`
+	Online bool `json:"online"`
+
+	// OrgId Absent when the lock belongs to no organisation.
+	OrgId string `json:"orgId,omitempty"`
 
 	// OrganizationId The same as orgId.
 	OrganizationId string `json:"organizationId,omitempty"`
@@ -182,7 +184,7 @@ type Details struct {
 	// OrgId Empty when the lock belongs to no organisation.
 	OrgId string `json:"orgId"`
 
-	// OrganizationId The same as orgId.
+	// OrganizationId The same as orgId, but absent when the lock belongs to no organisation.
 	OrganizationId string `json:"organizationId,omitempty"`
 	OwnerId        string `json:"ownerId,omitempty"`
 
@@ -704,7 +706,7 @@ type ListTempKeysOfCreatorParams struct {
 	// CreatedBy The user or organisation; without it, the caller. That of somebody else needs a `lockId`, but for the super key.
 	CreatedBy string `form:"createdBy,omitempty" json:"createdBy,omitempty"`
 
-	// LockId Only keys of this lock.
+	// LockId Only keys of this lock. There are none of one that does not exist, or that the caller may not see.
 	LockId LockNumber `form:"lockId,omitempty" json:"lockId,omitempty"`
 
 	// Status Only keys that have this status at this moment: valid, expired, used-up or not-yet-valid.
@@ -766,7 +768,7 @@ type ExportOrganizationEventsParams struct {
 
 // ListCollectiveKeysParams defines parameters for ListCollectiveKeys.
 type ListCollectiveKeysParams struct {
-	// LockId Only keys with a door of this lock.
+	// LockId Only keys with a door of this lock, also of one that is the caller's no more. There are none of a lock that does not exist.
 	LockId LockNumber `form:"lockId,omitempty" json:"lockId,omitempty"`
 
 	// Limit The most that a page may have. Without it, all are listed.

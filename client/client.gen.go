@@ -557,8 +557,10 @@ type BasicInfo struct {
 	LockId int64  `json:"lockId"`
 
 	// Online Whether the device is connected.
-	Online bool    `json:"online"`
-	OrgId  *string `json:"orgId,omitempty"`
+	Online bool `json:"online"`
+
+	// OrgId Absent when the lock belongs to no organisation.
+	OrgId *string `json:"orgId,omitempty"`
 
 	// OrganizationId The same as orgId.
 	OrganizationId *string `json:"organizationId,omitempty"`
@@ -881,7 +883,7 @@ type Details struct {
 	// OrgId Empty when the lock belongs to no organisation.
 	OrgId string `json:"orgId"`
 
-	// OrganizationId The same as orgId.
+	// OrganizationId The same as orgId, but absent when the lock belongs to no organisation.
 	OrganizationId *string `json:"organizationId,omitempty"`
 	OwnerId        *string `json:"ownerId,omitempty"`
 
@@ -2003,7 +2005,7 @@ type ListTempKeysOfCreatorParams struct {
 	// CreatedBy The user or organisation; without it, the caller. That of somebody else needs a `lockId`, but for the super key.
 	CreatedBy *string `form:"createdBy,omitempty" json:"createdBy,omitempty"`
 
-	// LockId Only keys of this lock.
+	// LockId Only keys of this lock. There are none of one that does not exist, or that the caller may not see.
 	LockId *LockNumber `form:"lockId,omitempty" json:"lockId,omitempty"`
 
 	// Status Only keys that have this status at this moment: valid, expired, used-up or not-yet-valid.
@@ -2065,7 +2067,7 @@ type ExportOrganizationEventsParams struct {
 
 // ListCollectiveKeysParams defines parameters for ListCollectiveKeys.
 type ListCollectiveKeysParams struct {
-	// LockId Only keys with a door of this lock.
+	// LockId Only keys with a door of this lock, also of one that is the caller's no more. There are none of a lock that does not exist.
 	LockId *LockNumber `form:"lockId,omitempty" json:"lockId,omitempty"`
 
 	// Limit The most that a page may have. Without it, all are listed.
@@ -2817,7 +2819,7 @@ type ClientInterface interface {
 
 	// ListTempKeys List the lock's temporary keys
 	//
-	// Oldest first, each with its status at this moment; all of them, unless there is a `limit`. A key keeps its place, so that pages neither
+	// Oldest first, those of one millisecond in the order of their UUIDs, each with its status at this moment; all of them, unless there is a `limit`. A key keeps its place, so that pages neither
 	// repeat nor leave out a key that was there from the first page to the last, whatever comes and goes meanwhile.
 	//
 	// Corresponds with GET /locks/{id}/temp-keys (the `ListTempKeys` operationId).
@@ -4163,7 +4165,7 @@ func (c *Client) ListResidents(ctx context.Context, id LockId, reqEditors ...Req
 
 // ListTempKeys List the lock's temporary keys
 //
-// Oldest first, each with its status at this moment; all of them, unless there is a `limit`. A key keeps its place, so that pages neither
+// Oldest first, those of one millisecond in the order of their UUIDs, each with its status at this moment; all of them, unless there is a `limit`. A key keeps its place, so that pages neither
 // repeat nor leave out a key that was there from the first page to the last, whatever comes and goes meanwhile.
 //
 // Corresponds with GET /locks/{id}/temp-keys (the `ListTempKeys` operationId).
@@ -7962,7 +7964,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListTempKeysWithResponse List the lock's temporary keys
 	//
-	// Oldest first, each with its status at this moment; all of them, unless there is a `limit`. A key keeps its place, so that pages neither
+	// Oldest first, those of one millisecond in the order of their UUIDs, each with its status at this moment; all of them, unless there is a `limit`. A key keeps its place, so that pages neither
 	// repeat nor leave out a key that was there from the first page to the last, whatever comes and goes meanwhile.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -8556,6 +8558,8 @@ type RevokeCollectiveTempKeyResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *RevokeResult
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Invalid
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthentic
 	// JSON403 the response for an HTTP 403 `application/json` response
@@ -8571,6 +8575,11 @@ type RevokeCollectiveTempKeyResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r RevokeCollectiveTempKeyResponse) GetJSON200() *RevokeResult {
 	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RevokeCollectiveTempKeyResponse) GetJSON400() *Invalid {
+	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
@@ -12127,6 +12136,8 @@ type RevokeCollectiveKeyResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *RevokeResult
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Invalid
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthentic
 	// JSON403 the response for an HTTP 403 `application/json` response
@@ -12142,6 +12153,11 @@ type RevokeCollectiveKeyResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r RevokeCollectiveKeyResponse) GetJSON200() *RevokeResult {
 	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RevokeCollectiveKeyResponse) GetJSON400() *Invalid {
+	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
@@ -13538,7 +13554,7 @@ func (c *ClientWithResponses) ListResidentsWithResponse(ctx context.Context, id 
 
 // ListTempKeysWithResponse List the lock's temporary keys
 //
-// Oldest first, each with its status at this moment; all of them, unless there is a `limit`. A key keeps its place, so that pages neither
+// Oldest first, those of one millisecond in the order of their UUIDs, each with its status at this moment; all of them, unless there is a `limit`. A key keeps its place, so that pages neither
 // repeat nor leave out a key that was there from the first page to the last, whatever comes and goes meanwhile.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -14355,6 +14371,13 @@ func ParseRevokeCollectiveTempKeyResponse(rsp *http.Response) (*RevokeCollective
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthentic
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14382,6 +14405,9 @@ func ParseRevokeCollectiveTempKeyResponse(rsp *http.Response) (*RevokeCollective
 			return nil, err
 		}
 		response.JSONDefault = &dest
+
+	case rsp.StatusCode == 400:
+	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 401:
 	// Content-type (text/html) unsupported
@@ -18229,6 +18255,13 @@ func ParseRevokeCollectiveKeyResponse(rsp *http.Response) (*RevokeCollectiveKeyR
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthentic
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -18256,6 +18289,9 @@ func ParseRevokeCollectiveKeyResponse(rsp *http.Response) (*RevokeCollectiveKeyR
 			return nil, err
 		}
 		response.JSONDefault = &dest
+
+	case rsp.StatusCode == 400:
+	// Content-type (text/html) unsupported
 
 	case rsp.StatusCode == 401:
 	// Content-type (text/html) unsupported
