@@ -41,6 +41,10 @@ const (
 	pageSize    = 512 // rows read at a time
 	abreast     = 8   // doors of a key, or keys of a list, that are seen to at the same time
 
+	// Between these a pause is before a busy lock is asked again.
+	leastRest = 50 * time.Millisecond
+	mostRest  = 200 * time.Millisecond
+
 	listedAtOnce = 8 * abreast // rows of a list: little for one that ends at the first of them, and no matter beside the keys themselves
 
 	// createFor is how long a creation may take. giveUpAfter that it was begun it is undone by whoever finds it.

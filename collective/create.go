@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -231,11 +232,25 @@ func (k *Keys) insist(ctx context.Context, id lock.ID, c lock.Command) (lock.Rep
 	err := errors.New("not tried")
 	for attempt := 0; err != nil && attempt < maxAttempts && (attempt == 0 || ctx.Err() == nil); attempt++ {
 		var rejection *lock.Error
-		if reply, err = k.Locks.Do(ctx, id, c); errors.As(err, &rejection) && rejection.Kind != lock.Busy {
+		if reply, err = k.Locks.Do(ctx, id, c); !errors.As(err, &rejection) {
+			continue
+		}
+		if rejection.Kind != lock.Busy {
 			break
+		}
+		if attempt+1 < maxAttempts {
+			rest(ctx) // a busy lock answers at once, and would all the times
 		}
 	}
 	return reply, err
+}
+
+// rest is a pause before a busy lock is asked again.
+func rest(ctx context.Context) {
+	select {
+	case <-time.After(leastRest + rand.N(mostRest-leastRest)):
+	case <-ctx.Done():
+	}
 }
 
 // undo takes back what was granted, whether or not the caller still waits.

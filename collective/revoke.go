@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/lock"
@@ -133,19 +136,38 @@ func (k *Keys) takeBack(ctx context.Context, s *state) (had bool, err error) {
 	by := s.owner()
 	by.Super = true // the lock may belong to somebody else by now
 	var found atomic.Bool
-	err = each(ctx, s.Doors, func(ctx context.Context, d *Door) error {
+	err = all(s.Doors, func(d *Door) error {
 		_, err := k.insist(ctx, d.LockID, &lock.DeleteTempKey{By: by, TempKeyID: d.TempKeyID, Door: true})
 		var rejection *lock.Error
 		if errors.As(err, &rejection) && rejection.Kind == lock.NotFound {
 			return nil // it was revoked, or never granted
 		}
 		found.Store(true)
-		return err
+		if err != nil {
+			return fmt.Errorf("lock %s: %w", d.LockID, err)
+		}
+		return nil
 	})
 	if err != nil {
 		return false, fmt.Errorf("collective: revoke the doors: %w", err)
 	}
 	return found.Load(), nil
+}
+
+// all does something for all the doors, some of them at the same time, and tells all that went wrong. A lock that fails keeps no other door
+// open, and neither do those that do not answer in time: the doors come in another order each time.
+func all(doors []Door, do func(*Door) error) error {
+	errs := make([]error, len(doors))
+	var group errgroup.Group
+	group.SetLimit(abreast)
+	for _, i := range rand.Perm(len(doors)) {
+		group.Go(func() error {
+			errs[i] = do(&doors[i])
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return errors.Join(errs...)
 }
 
 // clear deletes the doors that a key has which never came to be. Its end leaves none, but in journals from before it took the UUIDs of the
