@@ -173,7 +173,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.onStop(func(context.Context) error { locks.Close(); return nil })
+	a.onStop(func(ctx context.Context) error { return a.endsIn(ctx, "locks", waits(locks.Close)) })
 	doors, err := a.collectiveKeys(ctx, locks)
 	if err != nil {
 		return nil, err
@@ -192,7 +192,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 
 	devices := maxSessions(openFiles())
 	if devices < transport.DefaultMaxSessions {
-		a.logger.Info("the limit of open files leaves room for so many devices", "devices", devices, "open_files", openFiles())
+		a.logger.Info("not all the devices that one server can have fit into its limit of open files: raise it (ulimit -n) if there will be more", "devices", devices, "open_files", openFiles())
 	}
 	hub, err := transport.New(transport.Options{
 		Grains: locks, Strangers: routes.Strangers(), Node: a.node.System().ID, MaxSessions: devices, Logger: a.logger, Registerer: a.registry,
@@ -201,13 +201,12 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onStop(func(ctx context.Context) error {
-		defer hub.Close()
 		half, cancel := halfOf(ctx)
 		defer cancel()
 		if err := hub.Drain(half); err != nil {
 			a.logger.Warn("devices are cut off that did not leave in time", "error", err)
 		}
-		return nil
+		return a.endsIn(ctx, "devices", waits(hub.Close))
 	})
 	locks.Join(a.node, a.node.System().ID, hub)
 	// Grains move when members come and go; the sessions tell the new ones where they are.

@@ -35,9 +35,8 @@ func (a *App) sweep(keys *collective.Keys) {
 	ctx, stop := context.WithCancel(context.Background())
 	var sweeper sync.WaitGroup
 	sweeper.Go(func() { keys.Sweep(ctx) })
-	a.onStop(func(context.Context) error {
+	a.onStop(func(ctx context.Context) error {
 		stop()
-		sweeper.Wait()
-		return nil
+		return a.endsIn(ctx, "sweep", waits(sweeper.Wait))
 	})
 }

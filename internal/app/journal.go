@@ -58,23 +58,13 @@ func (a *App) awaitJournal(ctx context.Context) (journal.Journal, error) {
 	}
 }
 
-// closeJournal closes the journal, and does not wait for a PostgreSQL that hangs for longer than the drain allows: what was
-// answered is stored, and what was not is not claimed to be.
+// closeJournal closes the journal.
 func (a *App) closeJournal(ctx context.Context, store journal.Journal) error {
-	half, cancel := halfOf(ctx)
-	defer cancel()
-	closed := make(chan error, 1)
-	go func() { closed <- store.Close() }()
-	select {
-	case err := <-closed:
-		if err != nil && errors.Is(a.cause, err) {
-			return nil // a journal that has failed says so again
-		}
-		return err
-	case <-half.Done():
-		a.logger.Warn("the journal is left as it is, for it did not close in time")
-		return nil
+	err := a.endsIn(ctx, "journal", store.Close)
+	if err != nil && errors.Is(a.cause, err) {
+		return nil // a journal that has failed says so again
 	}
+	return err
 }
 
 // OpenJournal opens the journal with the engine that its URL asks for. ctx bounds the opening alone.
