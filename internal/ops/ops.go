@@ -44,7 +44,8 @@ const (
 // Check looks at one dependency.
 type Check struct {
 	Name string
-	// Probe returns nil while the dependency works. It gives up when its context ends.
+	// Probe returns nil while the dependency works. It gives up when its context ends; one that cannot, since it looks at a disk that
+	// hangs, is told as down, and no other one of the check begins before it has ended.
 	Probe func(context.Context) error
 	// Optional dependencies are shown, but the server stays ready without them.
 	Optional bool
@@ -73,7 +74,7 @@ type Server struct {
 	phase    atomic.Int32
 
 	mu     sync.Mutex // guards what follows
-	checks []Check
+	checks []*check
 }
 
 // The phases of a server.
@@ -125,7 +126,7 @@ func (s *Server) Private() bool {
 func (s *Server) Watch(c Check) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.checks = append(s.checks, c)
+	s.checks = append(s.checks, &check{Check: c})
 }
 
 // Ready ends the start: from now on /readyz is 200 while the dependencies work.
@@ -210,23 +211,21 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 
 // probe asks all dependencies at once, so that it takes as long as the slowest of them and never longer than its timeout.
 func (s *Server) probe(ctx context.Context) readiness {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout+probeGrace)
 	defer cancel()
 	s.mu.Lock()
 	checks := slices.Clone(s.checks)
 	s.mu.Unlock()
-	errs := make([]error, len(checks))
-	var probes sync.WaitGroup
+	probes := make([]*probe, len(checks))
 	for i, c := range checks {
-		probes.Go(func() { errs[i] = c.Probe(ctx) })
+		probes[i] = c.begin()
 	}
-	probes.Wait()
 
-	found := readiness{Status: stateReady, Dependencies: make(map[string]dependency, len(errs))}
+	found := readiness{Status: stateReady, Dependencies: make(map[string]dependency, len(checks))}
 	for i, c := range checks {
 		d := dependency{Status: stateUp, Optional: c.Optional}
-		if errs[i] != nil {
-			d.Status, d.Error = stateDown, errs[i].Error()
+		if err := probes[i].await(ctx); err != nil {
+			d.Status, d.Error = stateDown, err.Error()
 			switch {
 			case !c.Optional:
 				found.Status = stateUnready
