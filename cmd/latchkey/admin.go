@@ -21,9 +21,9 @@ import (
 // adminCommand is the operator's part of the API, for people. It asks a server that runs, and never the journal behind its
 // back.
 type adminCommand struct {
-	Server       string `default:"http://127.0.0.1:8080" placeholder:"URL" help:"Address of a server (${default})."`
-	SuperKeyFile string `placeholder:"FILE" help:"File with the super key; or $$LATCHKEY_SUPER_KEY. There is no flag for the key itself, since others can see flags."`
-	CAFile       string `name:"ca-file" placeholder:"FILE" help:"Certificates (PEM) that vouch for the server, beside those of the system."`
+	Server       string `env:"LATCHKEY_SERVER" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Address of a server (${default})."`
+	SuperKeyFile string `env:"LATCHKEY_SUPER_KEY_FILE" placeholder:"FILE" help:"File with the super key; or $$LATCHKEY_SUPER_KEY. There is no flag for the key itself, since others can see flags."`
+	CAFile       string `name:"ca-file" env:"LATCHKEY_CA_FILE" placeholder:"FILE" help:"Certificates (PEM) that vouch for the server, beside those of the system."`
 	Insecure     bool   `help:"Allow plain HTTP to another machine, where the super key would travel readably."`
 	JSON         bool   `name:"json" help:"Print the server's answers as they are."`
 

@@ -24,6 +24,7 @@ type demoCommand struct{ config.Server }
 func (c *demoCommand) Run(ctx context.Context, out terminal) error {
 	logger := newLogger(os.Stderr, c.LogLevel, c.LogFormat)
 	takeSlack(logger)
+	tellStrange(logger, c.Server)
 	app.TuneMemory(ctx)
 	dir := filepath.Join(c.DataDir, demoFolder)
 	superKey, err := c.superKey(dir)

@@ -40,7 +40,7 @@ type commands struct {
 
 const description = `Latchkey lets guests through doors.
 
-Every flag can also be given in the environment (shown with it) or in the YAML file of --config. Flags win over the environment, which wins over the file.`
+Flags can also be given in the environment, where a variable is shown with them, and those of a server in the YAML file of --config. Flags win over the environment, which wins over the file.`
 
 // terminal is where a command writes what a person asked for. Logs go to stderr.
 type terminal struct{ io.Writer }

@@ -17,9 +17,7 @@ type serveCommand struct{ config.Server }
 func (c *serveCommand) Run(ctx context.Context, out terminal) error {
 	logger := newLogger(os.Stderr, c.LogLevel, c.LogFormat)
 	takeSlack(logger)
-	for _, name := range c.StrangeVariables() {
-		logger.Warn("this variable begins like a setting and is none; it sets nothing", "variable", name)
-	}
+	tellStrange(logger, c.Server)
 	app.TuneMemory(ctx)
 	return app.Run(ctx, app.Options{
 		Config: c.Server, SuperKey: os.Getenv(superKeyVariable), EtcdPassword: os.Getenv(etcdPasswordVariable),
@@ -30,6 +28,13 @@ func (c *serveCommand) Run(ctx context.Context, out terminal) error {
 			}
 		},
 	})
+}
+
+// tellStrange warns of variables that somebody may take for settings.
+func tellStrange(logger *slog.Logger, c config.Server) {
+	for _, name := range c.StrangeVariables() {
+		logger.Warn("this variable begins like a setting and is none; it sets nothing", "variable", name)
+	}
 }
 
 // takeSlack makes a commit cheaper, where the kernel lets it.

@@ -15,10 +15,10 @@ import (
 const defaultLocks = 10
 
 type simCommand struct {
-	Servers []string `name:"server" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The nodes' base URLs (${default}). The first one is also asked to make the locks."`
+	Servers []string `name:"server" env:"LATCHKEY_SERVER" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The nodes' base URLs (${default}). The first one is also asked to make the locks."`
 	TLSCA   string   `name:"tls-ca" placeholder:"FILE" help:"Certificates (PEM) to trust besides the system's."`
 
-	SuperKeyFile     string `placeholder:"FILE" help:"File with the server's super key, with which the locks are made; or $$LATCHKEY_SUPER_KEY."`
+	SuperKeyFile     string `env:"LATCHKEY_SUPER_KEY_FILE" placeholder:"FILE" help:"File with the server's super key, with which the locks are made; or $$LATCHKEY_SUPER_KEY."`
 	Locks            int    `placeholder:"N" help:"How many locks (10, or all of --credentials)."`
 	FirstID          int64  `name:"first-id" default:"1" placeholder:"ID" help:"ID of the first lock; the others follow (${default})."`
 	Org              string `placeholder:"ORG" help:"Organisation that the locks are given to."`
@@ -61,8 +61,8 @@ type simCommand struct {
 	RebootKeys    string        `group:"bad networks and bad firmware" enum:",before-journal,before-motor,before-end,before-answer" default:"" placeholder:"POINT" help:"Reboot in the middle of a change of permanent keys, at the same points but the last."`
 	SlowReader    bool          `group:"bad networks and bad firmware" help:"Never read what the server sends."`
 
-	LogLevel  string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"Least level that is logged: ${enum} (${default})."`
-	LogFormat string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the log: ${enum} (${default})."`
+	LogLevel  string `env:"LATCHKEY_LOG_LEVEL" enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"Least level that is logged: ${enum} (${default})."`
+	LogFormat string `env:"LATCHKEY_LOG_FORMAT" enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the log: ${enum} (${default})."`
 }
 
 // Validate is called by kong. What the fleet can judge for itself it does.

@@ -13,12 +13,12 @@ import (
 )
 
 type verifyCommand struct {
-	DataDir    string `default:"./latchkey-data" placeholder:"DIR" help:"Folder of the journal (${default})."`
-	JournalURL string `name:"journal-url" placeholder:"URL" help:"Where the journal is, as the server has it: sqlite:PATH (default: journal.db in the data folder), or postgres://USER@HOST/DATABASE."`
+	DataDir    string `env:"LATCHKEY_DATA_DIR" default:"./latchkey-data" placeholder:"DIR" help:"Folder of the journal (${default})."`
+	JournalURL string `name:"journal-url" env:"LATCHKEY_JOURNAL_URL" placeholder:"URL" help:"Where the journal is, as the server has it: sqlite:PATH (default: journal.db in the data folder), or postgres://USER@HOST/DATABASE."`
 	Limit      int    `default:"1000" placeholder:"N" help:"Findings to print at most; all are counted (${default})."`
 
-	LogLevel  string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"Least level that is logged: ${enum} (${default})."`
-	LogFormat string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the log: ${enum} (${default})."`
+	LogLevel  string `env:"LATCHKEY_LOG_LEVEL" enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"Least level that is logged: ${enum} (${default})."`
+	LogFormat string `env:"LATCHKEY_LOG_FORMAT" enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the log: ${enum} (${default})."`
 }
 
 // Help says what is checked, and when that can be done.

@@ -6,7 +6,6 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -97,9 +96,11 @@ func (s *Server) Validate() error {
 	complain := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 
 	for _, a := range []struct{ flag, addr string }{
-		{"http-addr", s.HTTPAddr}, {"ops-addr", s.OpsAddr}, {"cluster-addr", s.ClusterAddr},
-		{"cluster-advertise-addr", cmp.Or(s.ClusterAdvertiseAddr, s.ClusterAddr)},
+		{"http-addr", s.HTTPAddr}, {"ops-addr", s.OpsAddr}, {"cluster-addr", s.ClusterAddr}, {"cluster-advertise-addr", s.ClusterAdvertiseAddr},
 	} {
+		if a.addr == "" && a.flag == "cluster-advertise-addr" {
+			continue // it is that of --cluster-addr
+		}
 		_, port, err := net.SplitHostPort(a.addr)
 		if err == nil {
 			_, err = strconv.ParseUint(port, 10, 16)

@@ -18,7 +18,8 @@ func parse(t *testing.T, args ...string) (*config.Server, error) {
 	var cli struct {
 		Serve struct{ config.Server } `cmd:""`
 		Other struct {
-			Locks int `default:"1"`
+			Locks  int    `default:"1"`
+			Server string `env:"LATCHKEY_SERVER"`
 		} `cmd:""`
 	}
 	parser, err := kong.New(&cli, kong.Name("latchkey"), config.NameVariables())
@@ -187,4 +188,14 @@ func TestJournalAt(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, [2]string{postgresURL, path}, url)
 	}
+}
+
+// What is wrong with one flag is told once, and under its name.
+func TestAWrongClusterAddressIsToldOnce(t *testing.T) {
+	t.Parallel()
+	_, err := parse(t, "serve", "--cluster-addr", "nonsense")
+	require.ErrorContains(t, err, "--cluster-addr")
+	require.NotContains(t, err.Error(), "--cluster-advertise-addr")
+	_, err = parse(t, "serve", "--cluster-advertise-addr", "nonsense")
+	require.ErrorContains(t, err, "--cluster-advertise-addr")
 }

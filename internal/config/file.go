@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -23,17 +24,28 @@ const section = "-"
 // setting tells a flag that sets something from one that asks something.
 func setting(f *kong.Flag) bool { return f.Name != "help" && f.Name != "version" }
 
-// NameVariables is the option of a kong parser that lets every flag of every command be given in the environment too.
+// NameVariables is the option of a kong parser that lets every flag of a server be given in the environment too. Flags of other commands
+// have a variable only if their tag names one: a server's settings are often in the environment of who runs them, where what is meant for
+// the server must not mean something else to another command.
 func NameVariables() kong.Option {
 	return kong.PostBuild(func(k *kong.Kong) error {
 		return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
-			if flag, ok := node.(*kong.Flag); ok && setting(flag) {
-				flag.Envs = []string{EnvPrefix + "_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))}
-				flag.Tag.Envs = flag.Envs
+			if command, ok := node.(*kong.Node); ok && isServer(command) {
+				for _, flag := range command.Flags {
+					if setting(flag) {
+						flag.Envs = []string{EnvPrefix + "_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))}
+						flag.Tag.Envs = flag.Envs
+					}
+				}
 			}
 			return next(nil)
 		})
 	})
+}
+
+// isServer tells whether a command has the flags of Server.
+func isServer(command *kong.Node) bool {
+	return slices.ContainsFunc(command.Flags, func(f *kong.Flag) bool { return f.Target.Type() == reflect.TypeFor[File]() })
 }
 
 // BeforeResolve is called by kong when it knows the command line and the environment: what they leave open may be in the file.

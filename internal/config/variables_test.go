@@ -29,11 +29,12 @@ func TestVariablesOfOthers(t *testing.T) {
 	} {
 		t.Setenv(name, "1")
 	}
-	t.Setenv("LATCHKEY_LOCKS", "5") // of the second command
+	t.Setenv("LATCHKEY_SERVER", "5") // of the second command
+	t.Setenv("LATCHKEY_LOCKS", "5")  // a flag of it that has no variable
 	t.Setenv("LATCHKEY_IMAGE_TAG_FOR_COMPOSE", "1")
 	t.Setenv("LATCHKEY_ENV", "1") // no shorter name is a mistake just because it is short
 	c, err := parse(t, "serve")
 	require.NoError(t, err)
 	require.Equal(t, "127.0.0.1:1", c.HTTPAddr)
-	require.Equal(t, []string{"LATCHKEY_IMAGE_TAG_FOR_COMPOSE", "LATCHKEY_ENV"}, c.StrangeVariables())
+	require.Equal(t, []string{"LATCHKEY_LOCKS", "LATCHKEY_IMAGE_TAG_FOR_COMPOSE", "LATCHKEY_ENV"}, c.StrangeVariables())
 }
