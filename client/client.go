@@ -84,8 +84,8 @@ type caller struct {
 }
 
 // Do makes a call. It is made again when the server says that it did nothing, or is still at it, and also when nobody knows whether it
-// did, if that is safe: with queries, and with whatever names itself with an Idempotency-Key or a requestId. The server says how long to
-// wait; the context says how long that may be.
+// did, if that is safe: with queries, with whatever names itself with an Idempotency-Key or a requestId, and when there was no connection to
+// send it on. The server says how long to wait; the context says how long that may be.
 func (c *caller) Do(r *http.Request) (*http.Response, error) {
 	if c.APIKey != "" {
 		r.Header.Set("X-API-Key", c.APIKey)

@@ -3,10 +3,12 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,7 +20,7 @@ import (
 func again(err error, repeatable bool, pause time.Duration) (wait time.Duration, ok bool) {
 	var refusal *APIError
 	if !errors.As(err, &refusal) {
-		return pause, repeatable
+		return pause, (repeatable || unsent(err)) && !lasting(err)
 	}
 	switch refusal.Status {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusServiceUnavailable:
@@ -29,6 +31,18 @@ func again(err error, repeatable bool, pause time.Duration) (wait time.Duration,
 		ok = refusal.Reason == "request-in-flight" // an earlier try is being carried out
 	}
 	return max(pause, refusal.RetryAfter), ok
+}
+
+// unsent tells whether no server can have heard of a call, whatever it was: there was no connection.
+func unsent(err error) bool {
+	var failed *net.OpError
+	return errors.As(err, &failed) && failed.Op == "dial"
+}
+
+// lasting tells whether it would be the same the next time: a certificate that is not trusted.
+func lasting(err error) bool {
+	var untrusted *tls.CertificateVerificationError
+	return errors.As(err, &untrusted)
 }
 
 // rest waits before a call that failed is made again; at once it gives the reason why nobody waits so long.

@@ -2,7 +2,11 @@ package client_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -140,4 +144,32 @@ func TestTheServerSaysHowLongToWait(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		require.True(t, client.Refused(err, 429))
 	})
+}
+
+// Without a connection nothing was sent, so nothing can be done twice.
+func TestACallThatWasNotSentIsSentAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		refused := func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+		}
+		s := &script{steps: steps{refused, succeeded}}
+		require.NoError(t, own(t, s.client(t)), "also a change without a name")
+		lost := func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}
+		}
+		s = &script{steps: steps{lost, succeeded}}
+		require.ErrorContains(t, own(t, s.client(t)), "reset")
+	})
+}
+
+// A certificate that is not trusted is not trusted the next time either.
+func TestNobodyWaitsForACertificate(t *testing.T) {
+	t.Parallel()
+	s := &script{steps: steps{func(*http.Request) (*http.Response, error) {
+		return nil, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
+	}}}
+	_, err := s.client(t).GetBasicInfoWithResponse(t.Context(), 42)
+	require.ErrorContains(t, err, "certificate")
+	require.Len(t, s.calls, 1)
 }

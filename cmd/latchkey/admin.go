@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/latchkey/latchkey/client"
+	"github.com/latchkey/latchkey/internal/config"
 )
 
 // adminCommand is the operator's part of the API, for people. It asks a server that runs, and never the journal behind its
@@ -61,7 +62,7 @@ func (c *adminCommand) connect(out io.Writer) (*admin, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--ca-file: %w", err)
 	}
-	api, err := client.New(client.Options{Server: c.Server, APIKey: key, HTTP: web})
+	api, err := client.New(client.Options{Server: c.Server, APIKey: key, HTTP: web, Tries: adminTries})
 	if err != nil {
 		return nil, fmt.Errorf("--server: %w", err)
 	}
@@ -83,10 +84,26 @@ func (c *adminCommand) superKey() (string, error) {
 	return key, nil
 }
 
+// adminTries is how often a call is made: somebody waits for it, who can also call again.
+const adminTries = 3
+
+// reaching says what to do when nobody answers at the server's address.
+type reaching struct{ http.RoundTripper }
+
+// RoundTrip makes a call.
+func (t reaching) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := t.RoundTripper.RoundTrip(r)
+	var failed *net.OpError
+	if errors.As(err, &failed) && failed.Op == "dial" {
+		err = fmt.Errorf("%w (is a server running there? --server or $%s_SERVER names another)", err, config.EnvPrefix)
+	}
+	return answer, err
+}
+
 // web trusts the certificates of --ca-file too.
 func (c *adminCommand) web() (*http.Client, error) {
 	if c.CAFile == "" {
-		return http.DefaultClient, nil
+		return &http.Client{Transport: reaching{http.DefaultTransport}}, nil
 	}
 	content, err := os.ReadFile(c.CAFile)
 	if err != nil {
@@ -101,7 +118,7 @@ func (c *adminCommand) web() (*http.Client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	return &http.Client{Transport: transport}, nil
+	return &http.Client{Transport: reaching{transport}}, nil
 }
 
 // tell prints an answer: as it is if that was asked for, and otherwise in the words of print. An answer that could not be

@@ -155,7 +155,7 @@ func TestAdminDoesNotStart(t *testing.T) {
 		{"http://10.0.0.1:8080", good, "plain HTTP"},
 		{"http://127.0.0.1:1", writeKey(t, " \n"), "the super key is missing"},
 		{"http://127.0.0.1:1", "nowhere", "--super-key-file"},
-		{"http://127.0.0.1:1", good, "refused"},
+		{"http://127.0.0.1:1", good, "refused (is a server running there? --server or $LATCHKEY_SERVER names another)"},
 	} {
 		_, err := (&operator{t, c.server, c.keyFile}).run("org", "list")
 		require.ErrorContains(t, err, c.want)
