@@ -26,7 +26,7 @@ import (
 
 //go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2 -config oapi-codegen.yaml openapi.yaml
 
-// Locks is where the locks are.
+// Locks is where the locks are: actors.Locks, which internal/app/join.go fits to this.
 type Locks interface {
 	// Do gives a lock a command and waits for the reply: for an open, until its outcome is known or a few seconds have passed.
 	Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply, error)
@@ -48,9 +48,12 @@ type Event struct {
 // The defaults of Options.
 const (
 	DefaultOpenLifetime   = 5 * time.Second
-	DefaultGuestHold      = 10 * time.Second
 	DefaultRequestTimeout = 10 * time.Second
-	DefaultSecretGrace    = 24 * time.Hour
+)
+
+const (
+	guestHold   = 10 * time.Second // of a guest's open while the lock is offline
+	secretGrace = 24 * time.Hour   // of the device secret before, unless the request names another
 )
 
 // Options are what the API is made of. Fields with a default may be left empty.
@@ -70,9 +73,7 @@ type Options struct {
 	Rates Rates // zero: nobody is bounded
 
 	OpenLifetime   time.Duration // of a command on its way to a device
-	GuestHold      time.Duration // of a guest's open while the lock is offline
 	RequestTimeout time.Duration // of everything but the body
-	SecretGrace    time.Duration // of the device secret before, unless the request names another
 
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
@@ -81,9 +82,7 @@ type Options struct {
 
 func (o *Options) validate() error {
 	o.OpenLifetime = defaulted(o.OpenLifetime, DefaultOpenLifetime)
-	o.GuestHold = defaulted(o.GuestHold, DefaultGuestHold)
 	o.RequestTimeout = defaulted(o.RequestTimeout, DefaultRequestTimeout)
-	o.SecretGrace = defaulted(o.SecretGrace, DefaultSecretGrace)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -97,8 +96,6 @@ func (o *Options) validate() error {
 		return errors.New("api: SuperKeyHash must be a SHA-256")
 	case o.OpenLifetime < 0 || o.OpenLifetime > lock.MaxLifetime:
 		return fmt.Errorf("api: OpenLifetime must be up to %s", lock.MaxLifetime)
-	case o.GuestHold < 0 || o.GuestHold > lock.MaxHold:
-		return fmt.Errorf("api: GuestHold must be up to %s", lock.MaxHold)
 	case o.RequestTimeout < o.OpenLifetime+time.Second:
 		// A revocation waits for the opens that are on their way.
 		return errors.New("api: RequestTimeout must be a second longer than OpenLifetime, or more")

@@ -122,6 +122,19 @@ func TestTimeout(t *testing.T) {
 	s.super("POST", "/locks/42/OpenLock", "").requireError(http.StatusGatewayTimeout, "outcome-unknown")
 }
 
+// odd answers an open with a PIN as no lock does.
+type odd struct{ *kernel }
+
+func (odd) Do(context.Context, lock.ID, lock.Command) (lock.Reply, error) { return new(lock.Done), nil }
+
+// A panel that looks at the status must not take it for an open.
+func TestAnUnknownReplyToAPINIsAnError(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(o *api.Options) { o.Locks = odd{o.Locks.(*kernel)} })
+	s.pin("42", "123456").requireError(http.StatusInternalServerError, "internal")
+	require.Contains(t, s.logs.String(), "*lock.Done")
+}
+
 func TestADrippingBodyIsCutOff(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -204,7 +217,6 @@ func TestOptionsAreChecked(t *testing.T) {
 		"no super key":        func(o *api.Options) { o.SuperKeyHash = nil },
 		"a key, not its hash": func(o *api.Options) { o.SuperKeyHash = []byte(superKey) },
 		"lifetime":            func(o *api.Options) { o.OpenLifetime = 16 * time.Second },
-		"hold":                func(o *api.Options) { o.GuestHold = -1 },
 		"timeout":             func(o *api.Options) { o.RequestTimeout = 5 * time.Second },
 		"public URL":          func(o *api.Options) { o.PublicURL = "keys.example.com" },
 		"short secret":        func(o *api.Options) { o.Tokens.HS256Secret = []byte("short") },

@@ -107,7 +107,7 @@ func (s *server) openForGuest(w http.ResponseWriter, r *http.Request, uuid, door
 	}
 	o, err := ask[*lock.OpenResult](r.Context(), s, at.lock, &lock.OpenWithTempKey{
 		By: callerOf(r), TempKeyID: at.key, RequestID: requestID, CommandID: lock.CommandID(newName()),
-		Lifetime: s.OpenLifetime, Hold: s.GuestHold,
+		Lifetime: s.OpenLifetime, Hold: guestHold,
 	})
 	if err != nil {
 		s.fail(w, r, asNamed(r, at.missing(err)))

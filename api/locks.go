@@ -99,7 +99,7 @@ func (s *server) RotateDeviceSecret(w http.ResponseWriter, r *http.Request, id L
 		s.fail(w, r, err)
 		return
 	}
-	body := RotateDeviceSecretRequest{GraceSeconds: int64(s.SecretGrace / time.Second)}
+	body := RotateDeviceSecretRequest{GraceSeconds: int64(secretGrace / time.Second)}
 	if err := s.readOptionalBody(w, r, &body); err != nil {
 		s.fail(w, r, err)
 		return

@@ -79,7 +79,7 @@ func canonical(body []byte) []byte {
 	return data
 }
 
-// flights are the named requests that this node carries out, and the exports of organisations and users.
+// flights are the named requests that this node carries out.
 type flights struct {
 	mu    sync.Mutex
 	names map[string]struct{} // guarded by mu

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -63,7 +64,7 @@ func (s *server) OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId) 
 	defer tried(false)
 	reply, err := s.Locks.Do(r.Context(), lockID, &lock.OpenWithPIN{
 		Hash: s.Collective.PINs.Hash(lockID, body.Pin), RequestID: requestID, CommandID: lock.CommandID(newName()),
-		Lifetime: s.OpenLifetime, Hold: s.GuestHold,
+		Lifetime: s.OpenLifetime, Hold: guestHold,
 	})
 	if err != nil {
 		s.fail(w, r, asNamed(r, err))
@@ -86,6 +87,8 @@ func (s *server) OpenWithPin(w http.ResponseWriter, r *http.Request, id LockId) 
 		tried(true)
 		pause(r, refuseAt)
 		s.fail(w, r, errWrongPIN)
+	default:
+		s.fail(w, r, fmt.Errorf("api: an open with a PIN was answered with %T", reply))
 	}
 }
 

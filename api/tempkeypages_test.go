@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey/latchkey/api"
+	"github.com/latchkey/latchkey/lock"
 )
 
 // page reads one page of a list: the UUIDs and the next cursor.
@@ -243,4 +247,31 @@ func TestHostileCursors(t *testing.T) {
 			s.super("GET", path+base64.RawURLEncoding.EncodeToString([]byte(text)), "").requireError(http.StatusBadRequest, "cursor-invalid")
 		}
 	}
+}
+
+// unreadable is a lock that cannot be loaded, beside others that can.
+type unreadable struct {
+	*kernel
+	id lock.ID
+}
+
+func (u unreadable) Do(ctx context.Context, id lock.ID, c lock.Command) (lock.Reply, error) {
+	if _, list := c.(*lock.ListTempKeys); list && id == u.id {
+		return nil, &lock.Error{Kind: lock.Busy, Reason: "unavailable", Message: "The lock could not be read."}
+	}
+	return u.kernel.Do(ctx, id, c)
+}
+
+// Whoever is not told all of their keys hears which lock it is for.
+func TestAListSaysWhichLockFails(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(o *api.Options) { o.Locks = unreadable{o.Locks.(*kernel), 3} })
+	hotel := s.orgKey("hotel-9")
+	s.withLocks(hotel, 5)
+	for i := range 5 {
+		a := s.call("POST", fmt.Sprintf("/locks/%d/create-temp-key", i+1), "{"+aWindow+"}", as(hotel))
+		require.Equal(t, http.StatusOK, a.status, a.body)
+	}
+	v := s.call("GET", "/locks/temp-keys", "", as(hotel)).requireError(http.StatusServiceUnavailable, "unavailable")
+	require.Equal(t, "Lock 3: The lock could not be read.", v["message"])
 }

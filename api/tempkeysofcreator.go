@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 
@@ -92,6 +93,17 @@ func roughly(at, beyond lock.TempKeyID) lock.TempKeyID {
 	return at
 }
 
+// ofLock says of an error which lock it is about, when several were asked.
+func ofLock(id lock.ID, err error) error {
+	var rejection *lock.Error
+	if !errors.As(err, &rejection) {
+		return fmt.Errorf("lock %s: %w", id, err)
+	}
+	named := *rejection
+	named.Message = fmt.Sprintf("Lock %s: %s", id, rejection.Message)
+	return &named
+}
+
 // viewKeys asks the locks for their keys. A lock that the caller may not see has none, and no more has one that was handed on.
 func (s *server) viewKeys(r *http.Request, l *listing, keys []KeyOfLock) (map[lock.TempKeyID]*lock.TempKeyList, error) {
 	byLock := make(map[lock.ID][]lock.TempKeyID)
@@ -116,7 +128,7 @@ func (s *server) viewKeys(r *http.Request, l *listing, keys []KeyOfLock) (map[lo
 				return
 			}
 			if err != nil {
-				cancel(err)
+				cancel(ofLock(id, err))
 				return
 			}
 			mu.Lock()
