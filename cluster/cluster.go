@@ -126,7 +126,7 @@ func (n *Node) startRemote(context.Context) error {
 	n.replies = newReplies(n.system)
 	n.lookup.replies = n.replies
 	n.membership = newMembership(n.options, n.metrics)
-	n.cluster = pcluster.New(n.system, pcluster.Configure(n.options.ClusterName, n.membership, n.lookup, config))
+	n.cluster = pcluster.New(n.system, pcluster.Configure(clusterName, n.membership, n.lookup, config))
 	n.cluster.Remote = r
 	return nil
 }

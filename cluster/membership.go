@@ -20,7 +20,7 @@ import (
 const (
 	etcdTimeout   = 5 * time.Second        // for one call to etcd
 	etcdPause     = 500 * time.Millisecond // before etcd is called again after an error
-	membersFolder = "/latchkey/%s/members/"
+	membersFolder = "/latchkey/" + clusterName + "/members/"
 
 	// Nobody waits for the lease of a node that has an etcd to itself, so it may be long: such a node is not lost when its
 	// process was suspended for a while.
@@ -65,7 +65,7 @@ var _ pcluster.ClusterProvider = (*membership)(nil)
 func newMembership(o Options, metrics *metrics) *membership {
 	m := &membership{
 		logger: o.Logger, metrics: metrics, alone: o.alone(),
-		prefix: fmt.Sprintf(membersFolder, o.ClusterName), ttl: o.LeaseTTL,
+		prefix: membersFolder, ttl: o.LeaseTTL,
 		patience: o.LeaseTTL, delay: o.WatchDelay, roster: newRoster(), started: time.Now(), lost: make(chan struct{}),
 	}
 	if m.alone {

@@ -249,17 +249,6 @@ func TestLeaseLostWhileTheWatchIsSilentIsReported(t *testing.T) {
 	requireClosed(t, m1.lost)
 }
 
-func TestNamesThatBeginAlikeAreApart(t *testing.T) {
-	t.Parallel()
-	e := startEtcdServer(t)
-	short := newPeer(t, e, "m1", Options{ClusterName: "prod"}).join()
-	long := newPeer(t, e, "m2", Options{ClusterName: "prod-eu"}).join()
-	require.Equal(t, "m2", long.sees())
-	m3 := newPeer(t, e, "m3", Options{ClusterName: "prod"}).join()
-	short.awaits("m1 m3")
-	require.Equal(t, "m1 m3", m3.sees())
-}
-
 // TestEtcdRestart stops etcd for longer than a lease: nobody is lost, and the view does not change once.
 func TestEtcdRestart(t *testing.T) {
 	t.Parallel()

@@ -16,13 +16,13 @@ import (
 
 // The defaults of Options.
 const (
-	DefaultName           = "latchkey"
 	DefaultAddr           = "127.0.0.1:0"
 	DefaultLeaseTTL       = 5 * time.Second
 	DefaultMailboxSize    = 1024
 	DefaultRequestTimeout = 10 * time.Second
 	DefaultStartTimeout   = 10 * time.Second
 
+	clusterName    = "latchkey"
 	minLeaseTTL    = time.Second
 	maxMailboxSize = 1 << 16
 )
@@ -50,8 +50,6 @@ type Options struct {
 	// NodeName is the DNS name that the certificate of every node bears.
 	NodeName string
 
-	// ClusterName keeps the members of several clusters in one etcd apart.
-	ClusterName string
 	// Store names where the grains keep their state, which all nodes of a cluster must share: a node does not join members that
 	// name another one. Empty: nobody looks.
 	Store string
@@ -89,9 +87,6 @@ func (o Options) alone() bool { return len(o.EtcdEndpoints) == 0 }
 func (o Options) withDefaults() Options {
 	if o.Addr == "" {
 		o.Addr = DefaultAddr
-	}
-	if o.ClusterName == "" {
-		o.ClusterName = DefaultName
 	}
 	if o.NodeName == "" {
 		o.NodeName = DefaultNodeName
@@ -150,9 +145,6 @@ func (o Options) validate() error {
 	}
 	if (o.EtcdUser == "") != (o.EtcdPassword == "") {
 		invalid("a user of etcd needs a password, and a password its user")
-	}
-	if strings.Contains(o.ClusterName, "/") {
-		invalid("the cluster's name %q contains a slash", o.ClusterName)
 	}
 	if o.LeaseTTL < minLeaseTTL || o.LeaseTTL%time.Second != 0 {
 		invalid("the lease TTL %v is not a number of seconds", o.LeaseTTL)

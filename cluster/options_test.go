@@ -18,7 +18,6 @@ func TestOptionsAreChecked(t *testing.T) {
 		"address":              {EtcdDir: "x", Addr: "nowhere"},
 		"everywhere":           {EtcdDir: "x", Addr: "0.0.0.0:1"},
 		"advertised":           {EtcdDir: "x", AdvertiseAddr: "nowhere"},
-		"name":                 {EtcdDir: "x", ClusterName: "a/b"},
 		"lease":                {EtcdDir: "x", LeaseTTL: 1500 * time.Millisecond},
 		"short lease":          {EtcdDir: "x", LeaseTTL: time.Millisecond},
 		"kind without props":   {EtcdDir: "x", Kinds: map[string]*actor.Props{"lock": nil}},
