@@ -50,7 +50,7 @@ func runNode() {
 	o := cluster.Options{
 		Registerer: metrics,
 		Addr:       s.Addr, EtcdDir: s.Dir, LeaseTTL: s.LeaseTTL, WatchDelay: s.Delay, Kinds: map[string]*actor.Props{"grain": props},
-		TLS: s.TLS, EtcdTLS: s.EtcdTLS, EtcdUser: s.EtcdUser, EtcdPassword: s.EtcdPassword,
+		TLS: s.TLS, EtcdTLS: s.EtcdTLS, EtcdUser: s.EtcdUser, EtcdPassword: s.EtcdPassword, StartTimeout: s.StartTimeout,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if s.Etcd != "" {

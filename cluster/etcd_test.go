@@ -129,7 +129,8 @@ func TestEtcdRefuses(t *testing.T) {
 	shown := client(ours)
 	endpoint := guardedEtcd(t, ours.issue(here()), time.Minute)
 	withUsers(t, administrator(t, endpoint, shown, ""))
-	good := setup{Etcd: endpoint, EtcdTLS: shown, EtcdUser: "latchkey", EtcdPassword: etcdPassword}
+	// So long that the reason is known by then, and no longer, for some of these are waited for as an etcd that is not there yet.
+	good := setup{Etcd: endpoint, EtcdTLS: shown, EtcdUser: "latchkey", EtcdPassword: etcdPassword, StartTimeout: 3 * time.Second}
 
 	for name, c := range map[string]struct {
 		change func(*setup)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/latchkey/latchkey/internal/abreast"
 	"github.com/latchkey/latchkey/internal/keyring"
 	"github.com/latchkey/latchkey/internal/lateness"
 )
@@ -25,6 +26,7 @@ const childEnv = "LATCHKEY_CLUSTER_TEST_CHILD"
 func TestMain(m *testing.M) {
 	switch os.Getenv(childEnv) {
 	case "":
+		abreast.Tests()
 		goleak.VerifyTestMain(m)
 	case "etcd":
 		runEtcd()
@@ -43,6 +45,7 @@ type setup struct {
 
 	EtcdTLS                keyring.Files
 	EtcdUser, EtcdPassword string
+	StartTimeout           time.Duration
 }
 
 type order struct {

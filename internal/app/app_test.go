@@ -12,13 +12,17 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/latchkey/latchkey/internal/abreast"
 	"github.com/latchkey/latchkey/internal/app"
 	"github.com/latchkey/latchkey/internal/config"
 )
 
 const patience = time.Minute
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	abreast.Tests()
+	goleak.VerifyTestMain(m)
+}
 
 func options(t *testing.T) app.Options {
 	t.Helper()

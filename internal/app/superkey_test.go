@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -111,16 +112,19 @@ func TestSuperKeyOfOneMember(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, nobody.Close())
 	for given, warns := range map[string]bool{"": true, goodKey: false} {
-		var log bytes.Buffer
-		_, err := Start(t.Context(), Options{
-			Config: config.Server{
-				HTTPAddr: "127.0.0.1:0", OpsAddr: "127.0.0.1:0", ClusterAddr: "127.0.0.1:0", DataDir: filepath.Join(t.TempDir(), "data"),
-				EtcdEndpoints: []string{"http://" + nobody.Addr().String()}, DrainTimeout: 15 * time.Second,
-			},
-			SuperKey: given, Version: "test", Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		t.Run(fmt.Sprintf("warns=%t", warns), func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			_, err := Start(t.Context(), Options{
+				Config: config.Server{
+					HTTPAddr: "127.0.0.1:0", OpsAddr: "127.0.0.1:0", ClusterAddr: "127.0.0.1:0", DataDir: filepath.Join(t.TempDir(), "data"),
+					EtcdEndpoints: []string{"http://" + nobody.Addr().String()}, DrainTimeout: 15 * time.Second,
+				},
+				SuperKey: given, Version: "test", Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+			})
+			require.Error(t, err, "there is no etcd")
+			require.Equal(t, warns, strings.Contains(log.String(), "--super-key-file"), log.String())
 		})
-		require.Error(t, err, "there is no etcd")
-		require.Equal(t, warns, strings.Contains(log.String(), "--super-key-file"), log.String())
 	}
 }
 

@@ -43,6 +43,7 @@ var arrows = map[string][]string{
 	"internal/ops":          {},
 	"internal/app":          {"actors", "api", "audit", "cluster", "collective", "directory", "internal/config", "internal/keyring", "internal/ops", "journal", "lock", "named", "tenant", "transport"},
 	"internal/demo":         {"client", "sim"},
+	"internal/abreast":      {},
 	"internal/arch":         {},
 	"internal/dose":         {},
 	"internal/form":         {},
