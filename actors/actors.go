@@ -8,6 +8,8 @@
 // submitted on a state that is known to be in the journal, and the version that it expects is a fence against any other
 // writer. Where nodes share a journal, an answer that stores nothing is fenced too: the journal confirms that the state
 // it was taken from is the newest. No rule of the domain lives here.
+//
+// A command goes this way: Receive -> execute -> stage -> submit -> the journal -> journalAnswers -> wake -> settle -> finish -> answered.
 package actors
 
 import (

@@ -24,7 +24,7 @@ type call struct {
 	config  uint64           // of a SetConfig
 	asked   []lock.CommandID // of a CommandStatus
 
-	forgotten bool // what it was
+	forgotten bool // it was one question too many: what it asked is not known any more
 }
 
 // ask makes a call that is no command.

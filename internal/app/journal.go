@@ -76,7 +76,7 @@ func OpenJournal(ctx context.Context, o JournalOptions) (journal.Journal, error)
 	if url == "" {
 		if o.Existing {
 			if _, err := os.Stat(path); err != nil {
-				return nil, fmt.Errorf("there is no journal: %w", err)
+				return nil, fmt.Errorf("there is no journal: %w; --data-dir or --journal-url says where it is", err)
 			}
 		}
 		return opened(sqlite.Open(sqlite.Options{Path: path, Logger: o.Logger, Registerer: o.Registerer, OnFailure: o.OnFailure}))
