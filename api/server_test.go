@@ -29,7 +29,6 @@ import (
 	"github.com/latchkey/latchkey/audit"
 	"github.com/latchkey/latchkey/collective"
 	"github.com/latchkey/latchkey/directory"
-	"github.com/latchkey/latchkey/internal/abreast"
 	"github.com/latchkey/latchkey/journal"        //nolint:depguard // the tests look at what is stored
 	"github.com/latchkey/latchkey/journal/memory" //nolint:depguard // the tests join the real store of keys to a journal
 	"github.com/latchkey/latchkey/lock"
@@ -47,7 +46,6 @@ var (
 func TestMain(m *testing.M) {
 	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.PlainBodyDecoder)
-	abreast.Tests()
 	goleak.VerifyTestMain(m)
 }
 
