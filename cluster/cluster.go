@@ -186,7 +186,7 @@ func listen(r *remote.Remote) (err error) {
 	return nil
 }
 
-// System is the actor system, for what Request, TellLocal and TellMember do not cover: spawning other actors, or their PIDs.
+// System is the actor system, for those who know actors: to stop one by its PID, or to send to it.
 func (n *Node) System() *actor.ActorSystem { return n.system }
 
 // Members are the nodes of the cluster, as this one sees it, by ID.

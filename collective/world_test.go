@@ -66,7 +66,7 @@ func theServer(t testing.TB) *server {
 		require.NoError(t, err)
 		s.node, err = cluster.Start(context.Background(), cluster.Options{EtcdDir: s.dir, Kinds: s.locks.Kinds()})
 		require.NoError(t, err)
-		s.locks.Join(s.node, s.node.System().ID, nobody{})
+		s.locks.Join(s.node, s.node.ID(), nobody{})
 		shared = s
 	})
 	return shared

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	pcluster "github.com/asynkron/protoactor-go/cluster"
-	"github.com/asynkron/protoactor-go/remote"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latchkey/latchkey/actors"
@@ -195,7 +193,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		a.logger.Info("not all the devices that one server can have fit into its limit of open files: raise it (ulimit -n) if there will be more", "devices", devices, "open_files", openFiles())
 	}
 	hub, err := transport.New(transport.Options{
-		Grains: locks, Strangers: routes.Strangers(), Node: a.node.System().ID, MaxSessions: devices, Logger: a.logger, Registerer: a.registry,
+		Grains: locks, Strangers: routes.Strangers(), Node: a.node.ID(), MaxSessions: devices, Logger: a.logger, Registerer: a.registry,
 	})
 	if err != nil {
 		return nil, err
@@ -208,18 +206,13 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		}
 		return a.endsIn(ctx, "devices", waits(hub.Close))
 	})
-	locks.Join(a.node, a.node.System().ID, hub)
+	locks.Join(a.node, a.node.ID(), hub)
 	// Grains move when members come and go; the sessions tell the new ones where they are.
-	events := a.node.System().EventStream.Subscribe(func(event any) {
-		switch e := event.(type) {
-		case *pcluster.ClusterTopology:
-			locks.MembersChanged()
-			hub.Keep()
-		case *remote.EndpointTerminatedEvent:
-			locks.ConnectionLost(e.Address)
-		}
-	})
-	a.onStop(func(context.Context) error { a.node.System().EventStream.Unsubscribe(events); return nil })
+	unfollow := a.node.Follow(func() {
+		locks.MembersChanged()
+		hub.Keep()
+	}, locks.ConnectionLost)
+	a.onStop(func(context.Context) error { unfollow(); return nil })
 
 	a.sweep(doors)
 	a.http.open(withDevices(hub, routes), hub.Connected)

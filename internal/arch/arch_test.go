@@ -19,7 +19,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const module = "github.com/latchkey/latchkey"
+const (
+	module     = "github.com/latchkey/latchkey"
+	protoactor = "github.com/asynkron/protoactor-go"
+)
 
 // arrows says which other parts each part may import. A part is a folder with all the folders below it that are not
 // in the table themselves. Tests may import more than that: whatever joins the real neighbours for them.
@@ -114,6 +117,9 @@ func TestArrows(t *testing.T) {
 			continue
 		}
 		for _, i := range p.Imports {
+			if strings.HasPrefix(i, protoactor) && from != "cluster" && from != "actors" {
+				t.Errorf("%s must not import %s: whoever replaces it should find it in cluster and actors only", p.ImportPath, i)
+			}
 			if !strings.HasPrefix(i, module+"/") {
 				continue
 			}
