@@ -48,7 +48,7 @@ func (n *Node) awaitGrains(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("cluster: %d grains have not stopped: %w", running, context.Cause(ctx))
+			return fmt.Errorf("cluster: %d grains have not stopped, and nothing that was answered is lost: give the drain more time if that happens often: %w", running, context.Cause(ctx))
 		case <-tick.C:
 		}
 	}

@@ -121,7 +121,7 @@ func connect(ctx context.Context, locks *sim.Fleet) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	if err := locks.WaitConnected(ctx, len(locks.Devices())); err != nil {
-		return fmt.Errorf("demo: the simulated locks do not connect: %w", err)
+		return fmt.Errorf("demo: the simulated locks do not connect; the server's log above may say why: %w", err)
 	}
 	return nil
 }
