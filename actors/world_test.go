@@ -20,17 +20,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/latchkey/latchkey/cluster"
-	"github.com/latchkey/latchkey/internal/abreast"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/journal/memory"
 	"github.com/latchkey/latchkey/journal/sqlite"
 	"github.com/latchkey/latchkey/lock"
 )
 
-func TestMain(m *testing.M) {
-	abreast.Tests()
-	goleak.VerifyTestMain(drained{m})
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(drained{m}) }
 
 // drained runs the tests, and then ends the node that they share.
 type drained struct{ *testing.M }

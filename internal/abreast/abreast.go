@@ -1,6 +1,6 @@
 // Package abreast lets more tests of a package run at the same time than there are processors. It is for packages whose tests mostly wait, for
 // leases, timeouts and other processes: by default a test that waits holds a slot in which another could run. Where tests work or measure
-// time, as those of api and tests do, they would only disturb each other.
+// time, as those of actors, api and tests do, they would only disturb each other.
 package abreast
 
 import (
