@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	tests    = 6
+	tests    = 4
 	parallel = "test.parallel" // -parallel, as the flag is called in a test
 )
 

@@ -29,7 +29,7 @@ func TestThereAreSlots(t *testing.T) {
 		require.Equal(t, want, strconv.Itoa(slots(t)))
 		return
 	}
-	for _, c := range []struct{ flag, want string }{{"-test.v", "6"}, {"-test.parallel=3", "3"}} {
+	for _, c := range []struct{ flag, want string }{{"-test.v", "4"}, {"-test.parallel=3", "3"}} {
 		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=TestThereAreSlots", c.flag)
 		again.Env = append(os.Environ(), "WANT="+c.want, "GOMAXPROCS=2")
 		out, err := again.CombinedOutput()

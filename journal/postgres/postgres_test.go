@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/latchkey/latchkey/internal/abreast"
 	"github.com/latchkey/latchkey/journal"
 	"github.com/latchkey/latchkey/journal/journaltest"
 	"github.com/latchkey/latchkey/journal/postgres"
@@ -21,7 +20,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	abreast.Tests()
 	code := pgtest.Run(m)
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
