@@ -124,14 +124,19 @@ func recycle(b *bytes.Buffer) {
 	}
 }
 
+// encode writes JSON.
+func encode(b *bytes.Buffer, body any) error {
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	return e.Encode(body)
+}
+
 // write answers with JSON.
 func (s *server) write(w http.ResponseWriter, r *http.Request, status int, body any) {
 	traceOf(r).sayReplayed()
 	b := newBuffer()
 	defer recycle(b)
-	e := json.NewEncoder(b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(body); err != nil {
+	if err := encode(b, body); err != nil {
 		s.Logger.ErrorContext(r.Context(), "an answer could not be written as JSON", "error", err, "route", routeOf(r))
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return

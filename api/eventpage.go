@@ -8,14 +8,26 @@ import (
 	"github.com/latchkey/latchkey/lock"
 )
 
+// maxUsualPage is what a page of events may have, in bytes, to be an answer like others.
+const maxUsualPage = 2 * maxPooledBuffer
+
 // writeEventPage answers with a page of a lock's events that ends with the version last. The first of them are there already, and usually
-// these are all. Events may be so large that they are not: then they are read and written some at a time, and such an answer takes the
-// place of an export, since otherwise nothing would bound what callers make us hold.
+// these are all. Events may be so large that they are not: then they are read and written some at a time. A page that is large takes the
+// place of an export, since otherwise nothing would bound what callers who do not read make us hold.
 func (s *server) writeEventPage(w http.ResponseWriter, r *http.Request, id lock.ID, answer *EventPage, events []Event, last uint64) {
 	answer.Events = eventRecords(callerOf(r), id, events)
-	if reached(events, last) {
-		s.write(w, r, http.StatusOK, answer)
-		return
+	whole := reached(events, last)
+	b := newBuffer()
+	defer recycle(b)
+	if whole {
+		if err := encode(b, answer); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		if b.Len() <= maxUsualPage {
+			writeBytes(w, http.StatusOK, mediaJSON, b.Bytes())
+			return
+		}
 	}
 	end := s.beginExport(r)
 	if end == nil {
@@ -23,6 +35,10 @@ func (s *server) writeEventPage(w http.ResponseWriter, r *http.Request, id lock.
 		return
 	}
 	defer end()
+	if whole {
+		writeBytes(w, http.StatusOK, mediaJSON, b.Bytes())
+		return
+	}
 	if err := s.writeEventParts(w, r, id, answer, events, last); err != nil {
 		s.Logger.WarnContext(r.Context(), "a page of events was cut off", "error", err, "request_id", traceOf(r).requestID, "route", routeOf(r))
 		panic(http.ErrAbortHandler) // the caller must not take it for whole

@@ -3,9 +3,11 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey/latchkey/api"
@@ -54,6 +56,8 @@ func TestPagesOfLargeEventsAreBounded(t *testing.T) {
 	s.withLocks(hotel, 1)
 	s.call("POST", "/locks/1/SetOwner", `{"userId":"ann"}`, as(hotel))
 	s.call("POST", "/locks/1/SetOwner", `{"userId":"bea"}`, as(hotel))
+	open := sync.OnceFunc(func() { close(h.gate) })
+	defer open()
 	var all sync.WaitGroup
 	for range 2 {
 		all.Go(func() { s.call("GET", "/organizations/hotel-9/events", "", as(hotel)) })
@@ -62,7 +66,16 @@ func TestPagesOfLargeEventsAreBounded(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.call("GET", "/locks/1/events", "", as(hotel)).status)
 	s.kernel.large = 1
 	s.call("GET", "/locks/1/events", "", as(hotel)).requireError(http.StatusServiceUnavailable, "busy")
-	close(h.gate)
+	s.kernel.large = 0
+	users := make([]string, 1000)
+	for i := range users {
+		users[i] = fmt.Sprintf(`"%0200d"`, i)
+	}
+	a := s.call("POST", "/bulk/create-temp-keys", `{"items":[{"lockId":1,"tempKey":{"accessMode":"user-whitelist","allowedUserIds":[`+strings.Join(users, ",")+`],
+		"validFrom":"2026-05-01T10:00:00Z","validUntil":"2026-05-02T10:00:00Z","maxUses":null}}]}`, as(hotel))
+	assert.EqualValues(t, 1, a.json()["succeeded"], a.body)
+	s.call("GET", "/locks/1/events", "", as(hotel)).requireError(http.StatusServiceUnavailable, "busy")
+	open()
 	all.Wait()
-	require.Len(t, s.call("GET", "/locks/1/events", "", as(hotel)).json()["events"], 3)
+	require.Len(t, s.call("GET", "/locks/1/events", "", as(hotel)).json()["events"], 4)
 }

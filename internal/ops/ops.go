@@ -26,7 +26,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
 )
 
 const (
@@ -36,8 +35,8 @@ const (
 	writeTimeout      = 30 * time.Second // of an answer; pprof adds the seconds that a profile takes
 	maxScrapes        = 4                // at once
 
-	// maxConnections is bounded because they take files of those that guests and devices need. Further ones wait.
 	maxConnections    = 64
+	maxProfiles       = 2   // at once
 	maxProfileSeconds = 300 // the benchmark takes minutes
 )
 
@@ -102,11 +101,12 @@ func Start(o Options) (*Server, error) {
 		ReadHeaderTimeout: readHeaderTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
+		ConnState:         newConnections().follow,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
 	go func() {
 		defer close(s.served)
-		if err := s.http.Serve(netutil.LimitListener(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			o.Logger.Error("the ops address stopped serving", "error", err)
 		}
 	}()
@@ -154,22 +154,33 @@ func (s *Server) routes() http.Handler {
 	}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", s.readyz)
+	brief := brief(make(chan struct{}, maxProfiles))
 	mux.HandleFunc("GET /debug/pprof/", brief(pprof.Index))
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", brief(pprof.Profile))
+	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", brief(pprof.Trace))
 	return mux
 }
 
-// brief refuses profiles that take longer than anybody needs: while one is taken the server is slower, and nobody else gets theirs.
-func brief(profile http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if seconds, err := strconv.ParseFloat(r.URL.Query().Get("seconds"), 64); err == nil && seconds > maxProfileSeconds {
-			http.Error(w, fmt.Sprintf("A profile may take up to %d seconds.", maxProfileSeconds), http.StatusBadRequest)
-			return
+// brief refuses profiles that take longer than anybody needs, and more than fit into places: while one is taken the server is slower.
+func brief(places chan struct{}) func(http.HandlerFunc) http.HandlerFunc {
+	return func(profile http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case places <- struct{}{}:
+				defer func() { <-places }()
+			default:
+				http.Error(w, "Other profiles are being taken. Come back when they are done.", http.StatusServiceUnavailable)
+				return
+			}
+			if seconds, err := strconv.ParseFloat(r.URL.Query().Get("seconds"), 64); err == nil && seconds > maxProfileSeconds {
+				http.Error(w, fmt.Sprintf("A profile may take up to %d seconds.", maxProfileSeconds), http.StatusBadRequest)
+				return
+			}
+			profile(w, r)
 		}
-		profile(w, r)
 	}
 }
 

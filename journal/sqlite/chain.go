@@ -62,8 +62,8 @@ func (r *reader) head(stream string, t *tail) (head link, appendID string, err e
 }
 
 // small is the data in bytes that a record may have to be read on the way back through its stream, before it is known whether its page has
-// room for it.
-const small = 4096
+// room for it. Most have less.
+const small = 1024
 
 // page returns up to limit records of a stream, from the version after `after` on, as far as journal.PageBytes goes. The transaction
 // spares each step the locks of one of its own; what it sees of the file is what is there at its first query, which is head's.
