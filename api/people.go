@@ -106,7 +106,8 @@ func (s *server) resolve(r *http.Request, id lock.ID, name string, contact direc
 	if err != nil {
 		return "", err
 	}
-	if c := callerOf(r); !c.Super && c.OrgID != info.OrgID {
+	// A lock of no organisation has the operator's directory, which is not that of a caller without one.
+	if c := callerOf(r); !c.Super && (c.OrgID == "" || c.OrgID != info.OrgID) {
 		return "", errForeignDirectory
 	}
 	user, _, err := s.Users.FindOrCreate(r.Context(), info.OrgID, contact, callerOf(r))

@@ -128,6 +128,30 @@ func TestResidentsOfAnOwner(t *testing.T) {
 	}
 }
 
+// A lock of no organisation has the operator's directory. Its owner has no organisation either, and the directory is not theirs for that.
+func TestResidentsOfAnOwnerWithoutOrganisation(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	hotel := s.orgKey("hotel-9")
+	s.super("POST", "/locks/42/CreateLock", `{"index":1,"uuid":"`+deviceUUID+`","ownerId":"olga"}`)
+	maid := s.super("POST", "/users/by-email", `{"email":"maid@example.org"}`).json()
+	olga := bearer(token(t, "olga"))
+	for _, who := range [][]option{{olga}, {olga, as(hotel)}} {
+		for _, contact := range []string{
+			`"email":"maid@example.org"`, `"email":"bob@example.org"`, `"phoneNumber":"+49 170 6660666"`,
+			`"email":"maid@example.org","phoneNumber":"+49 170 6660666"`,
+		} {
+			s.call("POST", "/locks/42/AddResident", `{"name":"Bob",`+contact+`}`, who...).requireError(http.StatusForbidden, "api-key-required")
+		}
+	}
+	require.Equal(t, maid, s.super("GET", "/users/by-email?email=maid@example.org", "").json(), "no phone has come to the maid")
+	s.call("GET", "/users/by-email?email=bob@example.org", "", as(superKey)).requireError(http.StatusNotFound, "user-not-found")
+	a := s.call("POST", "/locks/42/AddResident", `{"name":"Bob","userId":"bob","email":"bob@example.org"}`, olga)
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	a = s.super("POST", "/locks/42/AddResident", `{"name":"Maid","email":"maid@example.org"}`)
+	require.Equal(t, maid["userId"], a.json()["userId"], a.body)
+}
+
 func TestTheDirectory(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
