@@ -37,6 +37,8 @@ type credentials struct {
 	caller lock.Caller
 	shown  bool
 	scopes []tenant.Scope // of the API key
+
+	token bool // it was the token's turn: what was before it is good
 }
 
 // guarded lets those through whom an operation is for, and carries a named request out once.
@@ -61,7 +63,7 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request) error {
 	if t.rule.security != authNone {
 		var err error
 		if c, err = s.credentials(r); err != nil {
-			s.wrongCredentials(w, r, err)
+			s.wrongCredentials(w, r, c, err)
 			return err
 		}
 	}
@@ -111,7 +113,8 @@ func (s *server) credentials(r *http.Request) (c credentials, err error) {
 		if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxTokenLength {
 			return c, errBadScheme
 		}
-		if c.caller.UserID, err = s.checkToken(r, token); err != nil {
+		c.token = true
+		if c.caller.UserID, err = s.checkToken(r, token, len(keys) == 1); err != nil {
 			return c, err
 		}
 	}

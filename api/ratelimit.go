@@ -111,7 +111,7 @@ func (b *buckets) until(limiter *rate.Limiter, now time.Time) time.Duration {
 
 // limiter bounds what everybody may take.
 type limiter struct {
-	callers, addresses, targets, wrongPINs, strangers *buckets
+	callers, addresses, targets, wrongPINs, wrongTokens, strangers *buckets
 
 	tries *pinTries
 }
@@ -133,27 +133,49 @@ func newLimiter(r Rates) (l limiter, err error) {
 	if l.strangers, err = newBuckets("device", r.Address); err != nil {
 		return l, err
 	}
+	if l.wrongTokens, err = newBuckets("token", r.Address); err != nil {
+		return l, err
+	}
 	l.tries = &pinTries{underWay: make(map[bucketHash]int)}
 	l.wrongPINs, err = newBuckets("pin", Rate{r.Address.PerSecond / requestsPerPIN, max(1, r.Address.Burst/requestsPerPIN)})
 	return l, err
 }
 
 // wrongCredentials counts credentials that were not good as a request without any. When an address has had as many as it may have,
-// no key of it is looked up any more, and no token verified, but those that are known: or whoever makes them up could have the journal,
-// or the processors, all for themselves.
+// no key of it is looked up any more but those that are known: or whoever makes them up could have the journal all for themselves.
 // What was not looked up costs nothing, nor does what could not be: while the journal is away, good keys are not told from others.
-func (s *server) wrongCredentials(w http.ResponseWriter, r *http.Request, err error) {
+//
+// Wrong tokens are as many, in a bucket beside that, and when it is empty none is verified but those that are known: or whoever makes
+// them up could have the processors. Tokens are new every few minutes, and those that are good must not wait because guests at the same
+// address, who showed nothing wrong, took what it has.
+func (s *server) wrongCredentials(w http.ResponseWriter, r *http.Request, c credentials, err error) {
 	b := s.limiter.addresses
+	if c.token {
+		b = s.limiter.wrongTokens
+	}
 	if b == nil {
 		return
 	}
-	var refusal *lock.Error
-	switch {
+	switch now := s.Now(); {
 	case errors.Is(err, errTooMany):
 		w.Header().Set("Retry-After", "1")
-	case errors.As(err, &refusal) && refusal.Kind == lock.Unauthentic:
-		b.overdraw(s.network(r), s.Now())
+	case errors.Is(err, errTooManyTokens):
+		wait := b.until(b.of(s.network(r)), now)
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
+	case isUnauthentic(err):
+		b.overdraw(s.network(r), now)
 	}
+}
+
+func isUnauthentic(err error) bool {
+	refusal, ok := errors.AsType[*lock.Error](err)
+	return ok && refusal.Kind == lock.Unauthentic
+}
+
+// mayShowNoToken tells whether an address had too many wrong tokens.
+func (s *server) mayShowNoToken(r *http.Request) bool {
+	b := s.limiter.wrongTokens
+	return b != nil && b.empty(s.network(r), s.Now())
 }
 
 func (s *server) mayNotGuess(r *http.Request) bool {
@@ -187,6 +209,11 @@ func (s Strangers) Wrong(r *http.Request) {
 var errTooMany = &problem{
 	status: http.StatusTooManyRequests, reason: "too-many-requests",
 	message: "Too many requests came at once. Nothing was done; send the request again after the seconds that Retry-After names.",
+}
+
+var errTooManyTokens = &problem{
+	status: http.StatusTooManyRequests, reason: "too-many-requests",
+	message: "Too many wrong tokens came from this address. No token of it that was not good lately is looked at before Retry-After has passed.",
 }
 
 var errTooManyPINs = &problem{

@@ -357,6 +357,57 @@ func TestWrongTokensAreCountedByAddress(t *testing.T) {
 	require.Equal(t, http.StatusOK, show(known).status)
 }
 
+// Tokens are new every few minutes. Guests at the same address, and those who make API keys up, keep nobody out who shows a good one, and
+// those who make tokens up take nothing of what guests have.
+func TestWrongTokensAreCountedBesideRequests(t *testing.T) {
+	t.Parallel()
+	const burst = 5
+	s := newServer(t, limited(api.Rates{Address: api.Rate{PerSecond: 1, Burst: burst}}))
+	hotel, hostel := s.orgKey("hotel-9"), s.orgKey("hostel-2")
+	s.super("POST", "/locks/42/CreateLock", `{"index":1,"uuid":"`+deviceUUID+`","ownerId":"ann"}`)
+	show := func(options ...option) *answer { return s.call("GET", "/locks/42/details", "", options...) }
+	fresh := 0
+	annNew := func() option {
+		fresh++
+		return bearer(sign(t, jwt.SigningMethodHS256, tokenSecret, claims{"sub": "ann", "exp": start.Add(time.Hour).Unix(), "jti": fmt.Sprint(fresh)}, nil))
+	}
+	guest := func() int {
+		return s.call("GET", "/temp-keys/"+keyUUID, "", header("Accept", "application/json")).status
+	}
+	require.Equal(t, http.StatusNotFound, show(as(hotel)).status, "from now on it is known")
+
+	for i := range 2 * burst {
+		guest()
+		show(as(fmt.Sprint("lk_", i)))
+	}
+	require.Equal(t, http.StatusTooManyRequests, guest())
+	require.Equal(t, http.StatusOK, show(annNew()).status)
+	require.Equal(t, http.StatusOK, show(annNew(), as(hotel)).status)
+	show(as(hostel)).requireError(http.StatusTooManyRequests, "too-many-requests")
+
+	s.clock.Advance(time.Minute)
+	for i := range 2 * burst {
+		status := show(bearer(fmt.Sprint(token(t, "ann"), i))).status
+		require.Equal(t, i >= burst, status == http.StatusTooManyRequests, "%d: %d", i, status)
+	}
+	show(annNew()).requireError(http.StatusTooManyRequests, "too-many-requests")
+	show(annNew(), as("lk_1")).requireError(http.StatusUnauthorized, "api-key-mistyped")
+	require.Equal(t, http.StatusNotFound, guest())
+	require.Equal(t, http.StatusNotFound, show(as(hostel)).status)
+
+	// A good API key vouches for who comes with it.
+	for _, key := range []string{hotel, superKey} {
+		require.Equal(t, http.StatusOK, show(annNew(), as(key)).status)
+		show(bearer(token(t, "ann")+"x"), as(key)).requireError(http.StatusUnauthorized, "token-invalid")
+	}
+	require.Equal(t, "3", show(annNew()).header.Get("Retry-After"), "those two were wrong, and count")
+	s.clock.Advance(2 * time.Second)
+	require.Equal(t, "1", show(annNew()).header.Get("Retry-After"))
+	s.clock.Advance(time.Second)
+	require.Equal(t, http.StatusOK, show(annNew()).status)
+	require.Equal(t, http.StatusOK, show(annNew()).status, "good ones cost nothing")
+}
+
 // While the journal is away nobody's key can be told from one that was made up, and when it is back nobody has to wait for that.
 func TestAnOutageIsNoGuess(t *testing.T) {
 	t.Parallel()

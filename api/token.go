@@ -85,16 +85,19 @@ func newTokens(o TokenOptions, now func() time.Time, logger *slog.Logger) (*toke
 
 var errTokenUser = unauthentic("token-without-user", "The token names no user: it needs a sub of 1 to 800 bytes, without control characters and those that turn the direction of text.")
 
-// checkToken returns the user of a token. To verify one costs as much as many requests, so whoever shows wrong ones may show as many as
-// wrong API keys; what is known to have been good is looked at all the same, since it is somebody else's at the same address.
-func (s *server) checkToken(r *http.Request, text string) (lock.UserID, error) {
+// checkToken returns the user of a token. To verify one costs as much as many requests, so an address may show only so many wrong ones.
+// What is known to have been good is looked at all the same, since it is somebody else's at the same address, and so is what comes beside
+// a good API key: that is no stranger's.
+func (s *server) checkToken(r *http.Request, text string, besideKey bool) (lock.UserID, error) {
 	token := hashOf(text)
-	if !s.tokens.good.Contains(token) && s.mayNotGuess(r) {
-		return "", errTooMany
+	if !besideKey && !s.tokens.good.Contains(token) && s.mayShowNoToken(r) {
+		return "", errTooManyTokens
 	}
 	user, err := s.tokens.check(r.Context(), text)
 	if err != nil {
-		s.tokens.good.Remove(token) // it has expired, or its key was withdrawn: from now on it is a wrong one like others
+		if isUnauthentic(err) {
+			s.tokens.good.Remove(token) // it has expired, or its key was withdrawn: from now on it is a wrong one like others
+		}
 		return "", err
 	}
 	s.tokens.good.Add(token, struct{}{})
