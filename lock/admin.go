@@ -28,6 +28,9 @@ func (s *State) createLock(c *CreateLock, now time.Time) (Decision, error) {
 		}
 		return Decision{}, reject(Conflict, "lock-exists", "A lock with this ID exists already, and it is not as this request describes it. Choose another ID, or change the lock.")
 	}
+	if err := checkNew(string(uuid), "uuid", "uuid-invalid"); err != nil {
+		return Decision{}, err
+	}
 	stamp := s.stampBy(c.By, now)
 	stamp.LockUUID, stamp.OrgID = uuid, c.By.OrgID
 	return s.done(&LockCreated{
@@ -59,9 +62,6 @@ func checkLock(c *CreateLock) (UUID, error) {
 	}
 	uuid, err := ParseUUID(string(c.UUID))
 	if err != nil {
-		return "", err
-	}
-	if err := checkNew(string(uuid), "uuid", "uuid-invalid"); err != nil {
 		return "", err
 	}
 	if c.Index < 1 {

@@ -127,6 +127,12 @@ func TestNothingNewIsNamedByAUUIDOfNone(t *testing.T) {
 		require.Empty(t, d.Events, "it is there")
 		_, err = Decide(s, &DeleteTempKey{By: super, TempKeyID: stored.UUID}, noon)
 		require.NoError(t, err)
+
+		s = new(State)
+		Evolve(s, &LockCreated{Stamp: Stamp{At: noon, LockUUID: UUID(strings.ToLower(none)), OrgID: "acme"}, LockID: 1, Index: 1})
+		d, err = Decide(s, &CreateLock{By: Caller{OrgID: "acme"}, ID: 1, UUID: UUID(none), Index: 1}, noon)
+		require.NoError(t, err)
+		require.Empty(t, d.Events, "it is there")
 	}
 }
 
