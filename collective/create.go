@@ -73,6 +73,9 @@ func (k *Keys) Create(ctx context.Context, c Create) (*Key, error) {
 	if key, err := k.before(ctx, c.By); key != nil || err != nil {
 		return key, lookedUp(err)
 	}
+	if err := c.By.CheckNew(); err != nil { // the locks would say so too, when the request is stored
+		return nil, err
+	}
 	doors, err := k.look(ctx, &c)
 	if err != nil {
 		return nil, lookedUp(err)

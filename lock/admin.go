@@ -28,6 +28,9 @@ func (s *State) createLock(c *CreateLock, now time.Time) (Decision, error) {
 		}
 		return Decision{}, reject(Conflict, "lock-exists", "A lock with this ID exists already, and it is not as this request describes it. Choose another ID, or change the lock.")
 	}
+	if err := c.By.CheckNew(); err != nil {
+		return Decision{}, err
+	}
 	if err := checkNew(string(uuid), "uuid", "uuid-invalid"); err != nil {
 		return Decision{}, err
 	}
@@ -127,7 +130,7 @@ func (s *State) setOrganization(c *SetOrganization, now time.Time) (Decision, er
 	if !c.By.Super && s.OrgID != "" && c.By.OrgID != s.OrgID {
 		return Decision{}, reject(Forbidden, "organization-required", "Only the lock's own organisation, or the super key, can hand the lock to another organisation.")
 	}
-	if !isName(string(c.OrgID)) || HasUnseen(string(c.OrgID)) {
+	if !isName(string(c.OrgID)) || c.OrgID != s.OrgID && HasUnseen(string(c.OrgID)) {
 		return Decision{}, invalid("orgId", "org-id-invalid", "orgId must name an organisation, in up to 800 bytes, without control characters and those that turn the direction of text")
 	}
 	if s.OrgID == c.OrgID {

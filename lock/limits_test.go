@@ -291,7 +291,7 @@ func TestTextThatTurnsItselfRound(t *testing.T) {
 		require.Equal(t, turns, CheckDescription(text) != nil, "%q", text)
 		require.Equal(t, turns, HasUnseen(text), "%q", text)
 		for _, by := range []Caller{{OrgID: OrgID(text)}, {UserID: UserID(text)}} {
-			require.Equal(t, turns, by.check() != nil, "%q", text)
+			require.Equal(t, turns, by.CheckNew() != nil, "%q", text)
 		}
 	}
 }

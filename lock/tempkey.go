@@ -107,6 +107,9 @@ func (s *State) createTempKey(c *CreateTempKey, now time.Time) (Decision, error)
 		}
 		return Decision{}, reject(Conflict, "temp-key-exists", "The lock has a temporary key with this tempKeyUuid and other terms. Use update-temp-key, or another UUID.")
 	}
+	if err := c.By.CheckNew(); err != nil {
+		return Decision{}, err
+	}
 	if err := checkNew(string(id), "tempKeyUuid", "temp-key-uuid-invalid"); err != nil {
 		return Decision{}, err
 	}

@@ -136,6 +136,42 @@ func TestNothingNewIsNamedByAUUIDOfNone(t *testing.T) {
 	}
 }
 
+// Names that turn text were good once. Nothing new bears one, and what does is seen and taken away by those who could.
+func TestWhatBearsANameFromBeforeCanBeTakenAway(t *testing.T) {
+	t.Parallel()
+	for _, odd := range []string{"a\u202eb", "a\u2066", "a\u2028b"} {
+		org, user := Caller{OrgID: OrgID(odd)}, Caller{UserID: UserID(odd)}
+		_, err := Decide(new(State), &CreateLock{By: org, ID: 1, UUID: deviceUUID("u1"), Index: 1}, noon)
+		require.Equal(t, "caller-invalid", err.(*Error).Reason)
+		s := new(State)
+		Evolve(s, &LockCreated{Stamp: Stamp{At: noon, LockUUID: deviceUUID("u1"), OrgID: org.OrgID}, LockID: 1, Index: 1, OwnerID: user.UserID})
+		stored := TempKey{UUID: name(1), AccessMode: Public, ValidFrom: noon, ValidUntil: noon.Add(time.Hour), CreatedBy: odd, CreatedAt: noon}
+		Evolve(s, &TempKeyCreated{Stamp: Stamp{At: noon}, Key: stored})
+
+		for _, by := range []Caller{org, user, {Super: true, OrgID: org.OrgID, UserID: user.UserID}} {
+			for _, c := range []Command{
+				&GetLock{By: by}, &ListTempKeys{By: by}, &DeleteTempKey{By: by, TempKeyID: stored.UUID},
+				&CreateTempKey{By: by, UUID: stored.UUID, AccessMode: Public, ValidFrom: noon, ValidUntil: noon.Add(time.Hour)}, // is there
+				&SetOwner{By: by},
+			} {
+				_, err := Decide(s, c, noon)
+				require.NoError(t, err, "%T", c)
+			}
+			_, err := Decide(s, &CreateTempKey{By: by, UUID: name(2), AccessMode: Public, ValidFrom: noon, ValidUntil: noon.Add(time.Hour)}, noon)
+			require.Equal(t, "caller-invalid", err.(*Error).Reason)
+		}
+		for c, reason := range map[*SetOrganization]string{
+			{By: org, OrgID: org.OrgID}: "", {By: org, OrgID: "acme"}: "", {By: org, OrgID: org.OrgID + "c\u202e"}: "org-id-invalid",
+		} {
+			if _, err := Decide(s, c, noon); reason == "" {
+				require.NoError(t, err)
+			} else {
+				require.Equal(t, reason, err.(*Error).Reason)
+			}
+		}
+	}
+}
+
 func TestManyKeysAtOnceHaveBounds(t *testing.T) {
 	t.Parallel()
 	s := new(State)

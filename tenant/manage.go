@@ -36,7 +36,7 @@ type NewKey struct {
 // Register names an organisation. created is false when it was there already; then it has the new name, if that is another. Without a name
 // it keeps the one that it has: whoever makes sure that it is there does not rename it.
 func (k *Keys) Register(ctx context.Context, by lock.Caller, org lock.OrgID, name string) (o Organization, created bool, err error) {
-	if err := errors.Join(checkOrg(org), checkName(name)); err != nil {
+	if err := errors.Join(checkNew(org), checkName(name)); err != nil {
 		return o, false, err
 	}
 	now := k.stampNow()
@@ -94,7 +94,7 @@ func (k *Keys) List(ctx context.Context, org lock.OrgID) ([]Key, error) {
 // Create makes a key for an organisation. It is durable when it is returned, and its secret cannot be read anywhere
 // afterwards: when the request was carried out before, the secret is empty.
 func (k *Keys) Create(ctx context.Context, by lock.Caller, org lock.OrgID, want NewKey) (key Key, secret string, err error) {
-	if err := checkOrg(org); err != nil {
+	if err := checkNew(org); err != nil {
 		return key, "", err
 	}
 	now := k.stampNow()

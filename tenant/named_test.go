@@ -114,3 +114,46 @@ func TestANamedRequestIsAnsweredAsItWas(t *testing.T) {
 	require.Empty(t, secret)
 	require.Equal(t, next, told)
 }
+
+// Names that turn text were good once. Nothing new is made under one, but what was is still listed, rotated and revoked.
+func TestTheKeysOfANameFromBefore(t *testing.T) {
+	t.Parallel()
+	j := memory.New()
+	t.Cleanup(func() { require.NoError(t, j.Close()) })
+	k, err := New(Options{Journal: j})
+	require.NoError(t, err)
+	super, now := lock.Caller{Super: true}, time.Now()
+	for _, org := range []lock.OrgID{"hotel\u202e", "hotel\u2028"} {
+		event := &KeyCreated{Stamp: stampOf(super, org, now), Name: "PMS", Scopes: AllScopes()}
+		secret := event.mint()
+		done, err := k.change(t.Context(), super, org, now, func(*organization) ([]Event, error) { return []Event{event}, nil })
+		key, _, err := done.newKey(event, secret, err)
+		require.NoError(t, err)
+
+		_, err = k.Organization(t.Context(), org)
+		require.NoError(t, err)
+		next, _, err := k.Rotate(t.Context(), super, org, key.ID, time.Hour)
+		require.NoError(t, err)
+		for _, id := range []string{key.ID, next.ID} {
+			_, err = k.Revoke(t.Context(), super, org, id)
+			require.NoError(t, err)
+		}
+		keys, err := k.List(t.Context(), org)
+		require.NoError(t, err)
+		require.Len(t, keys, 2)
+		for i := range keys {
+			require.Equal(t, Revoked, keys[i].Status(now))
+		}
+
+		var e *lock.Error
+		_, _, err = k.Create(t.Context(), super, org, NewKey{Name: "PMS"})
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, "org-id-invalid", e.Reason)
+		_, _, err = k.Register(t.Context(), super, org, "")
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, "org-id-invalid", e.Reason)
+	}
+	all, err := k.Organizations(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+}

@@ -10,7 +10,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -120,11 +122,25 @@ var (
 
 func streamOf(org lock.OrgID) string { return StreamPrefix + string(org) }
 
+// checkOrg tells what is wrong with the name of an organisation that may be there. Names that turn the direction of text were good once, so
+// their keys can still be listed, rotated and revoked.
 func checkOrg(org lock.OrgID) error {
-	if org == "" || !text(string(org), maxOrgID) {
-		return &lock.Error{Kind: lock.Invalid, Reason: "org-id-invalid", Field: "orgId", Message: "orgId must name an organisation, in up to 800 bytes, without control characters and those that turn the direction of text"}
+	if org == "" || !stored(string(org), maxOrgID) {
+		return badOrg()
 	}
 	return nil
+}
+
+// checkNew tells what is wrong with the name of an organisation that something new is made for.
+func checkNew(org lock.OrgID) error {
+	if org == "" || !text(string(org), maxOrgID) {
+		return badOrg()
+	}
+	return nil
+}
+
+func badOrg() *lock.Error {
+	return &lock.Error{Kind: lock.Invalid, Reason: "org-id-invalid", Field: "orgId", Message: "orgId must name an organisation, in up to 800 bytes, without control characters and those that turn the direction of text"}
 }
 
 func checkName(name string) error {
@@ -135,5 +151,10 @@ func checkName(name string) error {
 }
 
 func text(s string, most int) bool {
-	return len(s) <= most && utf8.ValidString(s) && !lock.HasUnseen(s)
+	return stored(s, most) && !lock.HasUnseen(s)
+}
+
+// stored is text as it may be in the journal.
+func stored(s string, most int) bool {
+	return len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
